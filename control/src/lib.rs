@@ -1,0 +1,1 @@
+//! The mediasoup channel and the control thread.

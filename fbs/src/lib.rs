@@ -1,0 +1,1 @@
+//! The channel's schemas and the code generated from them.

@@ -1,0 +1,5 @@
+//! RTP, RTCP, SRTP and their repair, as pure functions of bytes and time.
+//!
+//! No I/O, no clock, no randomness: all three are arguments. Nothing here knows a router.
+
+pub mod time;

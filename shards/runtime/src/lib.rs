@@ -1,0 +1,1 @@
+//! Threads, rings, sockets and queues.

@@ -1,0 +1,1 @@
+//! One shard's routers, transports, producers and consumers, without I/O.

@@ -1,0 +1,1 @@
+//! Tests above the unit: simulation, channel, conformance, interop.
