@@ -1,1 +1,17 @@
 //! One shard's routers, transports, producers and consumers, without I/O.
+//!
+//! Inputs are `handle_*` calls on [`Sfu`](sfu::Sfu) with the time as an argument; outputs are appended to an
+//! [`Outbox`](outbox::Outbox) the caller owns and flushes. Nothing here reads a clock, opens a socket
+//! (see [`sockets::Sockets`]), starts a thread or knows the channel's encoding.
+
+pub mod command;
+pub mod drop_reason;
+pub mod event;
+pub mod name;
+pub mod outbox;
+pub mod reply;
+pub mod router;
+pub mod rtp_parameters;
+pub mod sfu;
+pub mod sockets;
+pub mod table;

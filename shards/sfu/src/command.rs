@@ -1,0 +1,236 @@
+//! What a shard can be told to do: a closed set of plain types, whatever the controller's encoding was.
+
+use std::net::IpAddr;
+
+use ringsoup_rtc::srtp::CryptoSuite;
+
+use crate::name::Name;
+use crate::rtp_parameters::{MediaKind, RtpEncodingParameters, RtpMapping, RtpParameters, RtpType};
+
+/// Addressed by name; a name that is gone is answered with `NotFound`.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// The shard's counters and histogram, for `worker.dump`.
+    ReportShard,
+    CreateRouter { router: Name },
+    CloseRouter { router: Name },
+    DumpRouter { router: Name },
+    CreatePlainTransport { router: Name, transport: Name, options: Box<PlainTransportOptions> },
+    CreateDirectTransport { router: Name, transport: Name, options: TransportOptions },
+    CloseTransport { router: Name, transport: Name },
+    Transport { transport: Name, command: TransportCommand },
+    Producer { producer: Name, command: ProducerCommand },
+    Consumer { consumer: Name, command: ConsumerCommand },
+}
+
+#[derive(Debug, Clone)]
+pub enum TransportCommand {
+    Dump,
+    Stats,
+    ConnectPlain(PlainConnect),
+    /// Bits per second; 0 removes the limit.
+    SetMaxIncomingBitrate(u64),
+    SetMaxOutgoingBitrate(u64),
+    SetMinOutgoingBitrate(u64),
+    /// Replaces the set.
+    EnableTraceEvent(Vec<TransportTraceEvent>),
+    Produce(Box<Produce>),
+    Consume(Box<Consume>),
+    CloseProducer { producer: Name },
+    CloseConsumer { consumer: Name },
+    /// Notification: RTCP to be sent through a direct transport.
+    SendRtcp(Vec<u8>),
+}
+
+#[derive(Debug, Clone)]
+pub enum ProducerCommand {
+    Dump,
+    Stats,
+    Pause,
+    Resume,
+    /// Replaces the set.
+    EnableTraceEvent(Vec<ProducerTraceEvent>),
+    /// Notification: an RTP packet into a producer on a direct transport.
+    Send(Vec<u8>),
+}
+
+#[derive(Debug, Clone)]
+pub enum ConsumerCommand {
+    Dump,
+    Stats,
+    Pause,
+    Resume,
+    SetPreferredLayers(Layers),
+    SetPriority(u8),
+    RequestKeyFrame,
+    /// Replaces the set.
+    EnableTraceEvent(Vec<ConsumerTraceEvent>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Udp,
+    Tcp,
+}
+
+/// Where and how to listen. `port_range` wins over `port`, which wins over the worker's range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenInfo {
+    pub protocol: Protocol,
+    pub ip: IpAddr,
+    pub announced_address: Option<String>,
+    pub expose_internal_ip: bool,
+    /// 0 means any port of the worker's range.
+    pub port: u16,
+    /// Both zero means none.
+    pub port_range: (u16, u16),
+    pub ipv6_only: bool,
+    pub udp_reuse_port: bool,
+    /// Bytes; 0 leaves the kernel's default.
+    pub send_buffer_size: u32,
+    /// Bytes; 0 leaves the kernel's default.
+    pub recv_buffer_size: u32,
+}
+
+/// What all kinds of transports share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransportOptions {
+    pub direct: bool,
+    /// Bits per second.
+    pub initial_available_outgoing_bitrate: Option<u64>,
+    pub enable_sctp: bool,
+    /// Bytes.
+    pub max_send_message_size: u32,
+    /// Bytes.
+    pub max_receive_message_size: u32,
+    /// Bytes.
+    pub sctp_send_buffer_size: u32,
+    /// Bytes.
+    pub sctp_per_stream_send_queue_limit: u32,
+    /// Bytes.
+    pub sctp_max_receiver_window_buffer_size: u32,
+    /// Bytes.
+    pub sctp_default_stream_buffered_amount_low_threshold: u32,
+    pub is_data_channel: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlainTransportOptions {
+    pub base: TransportOptions,
+    pub listen_info: ListenInfo,
+    /// Without rtcpMux: absent means a copy of `listen_info`.
+    pub rtcp_listen_info: Option<ListenInfo>,
+    pub rtcp_mux: bool,
+    /// Learn the remote address from the first packet.
+    pub comedia: bool,
+    /// `Some` enables SRTP.
+    pub srtp_crypto_suite: Option<CryptoSuite>,
+}
+
+/// A master key and salt, decoded, with its suite.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SrtpParameters {
+    pub crypto_suite: CryptoSuite,
+    pub key_and_salt: Vec<u8>,
+}
+
+impl std::fmt::Debug for SrtpParameters {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Keys stay out of logs and panic messages.
+        write!(formatter, "SrtpParameters({:?})", self.crypto_suite)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlainConnect {
+    pub ip: Option<IpAddr>,
+    pub port: Option<u16>,
+    pub rtcp_port: Option<u16>,
+    pub srtp_parameters: Option<SrtpParameters>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Produce {
+    pub producer: Name,
+    pub kind: MediaKind,
+    pub rtp_parameters: RtpParameters,
+    pub rtp_mapping: RtpMapping,
+    pub paused: bool,
+    /// ms between two key-frame requests; 0 means no coalescing.
+    pub key_frame_request_delay: u32,
+    pub enable_packet_id: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Consume {
+    pub consumer: Name,
+    pub producer: Name,
+    pub kind: MediaKind,
+    pub rtp_parameters: RtpParameters,
+    /// As requested; only `Pipe` decides, everything else is derived from the encodings.
+    pub requested_type: RtpType,
+    pub consumable_rtp_encodings: Vec<RtpEncodingParameters>,
+    pub paused: bool,
+    pub preferred_layers: Option<Layers>,
+    pub ignore_dtx: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layers {
+    pub spatial: u8,
+    pub temporal: Option<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportTraceEvent {
+    Probation,
+    Bwe,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProducerTraceEvent {
+    KeyFrame,
+    Fir,
+    Nack,
+    Pli,
+    Rtp,
+    SenderReport,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsumerTraceEvent {
+    KeyFrame,
+    Fir,
+    Nack,
+    Pli,
+    Rtp,
+}
+
+/// How a controller's library reports the failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    Error,
+    TypeError,
+    NotFound,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct CommandError {
+    pub class: ErrorClass,
+    pub reason: String,
+}
+
+impl CommandError {
+    pub fn error(reason: impl Into<String>) -> Self {
+        Self { class: ErrorClass::Error, reason: reason.into() }
+    }
+
+    pub fn type_error(reason: impl Into<String>) -> Self {
+        Self { class: ErrorClass::TypeError, reason: reason.into() }
+    }
+
+    pub fn not_found(reason: impl Into<String>) -> Self {
+        Self { class: ErrorClass::NotFound, reason: reason.into() }
+    }
+}

@@ -1,0 +1,95 @@
+//! Why a received packet was not forwarded: one reason each, counted once.
+
+macro_rules! drop_reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $text:literal,)+) => {
+        /// Why a packet went no further. `received = forwarded + consumed + dropped` holds on every shard.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum DropReason {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl DropReason {
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name under which dumps show the counter.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    /// The datagram came on a socket that no transport owns any more.
+    UnknownSocket = "unknown_socket",
+    /// Neither RTP nor RTCP by its first bytes (RFC 7983), or a protocol this transport does not speak.
+    UnknownProtocol = "unknown_protocol",
+    /// The transport has no remote tuple yet and does not learn one (no comedia).
+    NotConnected = "not_connected",
+    /// The datagram came from an address that is not the transport's peer.
+    ForeignTuple = "foreign_tuple",
+    /// The RTP header lies about its own length, extensions or padding (RFC 3550 section 5.1).
+    MalformedRtp = "malformed_rtp",
+    /// No sub-packet of the RTCP compound could be read (RFC 3550 section 6.4).
+    MalformedRtcp = "malformed_rtcp",
+    /// SRTP authentication failed or the packet is too short to carry a tag.
+    SrtpAuthentication = "srtp_authentication",
+    /// SRTP saw this sequence number before (RFC 3711 section 3.3.2).
+    SrtpReplay = "srtp_replay",
+    /// No producer of the transport owns the SSRC, MID or RID.
+    UnknownProducer = "unknown_producer",
+    /// The producer is known, but no encoding of it has this SSRC, RID or payload type.
+    UnknownStream = "unknown_stream",
+    /// The payload type has no mapping in the producer.
+    UnknownPayloadType = "unknown_payload_type",
+    /// The sequence number is too far off to belong to the stream (RFC 3550 appendix A.1).
+    BadSequence = "bad_sequence",
+    /// Already received once.
+    Duplicate = "duplicate",
+    /// An RTX packet without room for the original sequence number (RFC 4588 section 4).
+    MalformedRtx = "malformed_rtx",
+    /// A padding-only packet: counted by the stream, carries nothing to forward.
+    PaddingOnly = "padding_only",
+    /// The producer is paused.
+    ProducerPaused = "producer_paused",
+    /// The producer has no consumer that takes the packet: none at all, all paused, waiting for a key frame,
+    /// or not connected.
+    NoTakers = "no_takers",
+    /// The Outbox was full: the shard cannot flush as fast as it receives.
+    OutboxFull = "outbox_full",
+    /// Handling the packet panicked; the transport it came from was closed.
+    Panicked = "panicked",
+}
+
+/// A counter per reason.
+#[derive(Debug, Clone)]
+pub struct DropCounters {
+    counts: [u64; DropReason::ALL.len()],
+}
+
+impl Default for DropCounters {
+    fn default() -> Self {
+        Self { counts: [0; DropReason::ALL.len()] }
+    }
+}
+
+impl DropCounters {
+    pub fn count(&mut self, reason: DropReason) {
+        self.counts[reason as usize] += 1;
+    }
+
+    pub fn of(&self, reason: DropReason) -> u64 {
+        self.counts[reason as usize]
+    }
+
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.iter().map(|&reason| (reason, self.of(reason)))
+    }
+}

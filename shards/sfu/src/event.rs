@@ -1,0 +1,123 @@
+//! What a shard tells without being asked.
+
+use crate::command::{ConsumerTraceEvent, ProducerTraceEvent};
+use crate::name::Name;
+use crate::reply::{ConsumerScore, Tuple};
+
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Comedia learned the peer's RTP address.
+    PlainTransportTuple { transport: Name, tuple: Tuple },
+    /// Comedia learned the peer's RTCP address.
+    PlainTransportRtcpTuple { transport: Name, tuple: Tuple },
+    /// RTCP for the application.
+    DirectTransportRtcp { transport: Name, data: Vec<u8> },
+    /// The transport was closed by the shard itself, after a fault while handling it.
+    TransportFailed { transport: Name, router: Name },
+    ProducerScore { producer: Name, scores: Vec<ProducerScore> },
+    ProducerTrace { producer: Name, trace: ProducerTrace },
+    ProducerVideoOrientation { producer: Name, camera: bool, flip: bool, rotation: u16 },
+    ConsumerProducerPause { consumer: Name },
+    ConsumerProducerResume { consumer: Name },
+    /// The consumer is gone when this is told.
+    ConsumerProducerClose { consumer: Name },
+    /// An RTP packet for the application (direct transport).
+    ConsumerRtp { consumer: Name, data: Vec<u8> },
+    ConsumerScore { consumer: Name, score: ConsumerScore },
+    ConsumerTrace { consumer: Name, trace: ConsumerTrace },
+    Log(LogLine),
+}
+
+/// A line for the controller's log, already rate limited by whoever wrote it.
+#[derive(Debug, Clone)]
+pub struct LogLine {
+    pub level: LogLevel,
+    pub tag: LogTag,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Debug,
+}
+
+/// The tags a controller can choose among.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogTag {
+    Info,
+    Ice,
+    Dtls,
+    Rtp,
+    Srtp,
+    Rtcp,
+    Rtx,
+    Bwe,
+    Score,
+    Simulcast,
+    Svc,
+    Sctp,
+    Message,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducerScore {
+    pub encoding_idx: u32,
+    pub ssrc: u32,
+    pub rid: Option<String>,
+    pub score: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    In,
+    Out,
+}
+
+/// What traces show of a packet.
+#[derive(Debug, Clone, Default)]
+pub struct RtpPacketDump {
+    pub payload_type: u8,
+    pub sequence_number: u16,
+    pub timestamp: u32,
+    pub marker: bool,
+    pub ssrc: u32,
+    pub is_key_frame: bool,
+    /// Bytes of the whole packet.
+    pub size: u64,
+    /// Bytes.
+    pub payload_size: u64,
+    pub spatial_layer: u8,
+    pub temporal_layer: u8,
+    pub mid: Option<String>,
+    pub rid: Option<String>,
+    pub rrid: Option<String>,
+    pub wide_sequence_number: Option<u16>,
+}
+
+#[derive(Debug, Clone)]
+pub enum TraceInfo {
+    None,
+    Packet { packet: Box<RtpPacketDump>, is_rtx: bool },
+    Ssrc(u32),
+    SenderReport { ssrc: u32, ntp_sec: u32, ntp_frac: u32, rtp_ts: u32, packet_count: u32, octet_count: u32 },
+}
+
+#[derive(Debug, Clone)]
+pub struct ProducerTrace {
+    pub event: ProducerTraceEvent,
+    /// ms, the worker's monotonic clock.
+    pub timestamp_ms: u64,
+    pub direction: Direction,
+    pub info: TraceInfo,
+}
+
+#[derive(Debug, Clone)]
+pub struct ConsumerTrace {
+    pub event: ConsumerTraceEvent,
+    /// ms, the worker's monotonic clock.
+    pub timestamp_ms: u64,
+    pub direction: Direction,
+    pub info: TraceInfo,
+}

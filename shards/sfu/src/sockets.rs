@@ -1,0 +1,61 @@
+//! The seam to the runtime's sockets: what a transport asks for, never how it is done.
+//!
+//! Two implementations: the runtime's (io_uring) and the simulation's (a virtual network).
+
+use std::net::{IpAddr, SocketAddr};
+
+/// A socket of this shard. An index that the runtime may give again after [`Sockets::close`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SocketId(pub u32);
+
+/// Which port a socket wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortChoice {
+    Fixed(u16),
+    /// Any free port of the inclusive range; a random start, then upwards.
+    Range { min: u16, max: u16 },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UdpBind {
+    pub ip: IpAddr,
+    pub port: PortChoice,
+    pub ipv6_only: bool,
+    pub reuse_port: bool,
+    /// Bytes; 0 leaves the kernel's default.
+    pub send_buffer_size: u32,
+    /// Bytes; 0 leaves the kernel's default.
+    pub recv_buffer_size: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoundSocket {
+    pub id: SocketId,
+    pub local: SocketAddr,
+}
+
+/// Why a socket could not be had. The text goes to the controller as an `Error`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BindError {
+    #[error("no more available ports [protocol:udp, ip:'{ip}', min:{min}, max:{max}]")]
+    NoMorePorts { ip: IpAddr, min: u16, max: u16 },
+    #[error("port bind failed [protocol:udp, ip:'{ip}', port:{port}]: {cause}")]
+    Bind { ip: IpAddr, port: u16, cause: String },
+    #[error("socket set-up failed: {cause}")]
+    SetUp { cause: String },
+}
+
+pub trait Sockets {
+    /// Binds and starts receiving.
+    ///
+    /// # Errors
+    /// Nothing stays bound after an error.
+    fn bind_udp(&mut self, request: &UdpBind) -> Result<BoundSocket, BindError>;
+
+    /// Ties the socket to its only peer, so that the kernel looks its route up once. From here on
+    /// datagrams from other addresses may be dropped by the kernel. A failure is not an error: the
+    /// destination then keeps naming its address. True when the socket is connected.
+    fn connect(&mut self, socket: SocketId, remote: SocketAddr) -> bool;
+
+    fn close(&mut self, socket: SocketId);
+}
