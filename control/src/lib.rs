@@ -1,1 +1,4 @@
 //! The mediasoup channel and the control thread.
+
+pub mod message;
+pub mod method;

@@ -1,0 +1,166 @@
+//! What crosses the channel, as plain types: the border between `wire` (encodings) and `controller` (meaning).
+//!
+//! `wire` provides, for the generation a controller speaks:
+//!
+//! ```text
+//! wire::decode(frame: &[u8]) -> Result<Incoming, DecodeError>   frame = 4-byte size prefix and body, 8-aligned
+//! wire::Encoder::new() -> Encoder                               owns one builder, reused
+//!     .response(&mut self, &Response) -> &[u8]                  each with its size prefix, ready for fd 4
+//!     .event(&mut self, &Event) -> Option<&[u8]>                None for Log and TransportFailed
+//!     .log(&mut self, text: &str) -> &[u8]
+//!     .running(&mut self, pid: u32) -> &[u8]
+//! ```
+
+use ringsoup_sfu::command::{
+    CommandError, Consume, ConsumerTraceEvent, Layers, PlainConnect, PlainTransportOptions, Produce,
+    ProducerTraceEvent, TransportOptions, TransportTraceEvent,
+};
+use ringsoup_sfu::name::Name;
+use ringsoup_sfu::reply::{Reply, ShardReport};
+
+pub use crate::method::Method;
+
+/// A decoded frame from the controller.
+#[derive(Debug)]
+pub enum Incoming {
+    Request(Request),
+    Notification(Notification),
+}
+
+#[derive(Debug)]
+pub struct Request {
+    pub id: u32,
+    pub method: Method,
+    /// The object addressed; empty for the worker.
+    pub handler_id: String,
+    /// A body that was read but makes no sense (a bad IP, a bad key) is an error of its own, so that an
+    /// unknown handler can be reported first, as controllers expect. A body of the wrong kind for the
+    /// method or without a required part is such an error too.
+    pub body: Result<RequestBody, CommandError>,
+}
+
+#[derive(Debug)]
+pub enum RequestBody {
+    /// The method has none, or belongs to a capability this worker does not have and is not looked at.
+    None,
+    /// As given: levels and tags are judged by the controller.
+    UpdateSettings {
+        log_level: Option<String>,
+        log_tags: Option<Vec<String>>,
+    },
+    CreateRouter {
+        router: Name,
+    },
+    CloseRouter {
+        router: Name,
+    },
+    CreatePlainTransport {
+        transport: Name,
+        options: Box<PlainTransportOptions>,
+    },
+    CreateDirectTransport {
+        transport: Name,
+        options: TransportOptions,
+    },
+    CloseTransport {
+        transport: Name,
+    },
+    ConnectPlainTransport(PlainConnect),
+    /// Bits per second, for all three `transport.set…Bitrate`.
+    SetBitrate(u64),
+    EnableTransportTrace(Vec<TransportTraceEvent>),
+    Produce(Box<Produce>),
+    Consume(Box<Consume>),
+    CloseProducer {
+        producer: Name,
+    },
+    CloseConsumer {
+        consumer: Name,
+    },
+    EnableProducerTrace(Vec<ProducerTraceEvent>),
+    SetPreferredLayers(Layers),
+    SetPriority(u8),
+    EnableConsumerTrace(Vec<ConsumerTraceEvent>),
+}
+
+/// Something the controller tells; nobody answers.
+#[derive(Debug)]
+pub struct Notification {
+    pub handler_id: String,
+    pub body: NotificationBody,
+}
+
+#[derive(Debug)]
+pub enum NotificationBody {
+    WorkerClose,
+    TransportSendRtcp(Vec<u8>),
+    ProducerSend(Vec<u8>),
+    /// Belongs to a later capability; the body is not looked at.
+    DataProducerSend,
+}
+
+/// Why a frame could not be read as a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct DecodeError {
+    /// Known when at least the request's head could be read: the failure is then answered, else logged.
+    pub request_id: Option<u32>,
+    pub error: CommandError,
+}
+
+#[derive(Debug)]
+pub struct Response {
+    /// The request's.
+    pub id: u32,
+    pub result: Result<ResponseBody, CommandError>,
+}
+
+#[derive(Debug)]
+pub enum ResponseBody {
+    /// A shard's answer; [`Reply::Done`] is a plain accept.
+    Shard(Reply),
+    WorkerDump(Box<WorkerDump>),
+    ResourceUsage(Box<ResourceUsage>),
+}
+
+#[derive(Debug, Default)]
+pub struct WorkerDump {
+    pub pid: u32,
+    pub web_rtc_servers: Vec<Name>,
+    pub routers: Vec<Name>,
+    pub request_handlers: Vec<Name>,
+    pub notification_handlers: Vec<Name>,
+    /// One per configured shard, in order of their indexes.
+    pub shards: Vec<ShardDump>,
+}
+
+#[derive(Debug)]
+pub struct ShardDump {
+    pub index: u16,
+    /// `None` for a shard that was not started (or did not survive).
+    pub report: Option<Box<ShardReport>>,
+}
+
+/// getrusage(2) of the process, under the kernel's names.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct ResourceUsage {
+    /// ms.
+    pub ru_utime: u64,
+    /// ms.
+    pub ru_stime: u64,
+    /// KiB.
+    pub ru_maxrss: u64,
+    pub ru_ixrss: u64,
+    pub ru_idrss: u64,
+    pub ru_isrss: u64,
+    pub ru_minflt: u64,
+    pub ru_majflt: u64,
+    pub ru_nswap: u64,
+    pub ru_inblock: u64,
+    pub ru_oublock: u64,
+    pub ru_msgsnd: u64,
+    pub ru_msgrcv: u64,
+    pub ru_nsignals: u64,
+    pub ru_nvcsw: u64,
+    pub ru_nivcsw: u64,
+}
