@@ -2,4 +2,5 @@
 //!
 //! No I/O, no clock, no randomness: all three are arguments. Nothing here knows a router.
 
+pub mod srtp;
 pub mod time;
