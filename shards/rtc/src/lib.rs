@@ -2,5 +2,8 @@
 //!
 //! No I/O, no clock, no randomness: all three are arguments. Nothing here knows a router.
 
+pub mod ntp;
+pub mod rtp;
+pub mod seq;
 pub mod srtp;
 pub mod time;

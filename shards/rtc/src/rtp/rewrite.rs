@@ -1,0 +1,514 @@
+//! The header of a forwarded packet: what is common to all consumers once, the rest per consumer.
+//!
+//! ```text
+//! once per incoming packet           ExtensionBlock: mapped elements, ready for the wire
+//! once per consumer                  12 bytes | CSRCs | profile, length | elements | MID | pad
+//!                                    ^ HeaderFields     ^ patched       ^ copy     ^ own
+//! ```
+//!
+//! Elements keep the position they got in the block, so a sender may patch the values it owns
+//! (transport-wide sequence number, absolute send time, dependency descriptor) in its own copy by
+//! `HeaderFields::value_range`. CSRCs and, when the caller appends them, padding bytes go through
+//! unchanged: a mixer in front of the router stays visible behind it.
+
+use std::ops::Range;
+
+use super::element::{ONE_BYTE_ID_MAX, ONE_BYTE_PROFILE, ONE_BYTE_VALUE_MAX, TWO_BYTE_PROFILE};
+use super::packet::{
+    EXTENSION_BIT, EXTENSION_HEADER_LEN, FIXED_HEADER_LEN, MARKER_BIT, PADDING_BIT, RtpPacket, VERSION,
+};
+
+/// Bytes of elements a block holds. A dependency descriptor may take 255, everything else a router
+/// knows stays below 100; what does not fit is left out.
+pub const BLOCK_BYTES_MAX: usize = 512;
+/// Most CSRCs a header names (RFC 3550 §5.1: four bits), in bytes.
+const CSRC_BYTES_MAX: usize = 15 * 4;
+/// The original sequence number in front of an RTX payload (RFC 4588 §4), in bytes.
+pub const ORIGINAL_SEQUENCE_NUMBER_LEN: usize = 2;
+
+/// Producer's element id to router's element id.
+#[derive(Debug, Clone)]
+pub struct ExtensionMap([u8; 256]);
+
+impl ExtensionMap {
+    /// A map that drops every element.
+    pub const fn new() -> Self {
+        Self([0; 256])
+    }
+
+    /// Router id 0 drops the element. Id 0 of a producer is padding and never looked up.
+    pub fn set(&mut self, producer_id: u8, router_id: u8) {
+        self.0[usize::from(producer_id)] = router_id;
+    }
+
+    /// The router's id, or `None` to drop.
+    pub fn router_id(&self, producer_id: u8) -> Option<u8> {
+        match self.0[usize::from(producer_id)] {
+            0 => None,
+            router_id => Some(router_id),
+        }
+    }
+}
+
+impl Default for ExtensionMap {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Header-extension elements in wire form, without profile, length and padding.
+///
+/// Starts in the one-byte form and changes to the two-byte form with the first element that needs it
+/// (RFC 8285 §4). Meant to be kept and reused: `clear` costs nothing.
+#[derive(Debug, Clone)]
+pub struct ExtensionBlock {
+    bytes: [u8; BLOCK_BYTES_MAX],
+    len: usize,
+    two_byte: bool,
+}
+
+impl ExtensionBlock {
+    pub const fn new() -> Self {
+        Self {
+            bytes: [0; BLOCK_BYTES_MAX],
+            len: 0,
+            two_byte: false,
+        }
+    }
+
+    /// The packet's elements under the router's ids.
+    pub fn from_packet(packet: &RtpPacket<'_>, map: &ExtensionMap) -> Self {
+        let mut block = Self::new();
+        block.push_mapped(packet, map);
+        block
+    }
+
+    pub const fn clear(&mut self) {
+        self.len = 0;
+        self.two_byte = false;
+    }
+
+    /// Appends the packet's elements under the router's ids; the map decides which are dropped, MID
+    /// among them. Returns how many did not fit.
+    pub fn push_mapped(&mut self, packet: &RtpPacket<'_>, map: &ExtensionMap) -> usize {
+        let mut left_out = 0;
+        for (producer_id, value) in packet.extensions() {
+            if let Some(router_id) = map.router_id(producer_id) {
+                left_out += usize::from(!self.push(router_id, value));
+            }
+        }
+        left_out
+    }
+
+    /// Appends one element. False, and nothing changed, when it does not fit or cannot be encoded:
+    /// id 0 is padding, and no form has a length above 255.
+    pub fn push(&mut self, id: u8, value: &[u8]) -> bool {
+        if id == 0 || value.len() > usize::from(u8::MAX) {
+            return false;
+        }
+        if !self.two_byte && !fits_one_byte(id, value) && !self.widen() {
+            return false;
+        }
+        let Some(room) = self.bytes.get_mut(self.len..) else {
+            return false;
+        };
+        let Some(written) = write_element(room, self.two_byte, id, value) else {
+            return false;
+        };
+        self.len += written;
+        true
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub const fn is_two_byte(&self) -> bool {
+        self.two_byte
+    }
+
+    /// The elements as they will be on the wire.
+    pub fn elements(&self) -> super::Extensions<'_> {
+        let bytes = self.bytes.get(..self.len).unwrap_or_default();
+        if self.two_byte {
+            super::Extensions::two_byte(bytes)
+        } else {
+            super::Extensions::one_byte(bytes)
+        }
+    }
+
+    /// Where the value of the first element with this id lies within the elements.
+    fn value_range(&self, id: u8) -> Option<Range<usize>> {
+        let head = if self.two_byte { 2 } else { 1 };
+        let mut at = 0;
+        for (element_id, value) in self.elements() {
+            at += head;
+            if element_id == id {
+                return Some(at..at + value.len());
+            }
+            at += value.len();
+        }
+        None
+    }
+
+    /// Re-encodes in the two-byte form, from the end so that nothing is overwritten unread. Each
+    /// element grows by one byte.
+    fn widen(&mut self) -> bool {
+        let narrow = self.bytes;
+        let mut wide = Self {
+            bytes: [0; BLOCK_BYTES_MAX],
+            len: 0,
+            two_byte: true,
+        };
+        let elements = narrow.get(..self.len).unwrap_or_default();
+        for (id, value) in super::Extensions::one_byte(elements) {
+            if !wide.push(id, value) {
+                return false;
+            }
+        }
+        *self = wide;
+        true
+    }
+
+    /// Length of the elements followed by a MID element, and whether a MID of this length can be
+    /// written in the block's form at all.
+    fn len_with_mid(&self, mid: Option<(u8, &[u8])>) -> Option<usize> {
+        let Some((id, value)) = mid else {
+            return Some(self.len);
+        };
+        let encodable = if self.two_byte {
+            id != 0 && value.len() <= usize::from(u8::MAX)
+        } else {
+            fits_one_byte(id, value)
+        };
+        let head = if self.two_byte { 2 } else { 1 };
+        encodable.then_some(self.len + head + value.len())
+    }
+}
+
+impl Default for ExtensionBlock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What one consumer's header says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HeaderFields<'a> {
+    /// 0 to 127.
+    pub payload_type: u8,
+    pub marker: bool,
+    /// Whether the caller appends the packet's padding behind the payload.
+    pub padding: bool,
+    pub sequence_number: u16,
+    pub timestamp: u32,
+    pub ssrc: u32,
+    /// CSRC list in wire form: a multiple of four bytes, 60 at most (`RtpPacket::csrc_bytes`).
+    pub csrcs: &'a [u8],
+    /// Element id and value of the consumer's MID: up to 16 bytes and id 14 unless the block is in the
+    /// two-byte form.
+    pub mid: Option<(u8, &'a [u8])>,
+}
+
+impl HeaderFields<'_> {
+    /// Where the value of the block's element `id` lies in a header written with these fields.
+    pub fn value_range(&self, block: &ExtensionBlock, id: u8) -> Option<Range<usize>> {
+        let elements_at = FIXED_HEADER_LEN + self.csrcs.len() + EXTENSION_HEADER_LEN;
+        block
+            .value_range(id)
+            .map(|range| range.start + elements_at..range.end + elements_at)
+    }
+}
+
+/// Writes the header with its extension and returns its length; the payload goes behind it.
+///
+/// `None` when `out` is too small, or the CSRC list or MID cannot be encoded.
+#[inline]
+pub fn write_header(out: &mut [u8], fields: &HeaderFields<'_>, block: &ExtensionBlock) -> Option<usize> {
+    let csrc_len = fields.csrcs.len();
+    if !csrc_len.is_multiple_of(4) || csrc_len > CSRC_BYTES_MAX {
+        return None;
+    }
+    let elements_len = block.len_with_mid(fields.mid)?;
+    let has_extension = elements_len > 0;
+    let extensions_at = FIXED_HEADER_LEN + csrc_len;
+    let padded_len = elements_len.next_multiple_of(4);
+    let header_len = extensions_at
+        + if has_extension {
+            EXTENSION_HEADER_LEN + padded_len
+        } else {
+            0
+        };
+
+    let header = out.get_mut(..header_len)?;
+    let (fixed, rest) = header.split_first_chunk_mut::<FIXED_HEADER_LEN>()?;
+    *fixed = fixed_header(fields, has_extension);
+    let (csrcs, rest) = rest.split_at_mut_checked(csrc_len)?;
+    csrcs.copy_from_slice(fields.csrcs);
+    if has_extension {
+        write_block(rest, block, fields.mid, padded_len)?;
+    }
+    Some(header_len)
+}
+
+/// Writes the header of a retransmission and the original sequence number that begins its payload
+/// (RFC 4588 §4); `fields` carry the payload type, sequence number and SSRC of the RTX stream.
+/// Returns the length of both; the original payload goes behind them.
+#[inline]
+pub fn write_rtx_header(
+    out: &mut [u8],
+    fields: &HeaderFields<'_>,
+    original_sequence_number: u16,
+    block: &ExtensionBlock,
+) -> Option<usize> {
+    let header_len = write_header(out, fields, block)?;
+    let rest = out.get_mut(header_len..)?;
+    *rest.first_chunk_mut::<ORIGINAL_SEQUENCE_NUMBER_LEN>()? = original_sequence_number.to_be_bytes();
+    Some(header_len + ORIGINAL_SEQUENCE_NUMBER_LEN)
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a CSRC list has at most 15 entries"
+)]
+fn fixed_header(fields: &HeaderFields<'_>, has_extension: bool) -> [u8; FIXED_HEADER_LEN] {
+    let padding = if fields.padding { PADDING_BIT } else { 0 };
+    let extension = if has_extension { EXTENSION_BIT } else { 0 };
+    let marker = if fields.marker { MARKER_BIT } else { 0 };
+    let first = VERSION << 6 | padding | extension | (fields.csrcs.len() / 4) as u8;
+    let second = marker | (fields.payload_type & !MARKER_BIT);
+    let [s0, s1] = fields.sequence_number.to_be_bytes();
+    let [t0, t1, t2, t3] = fields.timestamp.to_be_bytes();
+    let [i0, i1, i2, i3] = fields.ssrc.to_be_bytes();
+    [first, second, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3]
+}
+
+/// Profile, length in words, elements, MID and zeros up to `padded_len`.
+fn write_block(
+    out: &mut [u8],
+    block: &ExtensionBlock,
+    mid: Option<(u8, &[u8])>,
+    padded_len: usize,
+) -> Option<()> {
+    let profile = if block.two_byte {
+        TWO_BYTE_PROFILE
+    } else {
+        ONE_BYTE_PROFILE
+    };
+    let words = u16::try_from(padded_len / 4).ok()?;
+    let (head, rest) = out.split_first_chunk_mut::<EXTENSION_HEADER_LEN>()?;
+    let [p0, p1] = profile.to_be_bytes();
+    let [w0, w1] = words.to_be_bytes();
+    *head = [p0, p1, w0, w1];
+    // Before the rest: at most three bytes at the end stay unwritten by what follows.
+    if let Some(last) = rest.last_chunk_mut::<4>() {
+        *last = [0; 4];
+    }
+    let (elements, rest) = rest.split_at_mut_checked(block.len)?;
+    elements.copy_from_slice(block.bytes.get(..block.len)?);
+    if let Some((id, value)) = mid {
+        write_element(rest, block.two_byte, id, value)?;
+    }
+    Some(())
+}
+
+const fn fits_one_byte(id: u8, value: &[u8]) -> bool {
+    id != 0 && id <= ONE_BYTE_ID_MAX && !value.is_empty() && value.len() <= ONE_BYTE_VALUE_MAX
+}
+
+/// The caller has checked that id and length fit the form.
+fn write_element(out: &mut [u8], two_byte: bool, id: u8, value: &[u8]) -> Option<usize> {
+    let len = u8::try_from(value.len()).ok()?;
+    let head_len = if two_byte {
+        *out.first_chunk_mut::<2>()? = [id, len];
+        2
+    } else {
+        *out.first_mut()? = id << 4 | len.checked_sub(1)?;
+        1
+    };
+    let end = head_len + value.len();
+    out.get_mut(head_len..end)?.copy_from_slice(value);
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FIELDS: HeaderFields<'static> = HeaderFields {
+        payload_type: 101,
+        marker: true,
+        padding: false,
+        sequence_number: 0x0102,
+        timestamp: 0x0304_0506,
+        ssrc: 0x0708_090a,
+        csrcs: &[],
+        mid: None,
+    };
+
+    #[test]
+    fn bare_header_has_twelve_bytes() {
+        let mut out = [0xff; 12];
+        assert_eq!(write_header(&mut out, &FIELDS, &ExtensionBlock::new()), Some(12));
+        assert_eq!(out, [0x80, 0xe5, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(
+            write_header(&mut out[..11], &FIELDS, &ExtensionBlock::new()),
+            None
+        );
+    }
+
+    #[test]
+    fn one_byte_form_with_mid_and_csrcs() {
+        let mut block = ExtensionBlock::new();
+        assert!(block.push(5, &[0xab, 0xcd]));
+        let fields = HeaderFields {
+            csrcs: &[0, 0, 0, 9],
+            mid: Some((1, b"m")),
+            ..FIELDS
+        };
+        let mut out = [0xff; 40];
+        assert_eq!(write_header(&mut out, &fields, &block), Some(28));
+        assert_eq!(out[0], 0x91);
+        assert_eq!(
+            out[12..28],
+            [
+                0, 0, 0, 9, 0xbe, 0xde, 0, 2, 0x51, 0xab, 0xcd, 0x10, b'm', 0, 0, 0
+            ]
+        );
+        assert_eq!(fields.value_range(&block, 5), Some(21..23));
+        assert_eq!(fields.value_range(&block, 6), None);
+    }
+
+    #[test]
+    fn large_ids_empty_values_and_long_values_widen_the_block() {
+        for (id, value) in [(15, &[1u8][..]), (2, &[]), (2, &[7; 17])] {
+            let mut block = ExtensionBlock::new();
+            assert!(block.push(1, &[9, 9]));
+            assert!(!block.is_two_byte());
+            assert!(block.push(id, value));
+            assert!(block.is_two_byte());
+            let expected = [(1, &[9u8, 9][..]), (id, value)];
+            assert_eq!(block.elements().collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn two_byte_wire_form() {
+        let mut block = ExtensionBlock::new();
+        assert!(block.push(20, &[1]));
+        let fields = HeaderFields {
+            mid: Some((1, b"0")),
+            ..FIELDS
+        };
+        let mut out = [0xff; 40];
+        assert_eq!(write_header(&mut out, &fields, &block), Some(24));
+        assert_eq!(out[12..24], [0x10, 0, 0, 2, 20, 1, 1, 1, 1, b'0', 0, 0]);
+        assert_eq!(fields.value_range(&block, 20), Some(18..19));
+    }
+
+    #[test]
+    fn what_cannot_be_encoded_is_refused() {
+        let mut block = ExtensionBlock::new();
+        assert!(!block.push(0, &[1]));
+        assert!(!block.push(1, &[0; 256]));
+        assert!(block.push(1, &[0; 255]));
+        assert!(block.push(2, &[0; 251]));
+        assert!(!block.push(3, &[0; 1]));
+        assert!(block.push(3, &[]));
+        let mut out = [0; 600];
+        let too_long = HeaderFields {
+            mid: Some((1, &[b'x'; 17])),
+            ..FIELDS
+        };
+        assert_eq!(write_header(&mut out, &too_long, &ExtensionBlock::new()), None);
+        assert_eq!(write_header(&mut out, &too_long, &block), Some(16 + 532));
+        let ragged = HeaderFields {
+            csrcs: &[0; 3],
+            ..FIELDS
+        };
+        assert_eq!(write_header(&mut out, &ragged, &ExtensionBlock::new()), None);
+        let many = HeaderFields {
+            csrcs: &[0; 64],
+            ..FIELDS
+        };
+        assert_eq!(write_header(&mut out, &many, &ExtensionBlock::new()), None);
+    }
+
+    /// RFC 4588 §4: the original sequence number is the first two bytes of the payload.
+    #[test]
+    fn retransmission_carries_the_original_sequence_number() {
+        let fields = HeaderFields {
+            mid: Some((1, b"a")),
+            ..FIELDS
+        };
+        let mut out = [0; 64];
+        let len = write_rtx_header(&mut out, &fields, 0xbeef, &ExtensionBlock::new()).unwrap();
+        let packet = RtpPacket::parse(&out[..len]).unwrap();
+        assert_eq!(packet.payload(), [0xbe, 0xef]);
+        assert_eq!(packet.extension(1), Some(&b"a"[..]));
+        assert_eq!(
+            write_rtx_header(&mut out[..len - 1], &fields, 1, &ExtensionBlock::new()),
+            None
+        );
+    }
+
+    #[test]
+    fn map_drops_what_it_does_not_name() {
+        let wire = [
+            0x90, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0xbe, 0xde, 0, 1, 0x10, 7, 0x20, 8,
+        ];
+        let packet = RtpPacket::parse(&wire).unwrap();
+        let mut map = ExtensionMap::new();
+        map.set(2, 6);
+        let block = ExtensionBlock::from_packet(&packet, &map);
+        assert_eq!(block.elements().collect::<Vec<_>>(), [(6, &[8u8][..])]);
+    }
+
+    proptest! {
+        #[test]
+        fn written_headers_parse_back(
+            elements in prop::collection::vec((1u8..20, prop::collection::vec(any::<u8>(), 0..24)), 0..8),
+            mid in prop::option::of(prop::collection::vec(any::<u8>(), 1..9)),
+            csrc_count in 0usize..16,
+            garbage: u8,
+        ) {
+            let mut block = ExtensionBlock::new();
+            for (id, value) in &elements {
+                prop_assert!(block.push(*id, value));
+            }
+            let csrcs = vec![3; csrc_count * 4];
+            let mid = mid.as_deref().map(|mid| (1, mid));
+            let fields = HeaderFields { csrcs: &csrcs, mid, ..FIELDS };
+            let mut out = [garbage; 1500];
+            let len = write_header(&mut out, &fields, &block).unwrap();
+            let packet = RtpPacket::parse(&out[..len]).unwrap();
+            prop_assert_eq!(packet.header_len(), len);
+            prop_assert_eq!(packet.csrc_bytes(), &csrcs[..]);
+            prop_assert_eq!((packet.payload_type(), packet.marker()), (101, true));
+            prop_assert_eq!((packet.sequence_number(), packet.timestamp(), packet.ssrc()), (0x0102, 0x0304_0506, 0x0708_090a));
+            let expected: Vec<_> = elements.iter().map(|(id, value)| (*id, &value[..])).chain(mid).collect();
+            prop_assert_eq!(packet.extensions().collect::<Vec<_>>(), expected);
+            for (id, _) in &elements {
+                let range = fields.value_range(&block, *id).unwrap();
+                prop_assert_eq!(Some(&out[range]), elements.iter().find(|e| e.0 == *id).map(|e| &e.1[..]));
+            }
+        }
+
+        #[test]
+        fn mapping_noise_never_panics(noise in prop::collection::vec(any::<u8>(), 0..200), size in 0usize..700) {
+            let mut wire = vec![0x90, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0x10, 0, 0];
+            wire.push(u8::try_from(noise.len() / 4).unwrap());
+            wire.extend(&noise);
+            let packet = RtpPacket::parse(&wire).unwrap();
+            let mut map = ExtensionMap::new();
+            (1..=255).for_each(|id| map.set(id, id.wrapping_mul(7)));
+            let block = ExtensionBlock::from_packet(&packet, &map);
+            let mut out = vec![0; size];
+            if let Some(len) = write_header(&mut out, &FIELDS, &block) {
+                prop_assert!(RtpPacket::parse(&out[..len]).is_ok());
+            }
+        }
+    }
+}
