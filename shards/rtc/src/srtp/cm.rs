@@ -214,7 +214,7 @@ fn rollover(id: PacketId) -> [u8; 4] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_vectors::hex;
+    use super::super::test_support::hex;
     use super::*;
 
     /// RFC 3711 appendix B.2: encrypting zeros yields the keystream.

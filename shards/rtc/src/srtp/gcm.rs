@@ -220,7 +220,7 @@ fn rtcp_aad(
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_vectors::hex;
+    use super::super::test_support::hex;
     use super::*;
 
     const SALT: &str = "517569642070726f2071756f";

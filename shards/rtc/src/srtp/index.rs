@@ -44,7 +44,7 @@ fn within_space(index: u64) -> Result<u64, SrtpError> {
 pub(super) fn inbound(highest: Option<u64>, seq: u16) -> Result<u64, SrtpError> {
     let index = highest
         .and_then(|highest| guess(highest, seq))
-        .unwrap_or(u64::from(seq));
+        .unwrap_or_else(|| u64::from(seq));
     within_space(index)
 }
 

@@ -54,7 +54,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_vectors::hex;
+    use super::super::test_support::hex;
     use super::*;
 
     fn derived<const N: usize>(key: &str, salt: &str, label: Label) -> Vec<u8> {

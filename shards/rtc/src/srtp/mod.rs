@@ -17,9 +17,13 @@ mod kdf;
 mod outbound;
 mod replay;
 #[cfg(test)]
+mod session_properties;
+#[cfg(test)]
 mod session_tests;
 mod streams;
 mod suite;
+#[cfg(test)]
+mod test_support;
 #[cfg(test)]
 mod test_vectors;
 mod wire;

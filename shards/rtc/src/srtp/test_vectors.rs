@@ -1,14 +1,7 @@
 //! Whole packets that other implementations made.
 
+use super::test_support::hex;
 use super::{CryptoSuite, InboundSession, OutboundSession};
-
-pub(super) fn hex(digits: &str) -> Vec<u8> {
-    assert_eq!(digits.len() % 2, 0, "pairs of digits");
-    (0..digits.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex digits"))
-        .collect()
-}
 
 const RTP: &str = "800f1234decafbadcafebabeabababababababababababababababab";
 const RTCP: &str = "81c8000bcafebabeabababababababababababababababab";
