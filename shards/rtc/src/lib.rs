@@ -2,8 +2,15 @@
 //!
 //! No I/O, no clock, no randomness: all three are arguments. Nothing here knows a router.
 
+pub mod codec;
+pub mod jitter;
+pub mod loss;
+pub mod nack;
 pub mod ntp;
+pub mod rate;
 pub mod rtp;
+pub mod rtx;
+pub mod score;
 pub mod seq;
 pub mod srtp;
 pub mod time;

@@ -1,0 +1,265 @@
+//! What a media payload says about itself: its MIME type, whether it starts a key frame.
+//!
+//! The set of codecs is closed and equals the one mediasoup's worker accepts; a MIME type outside
+//! it is the controller's error and is answered with the same words.
+
+pub mod h264;
+pub mod opus;
+pub mod vp8;
+pub mod vp9;
+
+use std::fmt;
+use std::str::FromStr;
+
+/// First half of a codec's MIME type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MediaKind {
+    Audio,
+    Video,
+}
+
+impl MediaKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Video => "video",
+        }
+    }
+}
+
+/// Second half of a codec's MIME type: real codecs, then what rides beside or around them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    Opus,
+    MultiOpus,
+    Pcma,
+    Pcmu,
+    Isac,
+    G722,
+    Ilbc,
+    Silk,
+    Vp8,
+    Vp9,
+    H264,
+    Av1,
+    ComfortNoise,
+    TelephoneEvent,
+    Rtx,
+    Ulpfec,
+    XUlpfecuc,
+    Flexfec,
+    Red,
+}
+
+impl Codec {
+    const ALL: [Self; 19] = [
+        Self::Opus,
+        Self::MultiOpus,
+        Self::Pcma,
+        Self::Pcmu,
+        Self::Isac,
+        Self::G722,
+        Self::Ilbc,
+        Self::Silk,
+        Self::Vp8,
+        Self::Vp9,
+        Self::H264,
+        Self::Av1,
+        Self::ComfortNoise,
+        Self::TelephoneEvent,
+        Self::Rtx,
+        Self::Ulpfec,
+        Self::XUlpfecuc,
+        Self::Flexfec,
+        Self::Red,
+    ];
+
+    /// The spelling dumps and statistics use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opus => "opus",
+            Self::MultiOpus => "multiopus",
+            Self::Pcma => "PCMA",
+            Self::Pcmu => "PCMU",
+            Self::Isac => "ISAC",
+            Self::G722 => "G722",
+            Self::Ilbc => "iLBC",
+            Self::Silk => "SILK",
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::H264 => "H264",
+            Self::Av1 => "AV1",
+            Self::ComfortNoise => "CN",
+            Self::TelephoneEvent => "telephone-event",
+            Self::Rtx => "rtx",
+            Self::Ulpfec => "ulpfec",
+            Self::XUlpfecuc => "x-ulpfecuc",
+            Self::Flexfec => "flexfec",
+            Self::Red => "red",
+        }
+    }
+
+    /// Carries sound or pictures of its own, so it can be produced and consumed.
+    pub const fn is_media(self) -> bool {
+        !self.is_complementary() && !self.is_feature()
+    }
+
+    /// Replaces an audio codec's packets in the same stream now and then.
+    pub const fn is_complementary(self) -> bool {
+        matches!(self, Self::ComfortNoise | Self::TelephoneEvent)
+    }
+
+    /// Repairs or wraps another codec's stream.
+    pub const fn is_feature(self) -> bool {
+        matches!(
+            self,
+            Self::Rtx | Self::Ulpfec | Self::XUlpfecuc | Self::Flexfec | Self::Red
+        )
+    }
+
+    /// Whether `payload` starts a key frame; `None` where the payload alone cannot tell
+    /// (audio, and AV1, whose dependency descriptor tells it).
+    pub fn is_key_frame(self, payload: &[u8]) -> Option<bool> {
+        match self {
+            Self::Vp8 => Some(vp8::is_key_frame(payload)),
+            Self::Vp9 => Some(vp9::is_key_frame(payload)),
+            Self::H264 => Some(h264::is_key_frame(payload)),
+            _ => None,
+        }
+    }
+}
+
+/// A codec's MIME type. Any kind goes with any codec, as in the original: `audio/red` and
+/// `video/red` are both real, and which pairs make sense is the controller's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MimeType {
+    pub kind: MediaKind,
+    pub codec: Codec,
+}
+
+impl MimeType {
+    pub const fn new(kind: MediaKind, codec: Codec) -> Self {
+        Self { kind, codec }
+    }
+
+    /// Whether a consumer must wait for a key frame before it can show anything.
+    pub const fn can_be_key_framed(self) -> bool {
+        matches!(self.kind, MediaKind::Video) && matches!(self.codec, Codec::Vp8 | Codec::Vp9 | Codec::H264)
+    }
+
+    /// Whether `payload` is silence kept alive by Opus DTX; false for any other codec.
+    pub fn is_dtx(self, payload: &[u8]) -> bool {
+        matches!(self.codec, Codec::Opus | Codec::MultiOpus) && opus::is_dtx(payload)
+    }
+}
+
+impl fmt::Display for MimeType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.kind.as_str(), self.codec.as_str())
+    }
+}
+
+/// The picture id VP8 and VP9 share: 7 bits, or 15 when its first bit says so (the second value).
+fn read_picture_id(bytes: &mut impl Iterator<Item = u8>) -> Option<(u16, bool)> {
+    let high = bytes.next()?;
+    if high & 0x80 == 0 {
+        return Some((u16::from(high), false));
+    }
+    Some((u16::from_be_bytes([high & 0x7f, bytes.next()?]), true))
+}
+
+/// Why a MIME type was refused. The texts are part of the channel's protocol.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MimeTypeError {
+    #[error("wrong codec MIME")]
+    Malformed,
+    #[error("unknown codec MIME type '{0}'")]
+    UnknownKind(String),
+    #[error("unknown codec MIME subtype '{0}'")]
+    UnknownCodec(String),
+}
+
+impl FromStr for MimeType {
+    type Err = MimeTypeError;
+
+    /// Reads `kind/codec`, ASCII case ignored.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (kind, codec) = text.split_once('/').ok_or(MimeTypeError::Malformed)?;
+        if kind.is_empty() || codec.is_empty() {
+            return Err(MimeTypeError::Malformed);
+        }
+        let kind = [MediaKind::Audio, MediaKind::Video]
+            .into_iter()
+            .find(|known| known.as_str().eq_ignore_ascii_case(kind))
+            .ok_or_else(|| MimeTypeError::UnknownKind(kind.to_ascii_lowercase()))?;
+        let codec = Codec::ALL
+            .into_iter()
+            .find(|known| known.as_str().eq_ignore_ascii_case(codec))
+            .ok_or_else(|| MimeTypeError::UnknownCodec(codec.to_ascii_lowercase()))?;
+        Ok(Self { kind, codec })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_codec_reads_back_in_any_case() {
+        for kind in [MediaKind::Audio, MediaKind::Video] {
+            for codec in Codec::ALL {
+                let mime_type = MimeType::new(kind, codec);
+                let text = mime_type.to_string();
+                for spelling in [text.clone(), text.to_uppercase(), text.to_lowercase()] {
+                    assert_eq!(spelling.parse(), Ok(mime_type));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn refusals_use_the_channel_s_words() {
+        let refusal = |text: &str| text.parse::<MimeType>().unwrap_err().to_string();
+        for text in ["", "audio", "/opus", "audio/", "/"] {
+            assert_eq!(refusal(text), "wrong codec MIME");
+        }
+        assert_eq!(refusal("TEXT/opus"), "unknown codec MIME type 'text'");
+        assert_eq!(refusal("video/H265"), "unknown codec MIME subtype 'h265'");
+        assert_eq!(refusal("video/VP8/x"), "unknown codec MIME subtype 'vp8/x'");
+    }
+
+    #[test]
+    fn every_codec_is_of_exactly_one_class() {
+        for codec in Codec::ALL {
+            let classes = [codec.is_media(), codec.is_complementary(), codec.is_feature()];
+            assert_eq!(classes.iter().filter(|class| **class).count(), 1, "{codec:?}");
+        }
+        assert!(Codec::Av1.is_media() && Codec::Red.is_feature());
+    }
+
+    #[test]
+    fn only_video_with_a_readable_payload_waits_for_key_frames() {
+        let waits = |text: &str| text.parse::<MimeType>().unwrap().can_be_key_framed();
+        assert!(waits("video/VP8") && waits("video/VP9") && waits("video/H264"));
+        assert!(!waits("video/AV1") && !waits("audio/opus") && !waits("audio/VP8"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_payload_is_answered(payload in proptest::collection::vec(any::<u8>(), 0..64)) {
+            for codec in Codec::ALL {
+                let readable = matches!(codec, Codec::Vp8 | Codec::Vp9 | Codec::H264);
+                prop_assert_eq!(codec.is_key_frame(&payload).is_some(), readable);
+                MimeType::new(MediaKind::Audio, codec).is_dtx(&payload);
+            }
+        }
+
+        #[test]
+        fn any_text_is_answered(text in ".{0,24}") {
+            if let Ok(mime_type) = text.parse::<MimeType>() {
+                prop_assert!(mime_type.to_string().eq_ignore_ascii_case(&text));
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The RTX payload format (RFC 4588 §4): the original sequence number, then the original payload.
+
+/// Bytes of the original sequence number before the payload.
+pub const OSN_LEN: usize = 2;
+
+/// What an RTX packet's payload holds. All else of the original is in the RTX packet's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Original<'a> {
+    pub sequence_number: u16,
+    pub payload: &'a [u8],
+}
+
+/// Opens an RTX payload, padding already removed. `None` when there is no original in it: senders
+/// probe for bandwidth with RTX packets that are nothing but padding.
+pub fn decapsulate(payload: &[u8]) -> Option<Original<'_>> {
+    let (osn, payload) = payload.split_first_chunk::<OSN_LEN>()?;
+    Some(Original {
+        sequence_number: u16::from_be_bytes(*osn),
+        payload,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn payloads_without_an_original() {
+        assert_eq!(decapsulate(&[]), None);
+        assert_eq!(decapsulate(&[1]), None);
+        assert_eq!(
+            decapsulate(&[1, 2]),
+            Some(Original {
+                sequence_number: 0x0102,
+                payload: &[]
+            })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_wrapped_comes_out(seq in any::<u16>(), payload in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let wrapped = [&seq.to_be_bytes(), payload.as_slice()].concat();
+            prop_assert_eq!(decapsulate(&wrapped), Some(Original { sequence_number: seq, payload: &payload }));
+        }
+    }
+}

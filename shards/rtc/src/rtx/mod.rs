@@ -1,0 +1,16 @@
+//! Retransmission: what is kept to answer NACKs, and RFC 4588's packet format.
+//!
+//! ```text
+//! producer stream ──insert──▶ PacketHistory      one copy of each packet, whoever consumes it
+//!                                  ▲ get(source)
+//! consumer ── sent ──▶ ResendGuard ┘             numbers only: which packet went out as which
+//!          ◀─ resend ─
+//! ```
+
+pub mod decapsulate;
+pub mod guard;
+pub mod history;
+
+pub use decapsulate::{OSN_LEN, Original, decapsulate};
+pub use guard::{Refused, Resend, ResendGuard, requested_seqs};
+pub use history::{HistoryPacket, Inserted, PacketHistory};
