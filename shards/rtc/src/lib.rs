@@ -8,6 +8,7 @@ pub mod loss;
 pub mod nack;
 pub mod ntp;
 pub mod rate;
+pub mod rtcp;
 pub mod rtp;
 pub mod rtx;
 pub mod score;
