@@ -1,4 +1,8 @@
 //! The mediasoup channel and the control thread.
 
+pub mod channel;
 pub mod message;
 pub mod method;
+pub mod placement;
+pub mod registry;
+pub mod settings;

@@ -1,0 +1,59 @@
+//! Taking the channel's descriptors from the process that started us.
+//!
+//! Node gives AF_UNIX stream sockets; other controllers give pipes. Both are read and written as files here.
+//! Must run before anything else opens a descriptor: a missing fd 3 would otherwise be somebody else's.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+
+/// The channel's reading end.
+pub const READ_FD: RawFd = 3;
+/// The channel's writing end.
+pub const WRITE_FD: RawFd = 4;
+
+/// Both ends, not yet non-blocking.
+#[derive(Debug)]
+pub struct ChannelFds {
+    pub read: File,
+    pub write: File,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("channel descriptor {fd} cannot be used: {cause}")]
+pub struct FdError {
+    pub fd: RawFd,
+    pub cause: io::Error,
+}
+
+/// Takes fd 3 and fd 4. Called once, first thing in the process.
+///
+/// # Errors
+/// Names the descriptor that is not open.
+pub fn take() -> Result<ChannelFds, FdError> {
+    Ok(ChannelFds {
+        read: take_one(READ_FD)?,
+        write: take_one(WRITE_FD)?,
+    })
+}
+
+fn take_one(fd: RawFd) -> Result<File, FdError> {
+    let fail = |cause: Errno| FdError {
+        fd,
+        cause: cause.into(),
+    };
+    // SAFETY: the descriptor was inherited, nobody else in this process owns it, and the caller takes it
+    // once. Whether it is open at all is checked before it is used.
+    let owned = unsafe { OwnedFd::from_raw_fd(fd) };
+    if let Err(cause) = fcntl(&owned, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)) {
+        // Not open: nothing to close, and closing would complain.
+        std::mem::forget(owned);
+        return Err(fail(cause));
+    }
+    let flags = OFlag::from_bits_retain(fcntl(&owned, FcntlArg::F_GETFL).map_err(fail)?);
+    fcntl(&owned, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map_err(fail)?;
+    Ok(File::from(owned))
+}

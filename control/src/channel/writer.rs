@@ -1,0 +1,213 @@
+//! The queue towards the controller.
+//!
+//! Rules when the controller does not read:
+//! 1. Up to [`SOFT_BYTES_MAX`] everything is queued.
+//! 2. Beyond it what can be missed (log lines, scores, traces, copies of packets) is dropped and counted,
+//!    and [`is_congested`](FrameWriter::is_congested) asks the caller to read no further requests, so that
+//!    no further responses are owed.
+//! 3. Responses and state changes are never dropped. Beyond [`HARD_BYTES_MAX`] of them the controller is
+//!    taken for dead: the queue fails, and the worker closes as it does when the channel breaks.
+
+use std::io::{self, Write};
+
+use super::MESSAGE_BYTES_MAX;
+
+/// Queued bytes above which droppable frames are dropped and requests wait: one message of the largest size.
+pub const SOFT_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
+/// Queued bytes that are never exceeded. Room for what the requests read before the soft limit still owe.
+pub const HARD_BYTES_MAX: usize = 64 << 20;
+/// Below this many written bytes moving the rest to the front is not worth it.
+const COMPACT_BYTES: usize = 1 << 20;
+/// Memory kept for the queue when it is empty, bytes.
+const KEEP_BYTES: usize = 1 << 20;
+
+/// Whether a controller's picture survives without a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Importance {
+    /// A response or a change of state.
+    Required,
+    /// A log line, a sample of something that is told again, a packet.
+    Droppable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum QueueError {
+    /// The caller reports it and goes on.
+    #[error("message too big ({0} bytes)")]
+    MessageTooBig(usize),
+    /// The channel is of no use any more.
+    #[error("the controller left {HARD_BYTES_MAX} bytes unread")]
+    ControllerStuck,
+}
+
+#[derive(Debug, Default)]
+pub struct FrameWriter {
+    queue: Vec<u8>,
+    /// Bytes of `queue` that were written already.
+    written: usize,
+    dropped: u64,
+}
+
+impl FrameWriter {
+    /// Queues a frame that carries its own size prefix.
+    ///
+    /// # Errors
+    /// Nothing was queued then.
+    pub fn push(&mut self, frame: &[u8], importance: Importance) -> Result<(), QueueError> {
+        if frame.len() > MESSAGE_BYTES_MAX {
+            return Err(QueueError::MessageTooBig(frame.len()));
+        }
+        let queued = self.queued_bytes() + frame.len();
+        if queued > SOFT_BYTES_MAX && importance == Importance::Droppable {
+            self.dropped += 1;
+            return Ok(());
+        }
+        if queued > HARD_BYTES_MAX {
+            return Err(QueueError::ControllerStuck);
+        }
+        self.queue.extend_from_slice(frame);
+        Ok(())
+    }
+
+    /// Writes as much as `target` takes now. True when nothing is left.
+    ///
+    /// # Errors
+    /// The target's: the channel is broken.
+    pub fn flush(&mut self, target: &mut impl Write) -> io::Result<bool> {
+        while self.written < self.queue.len() {
+            match target.write(&self.queue[self.written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.compact();
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.queue.clear();
+        self.queue.shrink_to(KEEP_BYTES);
+        self.written = 0;
+        Ok(true)
+    }
+
+    fn compact(&mut self) {
+        if self.written >= COMPACT_BYTES && self.written * 2 >= self.queue.len() {
+            self.queue.drain(..self.written);
+            self.written = 0;
+        }
+    }
+
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.len() - self.written
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.queued_bytes() == 0
+    }
+
+    /// True while no further requests should be read.
+    pub fn is_congested(&self) -> bool {
+        self.queued_bytes() > SOFT_BYTES_MAX / 2
+    }
+
+    /// Frames dropped since the last call.
+    pub fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes `room` bytes, three a time, then says "later".
+    struct Narrow {
+        taken: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = bytes.len().min(3).min(self.room);
+            if count == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.room -= count;
+            self.taken.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn bytes_leave_in_order_across_partial_writes() {
+        let mut writer = FrameWriter::default();
+        let mut target = Narrow {
+            taken: Vec::new(),
+            room: 0,
+        };
+        let mut expected = Vec::new();
+        for round in 0..20u8 {
+            let frame = vec![round; 50];
+            expected.extend_from_slice(&frame);
+            writer.push(&frame, Importance::Required).unwrap();
+            target.room = 37;
+            writer.flush(&mut target).unwrap();
+        }
+        target.room = usize::MAX;
+        assert!(writer.flush(&mut target).unwrap());
+        assert_eq!(target.taken, expected);
+        assert!(writer.is_empty());
+    }
+
+    #[test]
+    fn droppable_frames_go_first_and_are_counted() {
+        let mut writer = FrameWriter::default();
+        let big = vec![0; MESSAGE_BYTES_MAX];
+        writer.push(&big, Importance::Required).unwrap();
+        assert!(writer.is_congested());
+        writer.push(&[1; 10], Importance::Droppable).unwrap();
+        writer.push(&[2; 10], Importance::Required).unwrap();
+        assert_eq!(writer.queued_bytes(), MESSAGE_BYTES_MAX + 10);
+        assert_eq!((writer.take_dropped(), writer.take_dropped()), (1, 0));
+    }
+
+    #[test]
+    fn the_queue_is_bounded() {
+        let mut writer = FrameWriter::default();
+        let big = vec![0; MESSAGE_BYTES_MAX];
+        for _ in 0..HARD_BYTES_MAX / MESSAGE_BYTES_MAX {
+            writer.push(&big, Importance::Required).unwrap();
+        }
+        assert_eq!(
+            writer.push(&[0], Importance::Required),
+            Err(QueueError::ControllerStuck)
+        );
+        let too_big = vec![0; MESSAGE_BYTES_MAX + 1];
+        assert_eq!(
+            FrameWriter::default().push(&too_big, Importance::Required),
+            Err(QueueError::MessageTooBig(MESSAGE_BYTES_MAX + 1))
+        );
+    }
+
+    #[test]
+    fn a_broken_channel_is_an_error() {
+        struct Broken;
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut writer = FrameWriter::default();
+        writer.push(b"x", Importance::Required).unwrap();
+        assert!(writer.flush(&mut Broken).is_err());
+    }
+}

@@ -1,0 +1,257 @@
+//! Who owns an id: every live entity of the worker by the name its controller gave it.
+//!
+//! Names are unique in the whole worker. An entry is made when the creating request is passed on, so that
+//! requests the controller sends right after it find their shard; it is provisional until the shard has
+//! agreed and disappears with everything under it when the shard refuses. Entries leave when the closing
+//! request is passed on: a shard's queue is in order, so nothing sent later can reach the closed entity.
+
+use std::collections::{HashMap, HashSet};
+
+use ringsoup_sfu::name::Name;
+
+use crate::placement::{Load, ShardIndex};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Router,
+    PlainTransport,
+    DirectTransport,
+    Producer,
+    Consumer,
+}
+
+impl Kind {
+    pub fn is_transport(self) -> bool {
+        matches!(self, Self::PlainTransport | Self::DirectTransport)
+    }
+
+    /// Whether notifications to the worker may address it.
+    fn takes_notifications(self) -> bool {
+        self.is_transport() || self == Self::Producer
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    kind: Kind,
+    shard: ShardIndex,
+    parent: Option<Name>,
+    children: HashSet<Name>,
+    /// Tells this entity from an earlier or later one of the same name.
+    birth: Birth,
+}
+
+/// The request that made an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Birth(pub u64);
+
+#[derive(Debug, Default)]
+pub struct Registry {
+    entries: HashMap<Name, Entry>,
+    loads: Vec<Load>,
+}
+
+impl Registry {
+    pub fn new(shards: usize) -> Self {
+        Self {
+            entries: HashMap::new(),
+            loads: vec![Load::default(); shards],
+        }
+    }
+
+    pub fn get(&self, name: &str) -> Option<(Kind, ShardIndex)> {
+        self.entries.get(name).map(|entry| (entry.kind, entry.shard))
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    /// Whether `child` is a live child of `parent`.
+    pub fn is_child(&self, parent: &str, child: &str) -> bool {
+        self.entries
+            .get(parent)
+            .is_some_and(|entry| entry.children.contains(child))
+    }
+
+    /// What each shard carries, by index.
+    pub fn loads(&self) -> &[Load] {
+        &self.loads
+    }
+
+    /// False, and nothing changed, when the name is taken or the parent is unknown.
+    pub fn insert_router(&mut self, name: &Name, shard: ShardIndex, birth: Birth) -> bool {
+        self.insert(name, Kind::Router, shard, None, birth)
+    }
+
+    /// Like [`insert_router`](Self::insert_router), on the parent's shard.
+    pub fn insert_child(&mut self, name: &Name, kind: Kind, parent: &str, birth: Birth) -> bool {
+        let Some((parent, entry)) = self.entries.get_key_value(parent) else {
+            return false;
+        };
+        let (parent, shard) = (parent.clone(), entry.shard);
+        self.insert(name, kind, shard, Some(parent), birth)
+    }
+
+    fn insert(
+        &mut self,
+        name: &Name,
+        kind: Kind,
+        shard: ShardIndex,
+        parent: Option<Name>,
+        birth: Birth,
+    ) -> bool {
+        if self.entries.contains_key(name) {
+            return false;
+        }
+        if let Some(parent) = parent.as_ref().and_then(|parent| self.entries.get_mut(parent)) {
+            parent.children.insert(name.clone());
+        }
+        self.entries.insert(
+            name.clone(),
+            Entry {
+                kind,
+                shard,
+                parent,
+                children: HashSet::new(),
+                birth,
+            },
+        );
+        self.load(shard).add(kind);
+        true
+    }
+
+    fn load(&mut self, shard: ShardIndex) -> &mut Load {
+        &mut self.loads[usize::from(shard.0)]
+    }
+
+    /// Removes the entity and everything under it.
+    pub fn remove(&mut self, name: &str) {
+        let Some(entry) = self.entries.get(name) else {
+            return;
+        };
+        if let Some(parent) = entry
+            .parent
+            .clone()
+            .and_then(|parent| self.entries.get_mut(&parent))
+        {
+            parent.children.remove(name);
+        }
+        let mut doomed: Vec<Name> = vec![name.into()];
+        while let Some(name) = doomed.pop() {
+            let Some(entry) = self.entries.remove(&name) else {
+                continue;
+            };
+            self.load(entry.shard).remove(entry.kind);
+            doomed.extend(entry.children);
+        }
+    }
+
+    /// Removes what a refused request had made, and only that.
+    pub fn retract(&mut self, name: &str, birth: Birth) {
+        if self.entries.get(name).is_some_and(|entry| entry.birth == birth) {
+            self.remove(name);
+        }
+    }
+
+    /// Removes everything a lost shard had.
+    pub fn remove_shard(&mut self, shard: ShardIndex) {
+        let routers: Vec<Name> = self.names(|entry| entry.kind == Kind::Router && entry.shard == shard);
+        for router in routers {
+            self.remove(&router);
+        }
+    }
+
+    pub fn routers(&self) -> Vec<Name> {
+        self.names(|entry| entry.kind == Kind::Router)
+    }
+
+    /// Everything that requests may address.
+    pub fn request_handlers(&self) -> Vec<Name> {
+        self.names(|_| true)
+    }
+
+    pub fn notification_handlers(&self) -> Vec<Name> {
+        self.names(|entry| entry.kind.takes_notifications())
+    }
+
+    fn names(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Name> {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| wanted(entry))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: ShardIndex = ShardIndex(0);
+    const B: ShardIndex = ShardIndex(1);
+
+    fn room() -> Registry {
+        let mut registry = Registry::new(2);
+        assert!(registry.insert_router(&"r".into(), A, Birth(1)));
+        assert!(registry.insert_child(&"t".into(), Kind::PlainTransport, "r", Birth(2)));
+        assert!(registry.insert_child(&"p".into(), Kind::Producer, "t", Birth(3)));
+        assert!(registry.insert_child(&"c".into(), Kind::Consumer, "t", Birth(4)));
+        assert!(registry.insert_router(&"r2".into(), B, Birth(5)));
+        registry
+    }
+
+    #[test]
+    fn names_are_unique_across_kinds_and_shards() {
+        let mut registry = room();
+        assert!(!registry.insert_router(&"p".into(), B, Birth(6)));
+        assert!(!registry.insert_child(&"r".into(), Kind::PlainTransport, "r2", Birth(7)));
+        assert!(!registry.insert_child(&"x".into(), Kind::PlainTransport, "nobody", Birth(8)));
+        assert_eq!(registry.get("p"), Some((Kind::Producer, A)));
+        assert!(registry.is_child("r", "t"));
+        assert!(!registry.is_child("r2", "t"));
+    }
+
+    #[test]
+    fn closing_takes_the_subtree_along() {
+        let mut registry = room();
+        registry.remove("t");
+        assert!(!registry.contains("p") && !registry.contains("c") && registry.contains("r"));
+        assert!(!registry.is_child("r", "t"));
+        assert_eq!(
+            registry.loads()[0],
+            Load {
+                routers: 1,
+                ..Load::default()
+            }
+        );
+        registry.remove("r");
+        assert_eq!(registry.loads()[0], Load::default());
+        assert_eq!(registry.routers(), vec![Name::from("r2")]);
+    }
+
+    #[test]
+    fn a_refusal_retracts_only_its_own_entry() {
+        let mut registry = room();
+        registry.remove("p");
+        assert!(registry.insert_child(&"p".into(), Kind::Producer, "t", Birth(9)));
+        registry.retract("p", Birth(3));
+        assert!(registry.contains("p"));
+        registry.retract("p", Birth(9));
+        assert!(!registry.contains("p"));
+    }
+
+    #[test]
+    fn a_lost_shard_leaves_the_others_alone() {
+        let mut registry = room();
+        registry.remove_shard(A);
+        assert_eq!(registry.request_handlers(), vec![Name::from("r2")]);
+    }
+
+    #[test]
+    fn notification_handlers_are_transports_and_producers() {
+        let mut names = room().notification_handlers();
+        names.sort();
+        assert_eq!(names, vec![Name::from("p"), Name::from("t")]);
+    }
+}
