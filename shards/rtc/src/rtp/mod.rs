@@ -9,5 +9,7 @@ pub mod writer;
 pub use element::Extensions;
 pub use extension::ExtensionUri;
 pub use packet::{RtpError, RtpPacket, is_rtcp, is_rtp};
-pub use rewrite::{ExtensionBlock, ExtensionMap, HeaderFields, write_header, write_rtx_header};
+pub use rewrite::{
+    ExtensionBlock, ExtensionMap, HeaderFields, replace_value, write_header, write_rtx_header,
+};
 pub use writer::RtpWriter;

@@ -8,7 +8,7 @@
 //!
 //! Elements keep the position they got in the block, so a sender may patch the values it owns
 //! (transport-wide sequence number, absolute send time, dependency descriptor) in its own copy by
-//! `HeaderFields::value_range`. CSRCs and, when the caller appends them, padding bytes go through
+//! `replace_value`. CSRCs and, when the caller appends them, padding bytes go through
 //! unchanged: a mixer in front of the router stays visible behind it.
 
 use std::ops::Range;
@@ -129,12 +129,31 @@ impl ExtensionBlock {
 
     /// The elements as they will be on the wire.
     pub fn elements(&self) -> super::Extensions<'_> {
-        let bytes = self.bytes.get(..self.len).unwrap_or_default();
+        let bytes = self.wire_form();
         if self.two_byte {
             super::Extensions::two_byte(bytes)
         } else {
             super::Extensions::one_byte(bytes)
         }
+    }
+
+    /// The elements' bytes, to be kept for a retransmission; `from_wire_form` takes them back.
+    pub fn wire_form(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// A block of elements that `wire_form` gave, `two_byte` as it was then. Empty when they are more
+    /// than a block holds, which those of a block never are.
+    pub fn from_wire_form(elements: &[u8], two_byte: bool) -> Self {
+        let mut block = Self {
+            two_byte,
+            ..Self::new()
+        };
+        if let Some(bytes) = block.bytes.get_mut(..elements.len()) {
+            bytes.copy_from_slice(elements);
+            block.len = elements.len();
+        }
+        block
     }
 
     /// Where the value of the first element with this id lies within the elements.
@@ -218,6 +237,45 @@ impl HeaderFields<'_> {
             .value_range(id)
             .map(|range| range.start + elements_at..range.end + elements_at)
     }
+}
+
+/// Replaces the value of the block's element `id` in a header that `write_header` wrote with the same
+/// fields and block. For values each consumer has its own of: absolute send time, transport-wide
+/// sequence number, dependency descriptor.
+///
+/// False, and nothing changed, when there is no such element, or the value is longer than the one it
+/// replaces or empty. Bytes of a longer one become padding (RFC 8285 §4.1.2).
+pub fn replace_value(
+    header: &mut [u8],
+    fields: &HeaderFields<'_>,
+    block: &ExtensionBlock,
+    id: u8,
+    value: &[u8],
+) -> bool {
+    replace_value_checked(header, fields, block, id, value).is_some()
+}
+
+fn replace_value_checked(
+    header: &mut [u8],
+    fields: &HeaderFields<'_>,
+    block: &ExtensionBlock,
+    id: u8,
+    value: &[u8],
+) -> Option<()> {
+    let range = fields.value_range(block, id)?;
+    let coded_len = u8::try_from(value.len()).ok()?.checked_sub(1)?;
+    // In both forms the length is in the byte in front of the value.
+    let element = header.get_mut(range.start.checked_sub(1)?..range.end)?;
+    let (head, old) = element.split_first_mut()?;
+    let (new, freed) = old.split_at_mut_checked(value.len())?;
+    *head = if block.two_byte {
+        coded_len + 1
+    } else {
+        id << 4 | coded_len
+    };
+    new.copy_from_slice(value);
+    freed.fill(0);
+    Some(())
 }
 
 /// Writes the header with its extension and returns its length; the payload goes behind it.
@@ -452,6 +510,39 @@ mod tests {
             write_rtx_header(&mut out[..len - 1], &fields, 1, &ExtensionBlock::new()),
             None
         );
+    }
+
+    #[test]
+    fn values_are_replaced_in_a_written_header() {
+        for two_byte in [false, true] {
+            let mut block = ExtensionBlock::new();
+            assert!(block.push(7, &[1, 2, 3, 4]));
+            assert!(block.push(if two_byte { 100 } else { 5 }, &[9, 9]));
+            let fields = HeaderFields {
+                csrcs: &[0; 8],
+                mid: Some((1, b"m")),
+                ..FIELDS
+            };
+            let mut out = [0xff; 64];
+            let len = write_header(&mut out, &fields, &block).unwrap();
+            assert!(!replace_value(&mut out, &fields, &block, 7, &[0; 5]));
+            assert!(!replace_value(&mut out, &fields, &block, 7, &[]));
+            assert!(!replace_value(&mut out, &fields, &block, 8, &[1]));
+            assert!(replace_value(&mut out, &fields, &block, 7, &[5, 6]));
+            let packet = RtpPacket::parse(&out[..len]).unwrap();
+            let last = if two_byte { 100 } else { 5 };
+            let expected = [(7, &[5, 6][..]), (last, &[9, 9]), (1, b"m")];
+            assert_eq!(packet.extensions().collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn blocks_are_kept_by_their_wire_form() {
+        let mut block = ExtensionBlock::new();
+        assert!(block.push(7, &[1, 2]) && block.push(20, &[]));
+        let kept = ExtensionBlock::from_wire_form(block.wire_form(), block.is_two_byte());
+        assert!(kept.elements().eq(block.elements()));
+        assert!(ExtensionBlock::from_wire_form(&[0; BLOCK_BYTES_MAX + 1], false).is_empty());
     }
 
     #[test]
