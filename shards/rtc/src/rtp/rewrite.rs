@@ -13,203 +13,17 @@
 
 use std::ops::Range;
 
-use super::element::{ONE_BYTE_ID_MAX, ONE_BYTE_PROFILE, ONE_BYTE_VALUE_MAX, TWO_BYTE_PROFILE};
+use super::ExtensionBlock;
+use super::block::write_element;
+use super::element::{ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
 use super::packet::{
-    EXTENSION_BIT, EXTENSION_HEADER_LEN, FIXED_HEADER_LEN, MARKER_BIT, PADDING_BIT, RtpPacket, VERSION,
+    EXTENSION_BIT, EXTENSION_HEADER_LEN, FIXED_HEADER_LEN, MARKER_BIT, PADDING_BIT, VERSION,
 };
 
-/// Bytes of elements a block holds. A dependency descriptor may take 255, everything else a router
-/// knows stays below 100; what does not fit is left out.
-pub const BLOCK_BYTES_MAX: usize = 512;
 /// Most CSRCs a header names (RFC 3550 §5.1: four bits), in bytes.
 const CSRC_BYTES_MAX: usize = 15 * 4;
 /// The original sequence number in front of an RTX payload (RFC 4588 §4), in bytes.
 pub const ORIGINAL_SEQUENCE_NUMBER_LEN: usize = 2;
-
-/// Producer's element id to router's element id.
-#[derive(Debug, Clone)]
-pub struct ExtensionMap([u8; 256]);
-
-impl ExtensionMap {
-    /// A map that drops every element.
-    pub const fn new() -> Self {
-        Self([0; 256])
-    }
-
-    /// Router id 0 drops the element. Id 0 of a producer is padding and never looked up.
-    pub fn set(&mut self, producer_id: u8, router_id: u8) {
-        self.0[usize::from(producer_id)] = router_id;
-    }
-
-    /// The router's id, or `None` to drop.
-    pub fn router_id(&self, producer_id: u8) -> Option<u8> {
-        match self.0[usize::from(producer_id)] {
-            0 => None,
-            router_id => Some(router_id),
-        }
-    }
-}
-
-impl Default for ExtensionMap {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Header-extension elements in wire form, without profile, length and padding.
-///
-/// Starts in the one-byte form and changes to the two-byte form with the first element that needs it
-/// (RFC 8285 §4). Meant to be kept and reused: `clear` costs nothing.
-#[derive(Debug, Clone)]
-pub struct ExtensionBlock {
-    bytes: [u8; BLOCK_BYTES_MAX],
-    len: usize,
-    two_byte: bool,
-}
-
-impl ExtensionBlock {
-    pub const fn new() -> Self {
-        Self {
-            bytes: [0; BLOCK_BYTES_MAX],
-            len: 0,
-            two_byte: false,
-        }
-    }
-
-    /// The packet's elements under the router's ids.
-    pub fn from_packet(packet: &RtpPacket<'_>, map: &ExtensionMap) -> Self {
-        let mut block = Self::new();
-        block.push_mapped(packet, map);
-        block
-    }
-
-    pub const fn clear(&mut self) {
-        self.len = 0;
-        self.two_byte = false;
-    }
-
-    /// Appends the packet's elements under the router's ids; the map decides which are dropped, MID
-    /// among them. Returns how many did not fit.
-    pub fn push_mapped(&mut self, packet: &RtpPacket<'_>, map: &ExtensionMap) -> usize {
-        let mut left_out = 0;
-        for (producer_id, value) in packet.extensions() {
-            if let Some(router_id) = map.router_id(producer_id) {
-                left_out += usize::from(!self.push(router_id, value));
-            }
-        }
-        left_out
-    }
-
-    /// Appends one element. False, and nothing changed, when it does not fit or cannot be encoded:
-    /// id 0 is padding, and no form has a length above 255.
-    pub fn push(&mut self, id: u8, value: &[u8]) -> bool {
-        if id == 0 || value.len() > usize::from(u8::MAX) {
-            return false;
-        }
-        if !self.two_byte && !fits_one_byte(id, value) && !self.widen() {
-            return false;
-        }
-        let Some(room) = self.bytes.get_mut(self.len..) else {
-            return false;
-        };
-        let Some(written) = write_element(room, self.two_byte, id, value) else {
-            return false;
-        };
-        self.len += written;
-        true
-    }
-
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    pub const fn is_two_byte(&self) -> bool {
-        self.two_byte
-    }
-
-    /// The elements as they will be on the wire.
-    pub fn elements(&self) -> super::Extensions<'_> {
-        let bytes = self.wire_form();
-        if self.two_byte {
-            super::Extensions::two_byte(bytes)
-        } else {
-            super::Extensions::one_byte(bytes)
-        }
-    }
-
-    /// The elements' bytes, to be kept for a retransmission; `from_wire_form` takes them back.
-    pub fn wire_form(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-
-    /// A block of elements that `wire_form` gave, `two_byte` as it was then. Empty when they are more
-    /// than a block holds, which those of a block never are.
-    pub fn from_wire_form(elements: &[u8], two_byte: bool) -> Self {
-        let mut block = Self {
-            two_byte,
-            ..Self::new()
-        };
-        if let Some(bytes) = block.bytes.get_mut(..elements.len()) {
-            bytes.copy_from_slice(elements);
-            block.len = elements.len();
-        }
-        block
-    }
-
-    /// Where the value of the first element with this id lies within the elements.
-    fn value_range(&self, id: u8) -> Option<Range<usize>> {
-        let head = if self.two_byte { 2 } else { 1 };
-        let mut at = 0;
-        for (element_id, value) in self.elements() {
-            at += head;
-            if element_id == id {
-                return Some(at..at + value.len());
-            }
-            at += value.len();
-        }
-        None
-    }
-
-    /// Re-encodes in the two-byte form, from the end so that nothing is overwritten unread. Each
-    /// element grows by one byte.
-    fn widen(&mut self) -> bool {
-        let narrow = self.bytes;
-        let mut wide = Self {
-            bytes: [0; BLOCK_BYTES_MAX],
-            len: 0,
-            two_byte: true,
-        };
-        let elements = narrow.get(..self.len).unwrap_or_default();
-        for (id, value) in super::Extensions::one_byte(elements) {
-            if !wide.push(id, value) {
-                return false;
-            }
-        }
-        *self = wide;
-        true
-    }
-
-    /// Length of the elements followed by a MID element, and whether a MID of this length can be
-    /// written in the block's form at all.
-    fn len_with_mid(&self, mid: Option<(u8, &[u8])>) -> Option<usize> {
-        let Some((id, value)) = mid else {
-            return Some(self.len);
-        };
-        let encodable = if self.two_byte {
-            id != 0 && value.len() <= usize::from(u8::MAX)
-        } else {
-            fits_one_byte(id, value)
-        };
-        let head = if self.two_byte { 2 } else { 1 };
-        encodable.then_some(self.len + head + value.len())
-    }
-}
-
-impl Default for ExtensionBlock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// What one consumer's header says.
 #[derive(Debug, Clone, Copy, Default)]
@@ -268,7 +82,7 @@ fn replace_value_checked(
     let element = header.get_mut(range.start.checked_sub(1)?..range.end)?;
     let (head, old) = element.split_first_mut()?;
     let (new, freed) = old.split_at_mut_checked(value.len())?;
-    *head = if block.two_byte {
+    *head = if block.is_two_byte() {
         coded_len + 1
     } else {
         id << 4 | coded_len
@@ -348,7 +162,7 @@ fn write_block(
     mid: Option<(u8, &[u8])>,
     padded_len: usize,
 ) -> Option<()> {
-    let profile = if block.two_byte {
+    let profile = if block.is_two_byte() {
         TWO_BYTE_PROFILE
     } else {
         ONE_BYTE_PROFILE
@@ -362,31 +176,13 @@ fn write_block(
     if let Some(last) = rest.last_chunk_mut::<4>() {
         *last = [0; 4];
     }
-    let (elements, rest) = rest.split_at_mut_checked(block.len)?;
-    elements.copy_from_slice(block.bytes.get(..block.len)?);
+    let bytes = block.wire_form();
+    let (elements, rest) = rest.split_at_mut_checked(bytes.len())?;
+    elements.copy_from_slice(bytes);
     if let Some((id, value)) = mid {
-        write_element(rest, block.two_byte, id, value)?;
+        write_element(rest, block.is_two_byte(), id, value)?;
     }
     Some(())
-}
-
-const fn fits_one_byte(id: u8, value: &[u8]) -> bool {
-    id != 0 && id <= ONE_BYTE_ID_MAX && !value.is_empty() && value.len() <= ONE_BYTE_VALUE_MAX
-}
-
-/// The caller has checked that id and length fit the form.
-fn write_element(out: &mut [u8], two_byte: bool, id: u8, value: &[u8]) -> Option<usize> {
-    let len = u8::try_from(value.len()).ok()?;
-    let head_len = if two_byte {
-        *out.first_chunk_mut::<2>()? = [id, len];
-        2
-    } else {
-        *out.first_mut()? = id << 4 | len.checked_sub(1)?;
-        1
-    };
-    let end = head_len + value.len();
-    out.get_mut(head_len..end)?.copy_from_slice(value);
-    Some(end)
 }
 
 #[cfg(test)]
@@ -394,6 +190,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::rtp::{ExtensionMap, RtpPacket};
 
     const FIELDS: HeaderFields<'static> = HeaderFields {
         payload_type: 101,
@@ -437,19 +234,6 @@ mod tests {
         );
         assert_eq!(fields.value_range(&block, 5), Some(21..23));
         assert_eq!(fields.value_range(&block, 6), None);
-    }
-
-    #[test]
-    fn large_ids_empty_values_and_long_values_widen_the_block() {
-        for (id, value) in [(15, &[1u8][..]), (2, &[]), (2, &[7; 17])] {
-            let mut block = ExtensionBlock::new();
-            assert!(block.push(1, &[9, 9]));
-            assert!(!block.is_two_byte());
-            assert!(block.push(id, value));
-            assert!(block.is_two_byte());
-            let expected = [(1, &[9u8, 9][..]), (id, value)];
-            assert_eq!(block.elements().collect::<Vec<_>>(), expected);
-        }
     }
 
     #[test]
@@ -534,27 +318,6 @@ mod tests {
             let expected = [(7, &[5, 6][..]), (last, &[9, 9]), (1, b"m")];
             assert_eq!(packet.extensions().collect::<Vec<_>>(), expected);
         }
-    }
-
-    #[test]
-    fn blocks_are_kept_by_their_wire_form() {
-        let mut block = ExtensionBlock::new();
-        assert!(block.push(7, &[1, 2]) && block.push(20, &[]));
-        let kept = ExtensionBlock::from_wire_form(block.wire_form(), block.is_two_byte());
-        assert!(kept.elements().eq(block.elements()));
-        assert!(ExtensionBlock::from_wire_form(&[0; BLOCK_BYTES_MAX + 1], false).is_empty());
-    }
-
-    #[test]
-    fn map_drops_what_it_does_not_name() {
-        let wire = [
-            0x90, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0xbe, 0xde, 0, 1, 0x10, 7, 0x20, 8,
-        ];
-        let packet = RtpPacket::parse(&wire).unwrap();
-        let mut map = ExtensionMap::new();
-        map.set(2, 6);
-        let block = ExtensionBlock::from_packet(&packet, &map);
-        assert_eq!(block.elements().collect::<Vec<_>>(), [(6, &[8u8][..])]);
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! Builds whole packets, for probation, load generators and tests.
 
-use super::rewrite::{ExtensionBlock, HeaderFields, write_header};
+use super::block::{BLOCK_BYTES_MAX, ExtensionBlock};
+use super::rewrite::{HeaderFields, write_header};
 
 /// A packet described field by field and then written at once.
 #[derive(Debug, Clone, Default)]
@@ -77,7 +78,7 @@ impl<'a> RtpWriter<'a> {
 
     /// The packet on the heap, or `None` when its CSRC list cannot be encoded.
     pub fn to_vec(&self) -> Option<Vec<u8>> {
-        const HEADER_LEN_MAX: usize = 12 + 15 * 4 + 4 + super::rewrite::BLOCK_BYTES_MAX;
+        const HEADER_LEN_MAX: usize = 12 + 15 * 4 + 4 + BLOCK_BYTES_MAX;
         let mut out = vec![0; HEADER_LEN_MAX + self.payload.len() + usize::from(self.padding)];
         let len = self.write(&mut out)?;
         out.truncate(len);
