@@ -1,1 +1,24 @@
-//! Threads, rings, sockets and queues.
+//! Threads, rings, sockets and queues: everything a shard needs from the machine.
+//!
+//! ```text
+//! control ──ToShard──► mailbox ──► driver ──► Sfu ──► Outbox ──► socket/batch ──► ring ──► kernel
+//!         ◄─FromShard─                ▲                                            │
+//!                                     └── socket/receive ◄── buffers ◄─────────────┘
+//! ```
+//! One thread per shard, one glommio executor per thread, one never-ending driver task per executor. The
+//! driver waits in its own io_uring, which only this crate knows. Nothing here knows a request: values of
+//! `Command`, `Reply` and `Event` are moved, never looked into, except for the events that may be lost.
+
+mod buffers;
+pub mod clock;
+mod containment;
+mod driver;
+mod load;
+pub mod mailbox;
+mod ring;
+pub mod shard;
+mod socket;
+
+pub use clock::Clock;
+pub use mailbox::{FromShard, IoReport, Mailbox, SendError, ToShard};
+pub use shard::{ShardConfig, ShardHandle, StartError};

@@ -1,0 +1,302 @@
+//! The shard's loop: completions in, datagrams through the Sfu, one flush, one wait.
+//!
+//! ```text
+//! ┌─► completions ─► handle_datagram* ─► commands* ─► handle_timeout ─► flush ─► tell control ─► wait ─┐
+//! └────────────────────────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//! Every step is bounded per turn, so neither packets nor commands starve the other. Nothing allocates per
+//! packet. The loop is one glommio task and never yields: it is its executor's only task, its waiting is
+//! done in its own ring, and a yield would buy only glommio's wake-ups (docs/decisions/0002-io-driver.md).
+
+use std::io;
+use std::time::Duration;
+
+use ringsoup_rtc::time::Time;
+use ringsoup_sfu::command::{Command, CommandError};
+use ringsoup_sfu::outbox::Outbox;
+use ringsoup_sfu::reply::Reply;
+use ringsoup_sfu::sfu::{Datagram, Sfu};
+use ringsoup_sfu::sockets::SocketId;
+
+use crate::buffers::{BUFFER_COUNT, ReceiveBuffers};
+use crate::clock::{BatchClock, Clock};
+use crate::containment::Containment;
+use crate::load::LoadGauge;
+use crate::mailbox::{FromShard, IoReport, ShardMailbox, ToShard};
+use crate::ring::{Completion, Operation, RingPoller, Wait};
+use crate::socket::ShardSockets;
+use crate::socket::batch::Transmit;
+use crate::socket::receive;
+
+/// Commands taken in one turn: packets wait for no more than these.
+const COMMANDS_PER_TURN: usize = 32;
+/// Completions taken in one turn: commands wait for no more than these.
+const COMPLETIONS_PER_TURN: usize = BUFFER_COUNT as usize;
+/// The longest sleep. Nothing depends on it: an idle shard is woken by packets, timers and commands.
+const IDLE_WAIT: Duration = Duration::from_secs(60);
+/// How often a shard looks again whether control reads, or a failing socket receives, while one of them waits.
+const RETRY_WAIT: Duration = Duration::from_millis(10);
+
+/// How a driver ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Stopped,
+}
+
+/// Everything a shard owns. Drop order matters: the ring in `sockets` goes before the buffers it writes to.
+pub(crate) struct Driver {
+    clock: Clock,
+    sfu: Sfu,
+    out: Outbox,
+    sockets: ShardSockets,
+    transmit: Transmit,
+    buffers: ReceiveBuffers,
+    mailbox: ShardMailbox,
+    completions: Vec<Completion>,
+    containment: Containment,
+    load: LoadGauge,
+    gather: Duration,
+    report: IoReport,
+    stopping: bool,
+}
+
+impl Driver {
+    /// Makes the ring; to be called on the shard's own thread, which is the ring's single issuer.
+    pub(crate) fn new(clock: Clock, sfu: Sfu, mailbox: ShardMailbox, gather: Duration) -> io::Result<Self> {
+        let buffers = ReceiveBuffers::new()?;
+        let mut ring = RingPoller::new(&buffers)?;
+        ring.arm_wake(mailbox.wake_fd())?;
+        Ok(Self {
+            clock,
+            sfu,
+            out: Outbox::default(),
+            sockets: ShardSockets::new(ring),
+            transmit: Transmit::default(),
+            buffers,
+            mailbox,
+            completions: Vec::with_capacity(COMPLETIONS_PER_TURN),
+            containment: Containment::default(),
+            load: LoadGauge::default(),
+            gather,
+            report: IoReport::default(),
+            stopping: false,
+        })
+    }
+
+    /// Runs until control says stop or the ring fails; the last word in the mailbox says which.
+    pub(crate) fn run(mut self) {
+        let last_word = match self.turns() {
+            Ok(Ended::Stopped) => FromShard::Stopped,
+            Err(error) => FromShard::Failed {
+                reason: format!("io_uring failed: {error}"),
+            },
+        };
+        self.sockets.close_all();
+        self.mailbox.tell(last_word);
+        self.mailbox.finish_batch();
+    }
+
+    fn turns(&mut self) -> io::Result<Ended> {
+        let mut woke = self.clock.now();
+        loop {
+            self.report.turns += 1;
+            let batch = self.clock.batch();
+            self.take_completions(batch)?;
+            self.take_commands();
+            if self.sfu.next_timeout().is_some_and(|at| at <= batch.now) {
+                self.handle_timeout();
+            }
+            self.flush()?;
+            self.tell_events();
+            self.mailbox.finish_batch();
+            if self.stopping {
+                return Ok(Ended::Stopped);
+            }
+            let rests = self.clock.now();
+            self.wait(rests)?;
+            let now = self.clock.now();
+            self.load
+                .record(rests.saturating_since(woke), now.saturating_since(rests));
+            woke = now;
+        }
+    }
+
+    fn take_completions(&mut self, batch: BatchClock) -> io::Result<()> {
+        let mut completions = std::mem::take(&mut self.completions);
+        self.sockets.ring.drain(&mut completions);
+        for completion in completions.drain(..) {
+            match completion.operation {
+                Operation::Receive { slot, generation } => {
+                    self.take_receive(batch, completion, slot, generation)?;
+                }
+                Operation::Wake => self.sockets.ring.arm_wake(self.mailbox.wake_fd())?,
+                // Failed sends are taken by the flush that made them.
+                Operation::Send { .. } | Operation::Cancel => {}
+            }
+        }
+        self.completions = completions;
+        Ok(())
+    }
+
+    fn take_receive(
+        &mut self,
+        batch: BatchClock,
+        completion: Completion,
+        slot: u32,
+        generation: u32,
+    ) -> io::Result<()> {
+        let current = self.sockets.is_current(slot, generation);
+        if let Some(id) = completion.buffer {
+            if current {
+                self.take_datagrams(batch, slot, id, completion.result);
+            } else {
+                self.report.receive_stale += 1;
+            }
+            self.buffers.recycle(id);
+        }
+        if self.out.wants_flush() {
+            self.flush()?;
+        }
+        // A handler may have closed the socket just now.
+        if !completion.more && self.sockets.is_current(slot, generation) {
+            self.report.receive_rearmed += 1;
+            let failed = completion.result < 0 && completion.result != -libc::ENOBUFS;
+            self.sockets.rearm(slot, generation, failed)?;
+        }
+        Ok(())
+    }
+
+    /// Hands each datagram of a received train to the Sfu.
+    fn take_datagrams(&mut self, batch: BatchClock, slot: u32, buffer: u16, result: i32) {
+        self.report.receives += 1;
+        let bytes = self.buffers.bytes(buffer, usize::try_from(result).unwrap_or(0));
+        let Some(train) = receive::parse(bytes) else {
+            self.report.receive_malformed += 1;
+            return;
+        };
+        self.sockets.received(slot);
+        let socket = SocketId(slot);
+        let received = train.stamp.map_or(batch.now, |stamp| batch.place(stamp));
+        for bytes in train.payload.chunks_mut(train.stride) {
+            self.report.received_datagrams += 1;
+            let (sfu, sockets, out) = (&mut self.sfu, &mut self.sockets, &mut self.out);
+            let handled = self.containment.contain(|| {
+                let datagram = Datagram {
+                    socket,
+                    remote: train.remote,
+                    bytes: &mut *bytes,
+                    received,
+                };
+                sfu.handle_datagram(batch.now, datagram, sockets, out);
+            });
+            if let Err(message) = handled {
+                contained(&mut self.sfu, &mut self.sockets, &mut self.out, Some(socket));
+                self.out
+                    .events
+                    .extend(self.containment.report(batch.now, "a datagram", &message, bytes));
+            }
+        }
+    }
+
+    fn take_commands(&mut self) {
+        for _ in 0..COMMANDS_PER_TURN {
+            let Some(message) = self.mailbox.next() else {
+                return;
+            };
+            match message {
+                ToShard::Command { token, command } => {
+                    let result = self.handle_command(command);
+                    self.tell_events();
+                    self.mailbox.tell(FromShard::Reply { token, result });
+                }
+                ToShard::ReportIo { token } => {
+                    let report = Box::new(self.io_report());
+                    self.tell_events();
+                    self.mailbox.tell(FromShard::IoReport { token, report });
+                }
+                ToShard::Stop => {
+                    self.stopping = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn handle_command(&mut self, command: Command) -> Result<Reply, CommandError> {
+        let now = self.clock.now();
+        let (sfu, sockets, out) = (&mut self.sfu, &mut self.sockets, &mut self.out);
+        let handled = self
+            .containment
+            .contain(|| sfu.handle_command(now, command, sockets, out));
+        handled.unwrap_or_else(|message| {
+            contained(&mut self.sfu, &mut self.sockets, &mut self.out, None);
+            self.out
+                .events
+                .extend(self.containment.report(now, "a command", &message, &[]));
+            Err(CommandError::error(format!("internal error: {message}")))
+        })
+    }
+
+    fn handle_timeout(&mut self) {
+        let now = self.clock.now();
+        let (sfu, out) = (&mut self.sfu, &mut self.out);
+        if let Err(message) = self.containment.contain(|| sfu.handle_timeout(now, out)) {
+            contained(&mut self.sfu, &mut self.sockets, &mut self.out, None);
+            self.out
+                .events
+                .extend(self.containment.report(now, "a timer", &message, &[]));
+        }
+    }
+
+    /// Sends what the turn produced, then lets the Sfu note when it left.
+    fn flush(&mut self) -> io::Result<()> {
+        if self.out.has_datagrams() {
+            self.transmit
+                .flush(&self.out, &mut self.sockets, &mut self.report)?;
+            self.out.clear_datagrams();
+        }
+        if !self.out.forwarded.is_empty() {
+            self.sfu.handle_flushed(self.clock.now(), &mut self.out);
+        }
+        Ok(())
+    }
+
+    fn tell_events(&mut self) {
+        for event in self.out.events.drain(..) {
+            self.mailbox.tell(FromShard::Event(event));
+        }
+    }
+
+    fn wait(&mut self, now: Time) -> io::Result<()> {
+        if !self.mailbox.fall_asleep() {
+            return Ok(());
+        }
+        let mut timeout = IDLE_WAIT;
+        if let Some(at) = self.sfu.next_timeout() {
+            timeout = timeout.min(at.saturating_since(now));
+        }
+        if self.mailbox.has_overflow() || self.sockets.has_resting() {
+            timeout = timeout.min(RETRY_WAIT);
+        }
+        let gather = if self.load.is_coalescing() {
+            self.gather.min(timeout)
+        } else {
+            Duration::ZERO
+        };
+        let waited = self.sockets.ring.wait(Wait { timeout, gather });
+        self.mailbox.wake_up();
+        self.sockets.rearm_resting()?;
+        waited
+    }
+
+    fn io_report(&self) -> IoReport {
+        IoReport {
+            events_lost: self.mailbox.lost(),
+            panics: self.containment.panics(),
+            ..self.report
+        }
+    }
+}
+
+/// The single place where a contained panic is handed to the Sfu, which closes what it was handling.
+fn contained(_sfu: &mut Sfu, _sockets: &mut ShardSockets, _out: &mut Outbox, _socket: Option<SocketId>) {}

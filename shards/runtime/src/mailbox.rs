@@ -1,0 +1,446 @@
+//! Control ⇄ shard: one bounded FIFO each way.
+//!
+//! ```text
+//!            ToShard, full → SendError                     wake: eventfd, skipped while the shard is awake
+//! control ═══════════════════════════════════════► shard
+//!         ◄═══════════════════════════════════════
+//!            FromShard, full → droppable events are lost and counted, the rest waits in the shard
+//! ```
+//! Replies and events share one FIFO, so what a command caused is told before its reply and nothing else
+//! orders them. A full queue never blocks a shard: it goes on forwarding.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ringsoup_sfu::command::{Command, CommandError};
+use ringsoup_sfu::event::Event;
+use ringsoup_sfu::reply::Reply;
+
+/// Commands waiting for one shard. A controller that has this many outstanding is not waiting for replies.
+pub const TO_SHARD_MAX: usize = 4096;
+/// Replies and events waiting for control.
+pub const FROM_SHARD_MAX: usize = 8192;
+/// What a shard keeps back while control does not read. Above half of it no command is taken, so replies
+/// always find room; events beyond it are lost and counted.
+pub const OVERFLOW_MAX: usize = 65_536;
+
+/// What control tells a shard.
+#[derive(Debug)]
+pub enum ToShard {
+    /// `token` comes back with the reply.
+    Command {
+        token: u64,
+        command: Command,
+    },
+    /// Counters of sockets and queues; answered in order like a command.
+    ReportIo {
+        token: u64,
+    },
+    Stop,
+}
+
+/// What a shard tells control.
+#[derive(Debug)]
+pub enum FromShard {
+    Reply {
+        token: u64,
+        result: Result<Reply, CommandError>,
+    },
+    Event(Event),
+    IoReport {
+        token: u64,
+        report: Box<IoReport>,
+    },
+    /// The last word of a shard that was told to stop.
+    Stopped,
+    /// The last word of a shard that could not go on: the ring itself failed. Its sockets are closed.
+    Failed {
+        reason: String,
+    },
+}
+
+/// What the runtime counts. Packets unless said otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IoReport {
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Receive completions; one carries a train where the kernel merged datagrams.
+    pub receives: u64,
+    pub received_datagrams: u64,
+    /// Receives that did not fit or made no sense.
+    pub receive_malformed: u64,
+    /// Receives for a socket that was closed meanwhile.
+    pub receive_stale: u64,
+    /// Times that a socket's receive was armed again.
+    pub receive_rearmed: u64,
+    pub sent_datagrams: u64,
+    /// Send requests, each a datagram or a train.
+    pub sends: u64,
+    /// Trains: sends with UDP_SEGMENT.
+    pub trains: u64,
+    /// Not sent: the socket's buffer or the device queue was full.
+    pub send_blocked: u64,
+    /// Not sent: any other error.
+    pub send_failed: u64,
+    /// Requests sent again after a pending ICMP error or without UDP_SEGMENT.
+    pub send_retried: u64,
+    /// The last errno of a failed send; 0 when none.
+    pub send_errno: i32,
+    /// Events lost because control did not read.
+    pub events_lost: u64,
+    /// Panics contained.
+    pub panics: u64,
+}
+
+/// Why a message was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    /// [`TO_SHARD_MAX`] messages are waiting.
+    Full,
+    /// The shard's thread has ended.
+    Gone,
+}
+
+impl std::fmt::Display for SendError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Full => "shard queue full",
+            Self::Gone => "shard not running",
+        })
+    }
+}
+
+impl std::error::Error for SendError {}
+
+/// Wakes a shard that sleeps in its ring, and only then.
+#[derive(Debug)]
+pub(crate) struct WakeFlag {
+    asleep: AtomicBool,
+    eventfd: File,
+}
+
+impl WakeFlag {
+    fn new() -> io::Result<Self> {
+        // SAFETY: eventfd takes no pointers; the result is checked before use.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: a fresh descriptor that nothing else owns.
+        let owned = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Self {
+            asleep: AtomicBool::new(false),
+            eventfd: File::from(owned),
+        })
+    }
+
+    fn wake(&self) {
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            // Fails only when the counter is about to overflow, and then the shard is awake anyway.
+            let _ = (&self.eventfd).write_all(&1_u64.to_ne_bytes());
+        }
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.eventfd.as_raw_fd()
+    }
+}
+
+/// Control's end.
+#[derive(Debug)]
+pub struct Mailbox {
+    to_shard: flume::Sender<ToShard>,
+    from_shard: flume::Receiver<FromShard>,
+    flag: Arc<WakeFlag>,
+}
+
+impl Mailbox {
+    /// # Errors
+    /// The message was not taken; see [`SendError`].
+    pub fn send(&self, message: ToShard) -> Result<(), SendError> {
+        self.to_shard.try_send(message).map_err(|error| match error {
+            flume::TrySendError::Full(_) => SendError::Full,
+            flume::TrySendError::Disconnected(_) => SendError::Gone,
+        })?;
+        self.flag.wake();
+        Ok(())
+    }
+
+    /// The next message, if there is one now.
+    pub fn try_receive(&self) -> Option<FromShard> {
+        self.from_shard.try_recv().ok()
+    }
+
+    /// Blocks until a message comes; `None` when the shard is gone and everything it said was read.
+    pub fn receive(&self) -> Option<FromShard> {
+        self.from_shard.recv().ok()
+    }
+
+    /// Blocks until a message comes or `timeout` is over.
+    pub fn receive_timeout(&self, timeout: std::time::Duration) -> Option<FromShard> {
+        self.from_shard.recv_timeout(timeout).ok()
+    }
+
+    /// Keeps on delivering after the shard's thread has ended.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.to_shard.is_disconnected()
+    }
+
+    /// Waits for room, for the one message that must arrive.
+    pub(crate) fn send_stop(&self) {
+        // The shard drains its queue unless control stopped reading too, and then no reply is awaited.
+        let _ = self.to_shard.send_timeout(ToShard::Stop, STOP_SEND_TIMEOUT);
+        self.flag.wake();
+    }
+}
+
+/// How long a stop may wait behind commands.
+const STOP_SEND_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Called by the shard once per batch of messages, from its own thread.
+pub type Notify = Box<dyn Fn() + Send>;
+
+/// The shard's end.
+pub(crate) struct ShardMailbox {
+    incoming: flume::Receiver<ToShard>,
+    outgoing: flume::Sender<FromShard>,
+    flag: Arc<WakeFlag>,
+    overflow: VecDeque<FromShard>,
+    notify: Notify,
+    told: bool,
+    lost: u64,
+}
+
+/// Both ends of a shard's mailbox.
+pub(crate) fn mailbox(notify: Notify) -> io::Result<(Mailbox, ShardMailbox)> {
+    let (to_shard, incoming) = flume::bounded(TO_SHARD_MAX);
+    let (outgoing, from_shard) = flume::bounded(FROM_SHARD_MAX);
+    let flag = Arc::new(WakeFlag::new()?);
+    let shard = ShardMailbox {
+        incoming,
+        outgoing,
+        flag: Arc::clone(&flag),
+        overflow: VecDeque::new(),
+        notify,
+        told: false,
+        lost: 0,
+    };
+    Ok((
+        Mailbox {
+            to_shard,
+            from_shard,
+            flag,
+        },
+        shard,
+    ))
+}
+
+impl ShardMailbox {
+    pub(crate) fn wake_fd(&self) -> RawFd {
+        self.flag.fd()
+    }
+
+    /// The next message, unless control is so far behind with reading that more replies would not fit.
+    pub(crate) fn next(&mut self) -> Option<ToShard> {
+        if self.overflow.len() > OVERFLOW_MAX / 2 {
+            return None;
+        }
+        self.incoming.try_recv().ok()
+    }
+
+    /// Declares sleep; false when something came in meanwhile and the shard must look first.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.flag.asleep.store(true, Ordering::SeqCst);
+        if self.incoming.is_empty() || self.overflow.len() > OVERFLOW_MAX / 2 {
+            return true;
+        }
+        self.wake_up();
+        false
+    }
+
+    pub(crate) fn wake_up(&self) {
+        self.flag.asleep.store(false, Ordering::SeqCst);
+    }
+
+    /// Appends to the FIFO, never blocks.
+    pub(crate) fn tell(&mut self, message: FromShard) {
+        if self.overflow.is_empty() {
+            match self.outgoing.try_send(message) {
+                Ok(()) => self.told = true,
+                Err(flume::TrySendError::Full(message)) => self.keep(message),
+                // Control is gone: nobody is left to tell.
+                Err(flume::TrySendError::Disconnected(_)) => {}
+            }
+        } else {
+            self.keep(message);
+        }
+    }
+
+    fn keep(&mut self, message: FromShard) {
+        let lose = match &message {
+            FromShard::Event(event) => may_be_lost(event) || self.overflow.len() >= OVERFLOW_MAX,
+            _ => false,
+        };
+        if lose {
+            self.lost += 1;
+        } else {
+            self.overflow.push_back(message);
+        }
+    }
+
+    /// Delivers what waited, then wakes control once if anything was told.
+    pub(crate) fn finish_batch(&mut self) {
+        while let Some(message) = self.overflow.pop_front() {
+            match self.outgoing.try_send(message) {
+                Ok(()) => self.told = true,
+                Err(flume::TrySendError::Full(message)) => {
+                    self.overflow.push_front(message);
+                    break;
+                }
+                Err(flume::TrySendError::Disconnected(_)) => {}
+            }
+        }
+        if self.told {
+            self.told = false;
+            (self.notify)();
+        }
+    }
+
+    /// True while messages wait for control to read.
+    pub(crate) fn has_overflow(&self) -> bool {
+        !self.overflow.is_empty()
+    }
+
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+/// Events that the next one of their kind replaces, or that are samples anyway. State changes are not.
+fn may_be_lost(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::ProducerScore { .. }
+            | Event::ConsumerScore { .. }
+            | Event::ProducerTrace { .. }
+            | Event::ConsumerTrace { .. }
+            | Event::ConsumerRtp { .. }
+            | Event::DirectTransportRtcp { .. }
+            | Event::Log(_)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    fn pause(name: &str) -> FromShard {
+        FromShard::Event(Event::ConsumerProducerPause {
+            consumer: name.into(),
+        })
+    }
+
+    fn rtp() -> FromShard {
+        FromShard::Event(Event::ConsumerRtp {
+            consumer: "c".into(),
+            data: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn control_is_woken_once_per_batch() {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&wakes);
+        let (control, mut shard) = mailbox(Box::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }))
+        .unwrap();
+        shard.finish_batch();
+        assert_eq!(wakes.load(Ordering::Relaxed), 0);
+        shard.tell(rtp());
+        shard.tell(pause("c"));
+        shard.finish_batch();
+        shard.finish_batch();
+        assert_eq!(wakes.load(Ordering::Relaxed), 1);
+        assert!(matches!(
+            control.try_receive(),
+            Some(FromShard::Event(Event::ConsumerRtp { .. }))
+        ));
+        assert!(matches!(
+            control.try_receive(),
+            Some(FromShard::Event(Event::ConsumerProducerPause { .. }))
+        ));
+        assert!(control.try_receive().is_none());
+    }
+
+    #[test]
+    fn a_full_queue_loses_samples_and_keeps_state_in_order() {
+        let (control, mut shard) = mailbox(Box::new(|| ())).unwrap();
+        for _ in 0..FROM_SHARD_MAX {
+            shard.tell(rtp());
+        }
+        shard.tell(rtp());
+        shard.tell(pause("a"));
+        shard.tell(rtp());
+        shard.tell(FromShard::Reply {
+            token: 7,
+            result: Ok(Reply::Done),
+        });
+        assert_eq!(shard.lost(), 2);
+        assert!(shard.has_overflow());
+        for _ in 0..FROM_SHARD_MAX {
+            assert!(matches!(
+                control.try_receive(),
+                Some(FromShard::Event(Event::ConsumerRtp { .. }))
+            ));
+        }
+        shard.finish_batch();
+        assert!(matches!(
+            control.try_receive(),
+            Some(FromShard::Event(Event::ConsumerProducerPause { .. }))
+        ));
+        assert!(matches!(
+            control.try_receive(),
+            Some(FromShard::Reply { token: 7, .. })
+        ));
+        assert!(!shard.has_overflow());
+    }
+
+    #[test]
+    fn a_full_command_queue_is_an_error_value() {
+        let (control, mut shard) = mailbox(Box::new(|| ())).unwrap();
+        for token in 0..TO_SHARD_MAX as u64 {
+            control
+                .send(ToShard::Command {
+                    token,
+                    command: Command::ReportShard,
+                })
+                .unwrap();
+        }
+        let one_more = ToShard::Command {
+            token: 0,
+            command: Command::ReportShard,
+        };
+        assert_eq!(control.send(one_more), Err(SendError::Full));
+        assert!(matches!(shard.next(), Some(ToShard::Command { token: 0, .. })));
+        drop(shard);
+        assert_eq!(control.send(ToShard::Stop), Err(SendError::Gone));
+    }
+
+    #[test]
+    fn a_shard_does_not_sleep_over_a_waiting_command() {
+        let (control, mut shard) = mailbox(Box::new(|| ())).unwrap();
+        assert!(shard.fall_asleep());
+        shard.wake_up();
+        control.send(ToShard::Stop).unwrap();
+        assert!(!shard.fall_asleep());
+        assert!(shard.next().is_some());
+        assert!(shard.fall_asleep());
+    }
+}

@@ -1,0 +1,200 @@
+//! A shard: one thread, one glommio executor, one driver.
+
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
+use ringsoup_sfu::sfu::{Sfu, SfuConfig};
+
+use crate::clock::Clock;
+use crate::driver::Driver;
+use crate::mailbox::{Mailbox, Notify, ShardMailbox, mailbox};
+
+/// What glommio pins per ring, of which it has three: no file I/O is done through it, so next to nothing.
+const IO_MEMORY_BYTES: usize = 64 << 10;
+/// Entries of glommio's own rings, which carry nothing but its timer.
+const RING_DEPTH: usize = 16;
+/// Preemption of the only task is pointless, and below 10 ms glommio can park for ever with work to do.
+const PREEMPT_TIMER: Duration = Duration::from_millis(100);
+/// How long the shards gather under load unless told otherwise.
+pub const COALESCE_DEFAULT: Duration = Duration::from_micros(500);
+/// And at most: more would be heard.
+pub const COALESCE_MAX: Duration = Duration::from_millis(5);
+
+/// What a shard is started with.
+#[derive(Debug, Clone)]
+pub struct ShardConfig {
+    /// Names the thread: `shard-<index>`.
+    pub index: usize,
+    /// The CPU to pin to; any when `None`.
+    pub cpu: Option<usize>,
+    pub sfu: SfuConfig,
+    pub clock: Clock,
+    /// How long a loaded shard gathers packets before it acts, so that trains grow; zero switches it off.
+    /// Taken down to [`COALESCE_MAX`].
+    pub coalesce: Duration,
+}
+
+/// Why a shard did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// io_uring is denied (seccomp, `kernel.io_uring_disabled`) or too old (Linux 6.1 is needed).
+    Ring(io::Error),
+    /// glommio refused: most often RLIMIT_MEMLOCK below 512 KiB, or a CPU that is not there.
+    Executor(String),
+    /// No thread or no eventfd.
+    Thread(io::Error),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ring(error) => write!(formatter, "io_uring cannot be used: {error}"),
+            Self::Executor(reason) => write!(formatter, "executor cannot start: {reason}"),
+            Self::Thread(error) => write!(formatter, "thread cannot start: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running shard. Dropping it stops the shard and joins its thread.
+#[derive(Debug)]
+pub struct ShardHandle {
+    index: usize,
+    mailbox: Mailbox,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ShardHandle {
+    /// Starts the thread and waits until the shard is ready or has failed.
+    ///
+    /// `notify` is called on the shard's thread once per batch of messages for control.
+    ///
+    /// # Errors
+    /// Nothing is left behind.
+    pub fn start(config: ShardConfig, notify: Notify) -> Result<Self, StartError> {
+        let index = config.index;
+        let (control_end, shard_end) = mailbox(notify).map_err(StartError::Thread)?;
+        let (ready, started) = flume::bounded(1);
+        let thread = std::thread::Builder::new()
+            .name(format!("shard-{index}"))
+            .spawn(move || run(config, shard_end, &ready))
+            .map_err(StartError::Thread)?;
+        match started.recv() {
+            Ok(Ok(())) => Ok(Self {
+                index,
+                mailbox: control_end,
+                thread: Some(thread),
+            }),
+            Ok(Err(error)) => {
+                let _ = thread.join();
+                Err(error)
+            }
+            Err(_) => {
+                let reason = thread
+                    .join()
+                    .err()
+                    .map_or_else(|| "ended".to_owned(), |panic| message(&*panic));
+                Err(StartError::Executor(reason))
+            }
+        }
+    }
+
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The queues to and from the shard.
+    pub fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// True when the thread has ended or is about to.
+    pub fn is_gone(&self) -> bool {
+        self.mailbox.is_gone()
+    }
+
+    /// Stops the shard and joins its thread. Sockets are closed on return. What it said last can still be
+    /// read from the returned mailbox.
+    pub fn stop(mut self) -> StoppedShard {
+        self.join();
+        StoppedShard { handle: self }
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.mailbox.send_stop();
+            // A panic outside the contained calls was reported by the panic hook; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for ShardHandle {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+/// A shard whose thread has ended.
+#[derive(Debug)]
+pub struct StoppedShard {
+    handle: ShardHandle,
+}
+
+impl StoppedShard {
+    /// What is left to read.
+    pub fn mailbox(&self) -> &Mailbox {
+        &self.handle.mailbox
+    }
+}
+
+fn run(config: ShardConfig, mailbox: ShardMailbox, ready: &flume::Sender<Result<(), StartError>>) {
+    let executor = match executor(config.cpu) {
+        Ok(executor) => executor,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let coalesce = config.coalesce.min(COALESCE_MAX);
+    let driver = Driver::new(config.clock, Sfu::new(config.sfu), mailbox, coalesce);
+    match driver {
+        Ok(driver) => {
+            let _ = ready.send(Ok(()));
+            executor.run(async move { driver.run() });
+        }
+        Err(error) => {
+            let _ = ready.send(Err(StartError::Ring(error)));
+        }
+    }
+}
+
+/// glommio panics where a ring cannot be had, so that is caught here too.
+fn executor(cpu: Option<usize>) -> Result<LocalExecutor, StartError> {
+    let placement = cpu.map_or(Placement::Unbound, Placement::Fixed);
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        LocalExecutorBuilder::new(placement)
+            .io_memory(IO_MEMORY_BYTES)
+            .ring_depth(RING_DEPTH)
+            .preempt_timer(PREEMPT_TIMER)
+            .make()
+    }));
+    match made {
+        Ok(Ok(executor)) => Ok(executor),
+        Ok(Err(error)) => Err(StartError::Executor(error.to_string())),
+        Err(panic) => Err(StartError::Executor(message(&*panic))),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
