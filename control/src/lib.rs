@@ -1,6 +1,7 @@
 //! The mediasoup channel and the control thread.
 
 pub mod channel;
+pub mod controller;
 pub mod message;
 pub mod method;
 pub mod placement;

@@ -26,7 +26,7 @@ impl Kind {
     }
 
     /// Whether notifications to the worker may address it.
-    fn takes_notifications(self) -> bool {
+    pub(crate) fn takes_notifications(self) -> bool {
         self.is_transport() || self == Self::Producer
     }
 }
@@ -45,6 +45,14 @@ struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Birth(pub u64);
 
+/// An entity that was looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub name: Name,
+    pub kind: Kind,
+    pub shard: ShardIndex,
+}
+
 #[derive(Debug, Default)]
 pub struct Registry {
     entries: HashMap<Name, Entry>,
@@ -59,19 +67,22 @@ impl Registry {
         }
     }
 
-    pub fn get(&self, name: &str) -> Option<(Kind, ShardIndex)> {
-        self.entries.get(name).map(|entry| (entry.kind, entry.shard))
+    pub fn find(&self, name: &str) -> Option<Found> {
+        let (name, entry) = self.entries.get_key_value(name)?;
+        Some(Found {
+            name: name.clone(),
+            kind: entry.kind,
+            shard: entry.shard,
+        })
     }
 
     pub fn contains(&self, name: &str) -> bool {
         self.entries.contains_key(name)
     }
 
-    /// Whether `child` is a live child of `parent`.
-    pub fn is_child(&self, parent: &str, child: &str) -> bool {
-        self.entries
-            .get(parent)
-            .is_some_and(|entry| entry.children.contains(child))
+    /// The entity `child`, when it is one of `parent`'s.
+    pub fn find_child(&self, parent: &str, child: &str) -> Option<Found> {
+        self.entries.get(parent)?.children.get(child).and_then(|child| self.find(child))
     }
 
     /// What each shard carries, by index.
@@ -207,9 +218,16 @@ mod tests {
         assert!(!registry.insert_router(&"p".into(), B, Birth(6)));
         assert!(!registry.insert_child(&"r".into(), Kind::PlainTransport, "r2", Birth(7)));
         assert!(!registry.insert_child(&"x".into(), Kind::PlainTransport, "nobody", Birth(8)));
-        assert_eq!(registry.get("p"), Some((Kind::Producer, A)));
-        assert!(registry.is_child("r", "t"));
-        assert!(!registry.is_child("r2", "t"));
+        assert_eq!(
+            registry.find("p"),
+            Some(Found {
+                name: "p".into(),
+                kind: Kind::Producer,
+                shard: A
+            })
+        );
+        assert!(registry.find_child("r", "t").is_some());
+        assert!(registry.find_child("r2", "t").is_none());
     }
 
     #[test]
@@ -217,7 +235,7 @@ mod tests {
         let mut registry = room();
         registry.remove("t");
         assert!(!registry.contains("p") && !registry.contains("c") && registry.contains("r"));
-        assert!(!registry.is_child("r", "t"));
+        assert!(registry.find_child("r", "t").is_none());
         assert_eq!(
             registry.loads()[0],
             Load {

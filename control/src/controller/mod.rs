@@ -1,0 +1,389 @@
+//! Request → command → reply → response, without I/O.
+//!
+//! ```text
+//! handle_incoming ─┐                        ┌─ Command   to a shard, answered by handle_reply
+//! handle_reply ────┼─► registry, pending ──►┼─ Respond   to the controller
+//! handle_event ────┘                        └─ Notify, Log, MeasureUsage, Close
+//! ```
+//! Every `handle_*` appends [`Effect`]s in the order in which they must happen. Replies of one shard come in
+//! the order of its commands; those of different shards in any order.
+
+mod plan;
+mod worker;
+
+use std::collections::HashMap;
+
+use ringsoup_sfu::command::{Command, CommandError};
+use ringsoup_sfu::event::{Event, LogLevel, LogTag};
+use ringsoup_sfu::name::Name;
+use ringsoup_sfu::reply::Reply;
+
+use crate::message::{
+    DecodeError, Incoming, Method, Notification, NotificationBody, Request, Response, ResponseBody,
+};
+use crate::placement::{Placement, ShardIndex};
+use crate::registry::{Birth, Found, Kind, Registry};
+use crate::settings::LogSettings;
+
+use plan::{Plan, not_found, plan, plan_notification};
+use worker::Gather;
+
+/// Longest log line, bytes: the original's buffer.
+const LOG_BYTES_MAX: usize = 50_000;
+
+/// Something for the control thread to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Start the shard if it is not, and pass the command on. Its reply comes back with the token.
+    Command {
+        shard: ShardIndex,
+        token: u64,
+        command: Command,
+    },
+    Respond(Response),
+    Notify(Event),
+    /// A line for the channel, level letter included. Already admitted by the log settings.
+    Log(String),
+    /// Answer this `worker.getResourceUsage`.
+    MeasureUsage {
+        request_id: u32,
+    },
+    /// The controller told the worker to close.
+    Close,
+}
+
+/// A command under way and what its reply is for.
+#[derive(Debug)]
+struct Pending {
+    shard: ShardIndex,
+    purpose: Purpose,
+}
+
+#[derive(Debug)]
+enum Purpose {
+    Request {
+        id: u32,
+        method: Method,
+        created: Option<Name>,
+    },
+    /// A part of the gather with this key.
+    ShardReport {
+        gather: u64,
+    },
+    Notification {
+        what: &'static str,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct ControllerConfig {
+    pub pid: u32,
+    /// How many shards there may be, at least 1.
+    pub shards: u16,
+    pub log: LogSettings,
+}
+
+#[derive(Debug)]
+pub struct Controller {
+    pid: u32,
+    log: LogSettings,
+    registry: Registry,
+    placement: Placement,
+    /// By index: shards that were sent anything and have not failed since.
+    started: Vec<bool>,
+    pending: HashMap<u64, Pending>,
+    gathers: HashMap<u64, Gather>,
+    next_token: u64,
+}
+
+impl Controller {
+    pub fn new(config: &ControllerConfig) -> Self {
+        let shards = usize::from(config.shards.max(1));
+        Self {
+            pid: config.pid,
+            log: config.log,
+            registry: Registry::new(shards),
+            placement: Placement::new(shards, config.pid),
+            started: vec![false; shards],
+            pending: HashMap::new(),
+            gathers: HashMap::new(),
+            next_token: 0,
+        }
+    }
+
+    /// Commands whose reply is awaited. The caller reads no further requests while they are too many.
+    pub fn pending_count(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub fn handle_incoming(&mut self, incoming: Incoming, out: &mut Vec<Effect>) {
+        match incoming {
+            Incoming::Request(request) => self.handle_request(request, out),
+            Incoming::Notification(notification) => self.handle_notification(notification, out),
+        }
+    }
+
+    /// Answers what can be answered of a frame that is no message, and logs the rest.
+    pub fn handle_undecodable(&mut self, error: DecodeError, out: &mut Vec<Effect>) {
+        let reason = &error.error.reason;
+        let text = format!("Controller::handle_undecodable() | discarding wrong channel data: {reason}");
+        self.log(LogLevel::Error, LogTag::Message, &text, out);
+        if let Some(id) = error.request_id {
+            out.push(Effect::Respond(Response {
+                id,
+                result: Err(error.error),
+            }));
+        }
+    }
+
+    fn handle_request(&mut self, request: Request, out: &mut Vec<Effect>) {
+        let (id, method) = (request.id, request.method);
+        let outcome = if is_worker_method(method) {
+            self.handle_worker_request(request, out)
+        } else {
+            self.handle_object_request(request, out)
+        };
+        if let Err(error) = outcome {
+            self.refuse(id, method, error, out);
+        }
+    }
+
+    /// A request to something that lives on a shard.
+    fn handle_object_request(&mut self, request: Request, out: &mut Vec<Effect>) -> Result<(), CommandError> {
+        let Request {
+            id,
+            method,
+            handler_id,
+            body,
+        } = request;
+        let Some(handler) = self.registry.find(&handler_id) else {
+            return Err(not_found(
+                &format!("Channel request handler with ID {handler_id}"),
+                method,
+            ));
+        };
+        match plan(&handler, method, body)? {
+            Plan::Ask(command) => self.ask(handler.shard, id, method, None, command, out),
+            Plan::Create { command, child, kind } => {
+                self.check_new(&handler, &child, kind, method)?;
+                self.registry
+                    .insert_child(&child, kind, &handler.name, Birth(self.next_token));
+                self.ask(handler.shard, id, method, Some(child), command, out);
+            }
+            Plan::Close { command, child, noun } => {
+                let found = self.registry.find_child(&handler.name, &child);
+                if !found.is_some_and(|found| noun.covers(found.kind)) {
+                    return Err(not_found(noun.text(), method));
+                }
+                self.registry.remove(&child);
+                self.ask(handler.shard, id, method, None, command, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `child` may be made under `handler`; siblings of its kind are named as such.
+    fn check_new(
+        &self,
+        handler: &Found,
+        child: &str,
+        kind: Kind,
+        method: Method,
+    ) -> Result<(), CommandError> {
+        if !self.registry.contains(child) {
+            return Ok(());
+        }
+        let sibling = self.registry.find_child(&handler.name, child);
+        let noun = match (sibling, kind) {
+            (Some(sibling), _) if kind.is_transport() && sibling.kind.is_transport() => {
+                "a Transport with same id"
+            }
+            (
+                Some(Found {
+                    kind: Kind::Producer, ..
+                }),
+                Kind::Producer,
+            ) => "a Producer with same producerId",
+            (
+                Some(Found {
+                    kind: Kind::Consumer, ..
+                }),
+                Kind::Consumer,
+            ) => "a Consumer with same consumerId",
+            _ => return Err(handler_exists(child)),
+        };
+        Err(CommandError::error(format!(
+            "{noun} already exists [method:{}]",
+            method.name()
+        )))
+    }
+
+    fn ask(
+        &mut self,
+        shard: ShardIndex,
+        id: u32,
+        method: Method,
+        created: Option<Name>,
+        command: Command,
+        out: &mut Vec<Effect>,
+    ) {
+        self.send(shard, Purpose::Request { id, method, created }, command, out);
+    }
+
+    fn send(&mut self, shard: ShardIndex, purpose: Purpose, command: Command, out: &mut Vec<Effect>) {
+        let token = self.next_token;
+        self.next_token += 1;
+        self.started[usize::from(shard.0)] = true;
+        self.pending.insert(token, Pending { shard, purpose });
+        out.push(Effect::Command {
+            shard,
+            token,
+            command,
+        });
+    }
+
+    fn handle_notification(&mut self, notification: Notification, out: &mut Vec<Effect>) {
+        let Notification { handler_id, body } = notification;
+        let what = match &body {
+            NotificationBody::WorkerClose => return out.push(Effect::Close),
+            NotificationBody::TransportSendRtcp(_) => "transport.sendRtcp",
+            NotificationBody::ProducerSend(_) => "producer.send",
+            NotificationBody::DataProducerSend => "dataProducer.send",
+        };
+        let Some(handler) = self
+            .registry
+            .find(&handler_id)
+            .filter(|found| found.kind.takes_notifications())
+        else {
+            let reason = format!("Channel notification handler with ID {handler_id} not found");
+            return self.log_failed_notification(what, &reason, out);
+        };
+        let shard = handler.shard;
+        match plan_notification(handler, body) {
+            Some(command) => self.send(shard, Purpose::Notification { what }, command, out),
+            None => self.log_failed_notification(what, "not for this kind of object", out),
+        }
+    }
+
+    /// The reply to the command that carried `token`.
+    pub fn handle_reply(&mut self, token: u64, result: Result<Reply, CommandError>, out: &mut Vec<Effect>) {
+        // A shard that was given up may still speak.
+        let Some(pending) = self.pending.remove(&token) else {
+            return;
+        };
+        match (pending.purpose, result) {
+            (Purpose::Request { id, .. }, Ok(reply)) => {
+                out.push(Effect::Respond(Response {
+                    id,
+                    result: Ok(ResponseBody::Shard(reply)),
+                }));
+            }
+            (Purpose::Request { id, method, created }, Err(error)) => {
+                if let Some(name) = created {
+                    self.registry.retract(&name, Birth(token));
+                }
+                self.refuse(id, method, error, out);
+            }
+            (Purpose::ShardReport { gather }, result) => self.gathered(gather, pending.shard, result, out),
+            (Purpose::Notification { .. }, Ok(_)) => {}
+            (Purpose::Notification { what }, Err(error)) => {
+                self.log_failed_notification(what, &error.reason, out);
+            }
+        }
+    }
+
+    pub fn handle_event(&mut self, event: Event, out: &mut Vec<Effect>) {
+        match event {
+            Event::Log(line) => self.log(line.level, line.tag, &line.text, out),
+            Event::TransportFailed { transport, router } => {
+                self.registry.remove(&transport);
+                let text = format!(
+                    "Controller::handle_event() | transport closed after a fault while handling it \
+                     [transportId:{transport}, routerId:{router}]"
+                );
+                self.log(LogLevel::Error, LogTag::Info, &text, out);
+            }
+            Event::ConsumerProducerClose { ref consumer } => {
+                self.registry.remove(consumer);
+                out.push(Effect::Notify(event));
+            }
+            event => out.push(Effect::Notify(event)),
+        }
+    }
+
+    /// A shard could not be started, or ended by itself: everything on it is gone.
+    pub fn handle_shard_lost(&mut self, shard: ShardIndex, reason: &str, out: &mut Vec<Effect>) {
+        let text = format!(
+            "Controller::handle_shard_lost() | shard {} lost: {reason}",
+            shard.0
+        );
+        self.log(LogLevel::Error, LogTag::Info, &text, out);
+        let mut tokens: Vec<u64> = self
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.shard == shard)
+            .map(|(token, _)| *token)
+            .collect();
+        tokens.sort_unstable();
+        for token in tokens {
+            let error = CommandError::error(format!("shard {} lost: {reason}", shard.0));
+            self.handle_reply(token, Err(error), out);
+        }
+        self.registry.remove_shard(shard);
+        self.placement.mark_failed(shard);
+        self.started[usize::from(shard.0)] = false;
+    }
+
+    fn refuse(&mut self, id: u32, method: Method, error: CommandError, out: &mut Vec<Effect>) {
+        let text = format!(
+            "Controller::refuse() | request failed [method:{}, id:{id}]: {}",
+            method.name(),
+            error.reason
+        );
+        self.log(LogLevel::Error, LogTag::Info, &text, out);
+        out.push(Effect::Respond(Response {
+            id,
+            result: Err(error),
+        }));
+    }
+
+    fn log_failed_notification(&self, what: &str, reason: &str, out: &mut Vec<Effect>) {
+        let text =
+            format!("Controller::handle_notification() | notification failed [event:{what}]: {reason}");
+        self.log(LogLevel::Error, LogTag::Info, &text, out);
+    }
+
+    /// Queues a line for the channel if the settings want it. `text` is `Class::function() | words`.
+    pub fn log(&self, level: LogLevel, tag: LogTag, text: &str, out: &mut Vec<Effect>) {
+        if !self.log.admits(level, tag) {
+            return;
+        }
+        let letter = match level {
+            LogLevel::Error => 'E',
+            LogLevel::Warn => 'W',
+            LogLevel::Debug => 'D',
+        };
+        let end = text.floor_char_boundary(LOG_BYTES_MAX - 1);
+        out.push(Effect::Log(format!("{letter}{}", &text[..end])));
+    }
+}
+
+fn handler_exists(name: &str) -> CommandError {
+    CommandError::error(format!("Channel request handler with ID {name} already exists"))
+}
+
+fn is_worker_method(method: Method) -> bool {
+    matches!(
+        method,
+        Method::WorkerDump
+            | Method::WorkerGetResourceUsage
+            | Method::WorkerUpdateSettings
+            | Method::WorkerCreateWebRtcServer
+            | Method::WorkerCreateRouter
+            | Method::WorkerCloseWebRtcServer
+            | Method::WorkerCloseRouter
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! What a request to an object of a shard comes to: the one place that maps methods to commands.
+//!
+//! The order of the checks is the order in which controllers expect the errors: the handler, then whether
+//! it knows the method, then what the body says.
+
+use ringsoup_sfu::command::{Command, CommandError, ConsumerCommand, ProducerCommand, TransportCommand};
+use ringsoup_sfu::name::Name;
+
+use crate::message::{Method, NotificationBody, RequestBody};
+use crate::registry::{Found, Kind};
+
+/// A command, and what it means for the registry.
+#[derive(Debug)]
+pub(super) enum Plan {
+    Ask(Command),
+    /// Makes `child` under the handler.
+    Create {
+        command: Command,
+        child: Name,
+        kind: Kind,
+    },
+    /// Ends `child`, which must be one of the handler's.
+    Close {
+        command: Command,
+        child: Name,
+        noun: Noun,
+    },
+}
+
+/// What a close is about, in the words of error texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noun {
+    Transport,
+    Producer,
+    Consumer,
+}
+
+impl Noun {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Transport => "Transport",
+            Self::Producer => "Producer",
+            Self::Consumer => "Consumer",
+        }
+    }
+
+    pub(super) fn covers(self, kind: Kind) -> bool {
+        match self {
+            Self::Transport => kind.is_transport(),
+            Self::Producer => kind == Kind::Producer,
+            Self::Consumer => kind == Kind::Consumer,
+        }
+    }
+}
+
+/// How a kind of object stands to a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Support {
+    Known,
+    /// Part of the protocol, and of a capability this worker does not have.
+    Missing,
+    /// Closes something this worker cannot have created.
+    NothingThere(&'static str),
+    /// Not a method of this kind of object.
+    Foreign,
+}
+
+/// The handler's own view of the method.
+fn support(kind: Kind, method: Method) -> Support {
+    use Method as M;
+    match (kind, method) {
+        (Kind::Router, M::RouterDump | M::RouterCreatePlainTransport | M::RouterCreateDirectTransport)
+        | (Kind::Router, M::RouterCloseTransport) => Support::Known,
+        (
+            Kind::Router,
+            M::RouterCreateWebRtcTransport
+            | M::RouterCreateWebRtcTransportWithServer
+            | M::RouterCreatePipeTransport
+            | M::RouterCreateActiveSpeakerObserver
+            | M::RouterCreateAudioLevelObserver,
+        ) => Support::Missing,
+        (Kind::Router, M::RouterCloseRtpObserver) => Support::NothingThere("RtpObserver"),
+        (Kind::PlainTransport, M::PlainTransportConnect) => Support::Known,
+        (Kind::PlainTransport | Kind::DirectTransport, method) => transport_support(method),
+        (
+            Kind::Producer,
+            M::ProducerDump
+            | M::ProducerGetStats
+            | M::ProducerPause
+            | M::ProducerResume
+            | M::ProducerEnableTraceEvent,
+        ) => Support::Known,
+        (
+            Kind::Consumer,
+            M::ConsumerDump
+            | M::ConsumerGetStats
+            | M::ConsumerPause
+            | M::ConsumerResume
+            | M::ConsumerSetPreferredLayers
+            | M::ConsumerSetPriority
+            | M::ConsumerRequestKeyFrame
+            | M::ConsumerEnableTraceEvent,
+        ) => Support::Known,
+        _ => Support::Foreign,
+    }
+}
+
+fn transport_support(method: Method) -> Support {
+    use Method as M;
+    match method {
+        M::TransportDump
+        | M::TransportGetStats
+        | M::TransportSetMaxIncomingBitrate
+        | M::TransportSetMaxOutgoingBitrate
+        | M::TransportSetMinOutgoingBitrate
+        | M::TransportProduce
+        | M::TransportConsume
+        | M::TransportEnableTraceEvent
+        | M::TransportCloseProducer
+        | M::TransportCloseConsumer => Support::Known,
+        M::TransportProduceData | M::TransportConsumeData => Support::Missing,
+        M::TransportCloseDataProducer => Support::NothingThere("DataProducer"),
+        M::TransportCloseDataConsumer => Support::NothingThere("DataConsumer"),
+        _ => Support::Foreign,
+    }
+}
+
+pub(super) fn unknown_method(method: Method) -> CommandError {
+    CommandError::error(format!("unknown method '{}'", method.name()))
+}
+
+pub(super) fn not_implemented(method: Method) -> CommandError {
+    CommandError::error(format!("not implemented yet: {}", method.name()))
+}
+
+pub(super) fn not_found(noun: &str, method: Method) -> CommandError {
+    CommandError::not_found(format!("{noun} not found [method:{}]", method.name()))
+}
+
+/// # Errors
+/// In the controller's words, ready to be answered.
+pub(super) fn plan(
+    handler: &Found,
+    method: Method,
+    body: Result<RequestBody, CommandError>,
+) -> Result<Plan, CommandError> {
+    match support(handler.kind, method) {
+        Support::Known => {}
+        Support::Missing => return Err(not_implemented(method)),
+        Support::NothingThere(noun) => return Err(not_found(noun, method)),
+        Support::Foreign => return Err(unknown_method(method)),
+    }
+    let body = body?;
+    let name = handler.name.clone();
+    let planned = match handler.kind {
+        Kind::Router => router_plan(name, method, body),
+        Kind::PlainTransport | Kind::DirectTransport => transport_plan(name, method, body),
+        Kind::Producer => producer_command(method, body).map(|command| {
+            Plan::Ask(Command::Producer {
+                producer: name,
+                command,
+            })
+        }),
+        Kind::Consumer => consumer_command(method, body).map(|command| {
+            Plan::Ask(Command::Consumer {
+                consumer: name,
+                command,
+            })
+        }),
+    };
+    planned.ok_or_else(|| {
+        CommandError::type_error(format!(
+            "body does not belong to the method [method:{}]",
+            method.name()
+        ))
+    })
+}
+
+fn router_plan(router: Name, method: Method, body: RequestBody) -> Option<Plan> {
+    Some(match (method, body) {
+        (Method::RouterDump, _) => Plan::Ask(Command::DumpRouter { router }),
+        (Method::RouterCreatePlainTransport, RequestBody::CreatePlainTransport { transport, options }) => {
+            Plan::Create {
+                child: transport.clone(),
+                kind: Kind::PlainTransport,
+                command: Command::CreatePlainTransport {
+                    router,
+                    transport,
+                    options,
+                },
+            }
+        }
+        (Method::RouterCreateDirectTransport, RequestBody::CreateDirectTransport { transport, options }) => {
+            Plan::Create {
+                child: transport.clone(),
+                kind: Kind::DirectTransport,
+                command: Command::CreateDirectTransport {
+                    router,
+                    transport,
+                    options,
+                },
+            }
+        }
+        (Method::RouterCloseTransport, RequestBody::CloseTransport { transport }) => Plan::Close {
+            child: transport.clone(),
+            noun: Noun::Transport,
+            command: Command::CloseTransport { router, transport },
+        },
+        _ => return None,
+    })
+}
+
+fn transport_plan(transport: Name, method: Method, body: RequestBody) -> Option<Plan> {
+    let to = |command| Command::Transport { transport, command };
+    Some(match (method, body) {
+        (Method::TransportProduce, RequestBody::Produce(produce)) => Plan::Create {
+            child: produce.producer.clone(),
+            kind: Kind::Producer,
+            command: to(TransportCommand::Produce(produce)),
+        },
+        (Method::TransportConsume, RequestBody::Consume(consume)) => Plan::Create {
+            child: consume.consumer.clone(),
+            kind: Kind::Consumer,
+            command: to(TransportCommand::Consume(consume)),
+        },
+        (Method::TransportCloseProducer, RequestBody::CloseProducer { producer }) => Plan::Close {
+            child: producer.clone(),
+            noun: Noun::Producer,
+            command: to(TransportCommand::CloseProducer { producer }),
+        },
+        (Method::TransportCloseConsumer, RequestBody::CloseConsumer { consumer }) => Plan::Close {
+            child: consumer.clone(),
+            noun: Noun::Consumer,
+            command: to(TransportCommand::CloseConsumer { consumer }),
+        },
+        (method, body) => Plan::Ask(to(transport_command(method, body)?)),
+    })
+}
+
+fn transport_command(method: Method, body: RequestBody) -> Option<TransportCommand> {
+    use TransportCommand as C;
+    Some(match (method, body) {
+        (Method::TransportDump, _) => C::Dump,
+        (Method::TransportGetStats, _) => C::Stats,
+        (Method::PlainTransportConnect, RequestBody::ConnectPlainTransport(connect)) => {
+            C::ConnectPlain(connect)
+        }
+        (Method::TransportSetMaxIncomingBitrate, RequestBody::SetBitrate(bps)) => {
+            C::SetMaxIncomingBitrate(bps)
+        }
+        (Method::TransportSetMaxOutgoingBitrate, RequestBody::SetBitrate(bps)) => {
+            C::SetMaxOutgoingBitrate(bps)
+        }
+        (Method::TransportSetMinOutgoingBitrate, RequestBody::SetBitrate(bps)) => {
+            C::SetMinOutgoingBitrate(bps)
+        }
+        (Method::TransportEnableTraceEvent, RequestBody::EnableTransportTrace(events)) => {
+            C::EnableTraceEvent(events)
+        }
+        _ => return None,
+    })
+}
+
+fn producer_command(method: Method, body: RequestBody) -> Option<ProducerCommand> {
+    Some(match (method, body) {
+        (Method::ProducerDump, _) => ProducerCommand::Dump,
+        (Method::ProducerGetStats, _) => ProducerCommand::Stats,
+        (Method::ProducerPause, _) => ProducerCommand::Pause,
+        (Method::ProducerResume, _) => ProducerCommand::Resume,
+        (Method::ProducerEnableTraceEvent, RequestBody::EnableProducerTrace(events)) => {
+            ProducerCommand::EnableTraceEvent(events)
+        }
+        _ => return None,
+    })
+}
+
+fn consumer_command(method: Method, body: RequestBody) -> Option<ConsumerCommand> {
+    Some(match (method, body) {
+        (Method::ConsumerDump, _) => ConsumerCommand::Dump,
+        (Method::ConsumerGetStats, _) => ConsumerCommand::Stats,
+        (Method::ConsumerPause, _) => ConsumerCommand::Pause,
+        (Method::ConsumerResume, _) => ConsumerCommand::Resume,
+        (Method::ConsumerSetPreferredLayers, RequestBody::SetPreferredLayers(layers)) => {
+            ConsumerCommand::SetPreferredLayers(layers)
+        }
+        (Method::ConsumerSetPriority, RequestBody::SetPriority(priority)) => {
+            ConsumerCommand::SetPriority(priority)
+        }
+        (Method::ConsumerRequestKeyFrame, _) => ConsumerCommand::RequestKeyFrame,
+        (Method::ConsumerEnableTraceEvent, RequestBody::EnableConsumerTrace(events)) => {
+            ConsumerCommand::EnableTraceEvent(events)
+        }
+        _ => return None,
+    })
+}
+
+/// The command of a notification; `None` when the handler does not take it.
+pub(super) fn plan_notification(handler: Found, body: NotificationBody) -> Option<Command> {
+    let name = handler.name;
+    match (handler.kind, body) {
+        (Kind::DirectTransport, NotificationBody::TransportSendRtcp(data)) => Some(Command::Transport {
+            transport: name,
+            command: TransportCommand::SendRtcp(data),
+        }),
+        (Kind::Producer, NotificationBody::ProducerSend(data)) => Some(Command::Producer {
+            producer: name,
+            command: ProducerCommand::Send(data),
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,515 @@
+use ringsoup_sfu::command::{ErrorClass, Produce, TransportOptions};
+use ringsoup_sfu::event::LogLine;
+use ringsoup_sfu::reply::ShardReport;
+use ringsoup_sfu::rtp_parameters::{MediaKind, RtcpParameters, RtpMapping, RtpParameters};
+
+use super::*;
+use crate::message::RequestBody;
+use crate::settings::{LogTags, Verbosity};
+
+/// A controller with quiet logs and its effects as they come.
+struct Bench {
+    controller: Controller,
+    next_id: u32,
+}
+
+/// A command that was passed on.
+struct Sent {
+    shard: u16,
+    token: u64,
+    command: Command,
+}
+
+fn bench(shards: u16) -> Bench {
+    let log = LogSettings {
+        verbosity: Verbosity::None,
+        tags: LogTags::default(),
+    };
+    Bench {
+        controller: Controller::new(&ControllerConfig { pid: 0, shards, log }),
+        next_id: 0,
+    }
+}
+
+fn one<T>(mut items: Vec<T>) -> T {
+    assert_eq!(items.len(), 1);
+    items.pop().unwrap()
+}
+
+impl Bench {
+    fn request(&mut self, method: Method, handler: &str, body: RequestBody) -> Vec<Effect> {
+        self.next_id += 1;
+        let mut out = Vec::new();
+        let request = Request {
+            id: self.next_id,
+            method,
+            handler_id: handler.into(),
+            body: Ok(body),
+        };
+        self.controller
+            .handle_incoming(Incoming::Request(request), &mut out);
+        out
+    }
+
+    fn sent(&mut self, method: Method, handler: &str, body: RequestBody) -> Sent {
+        match one(self.request(method, handler, body)) {
+            Effect::Command {
+                shard,
+                token,
+                command,
+            } => Sent {
+                shard: shard.0,
+                token,
+                command,
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(&mut self, method: Method, handler: &str, body: RequestBody) -> (ErrorClass, String) {
+        match one(self.request(method, handler, body)) {
+            Effect::Respond(Response {
+                result: Err(error), ..
+            }) => (error.class, error.reason),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn reply(&mut self, token: u64, result: Result<Reply, CommandError>) -> Vec<Effect> {
+        let mut out = Vec::new();
+        self.controller.handle_reply(token, result, &mut out);
+        out
+    }
+
+    fn done(&mut self, method: Method, handler: &str, body: RequestBody) -> Sent {
+        let sent = self.sent(method, handler, body);
+        let effect = one(self.reply(sent.token, Ok(Reply::Done)));
+        assert!(matches!(effect, Effect::Respond(Response { result: Ok(_), .. })));
+        sent
+    }
+
+    fn room(&mut self) {
+        self.done(Method::WorkerCreateRouter, "", router("r"));
+        self.done(Method::RouterCreateDirectTransport, "r", direct("t"));
+        self.done(Method::TransportProduce, "t", produce("p"));
+    }
+}
+
+fn router(name: &str) -> RequestBody {
+    RequestBody::CreateRouter { router: name.into() }
+}
+
+fn close_router(name: &str) -> RequestBody {
+    RequestBody::CloseRouter { router: name.into() }
+}
+
+fn direct(name: &str) -> RequestBody {
+    let options = TransportOptions {
+        direct: true,
+        initial_available_outgoing_bitrate: None,
+        enable_sctp: false,
+        max_send_message_size: 0,
+        max_receive_message_size: 0,
+        sctp_send_buffer_size: 0,
+        sctp_per_stream_send_queue_limit: 0,
+        sctp_max_receiver_window_buffer_size: 0,
+        sctp_default_stream_buffered_amount_low_threshold: 0,
+        is_data_channel: false,
+    };
+    RequestBody::CreateDirectTransport {
+        transport: name.into(),
+        options,
+    }
+}
+
+fn produce(name: &str) -> RequestBody {
+    RequestBody::Produce(Box::new(Produce {
+        producer: name.into(),
+        kind: MediaKind::Audio,
+        rtp_parameters: RtpParameters {
+            mid: None,
+            codecs: Vec::new(),
+            header_extensions: Vec::new(),
+            encodings: Vec::new(),
+            rtcp: RtcpParameters {
+                cname: None,
+                reduced_size: false,
+            },
+            msid: None,
+        },
+        rtp_mapping: RtpMapping {
+            codecs: Vec::new(),
+            encodings: Vec::new(),
+        },
+        paused: false,
+        key_frame_request_delay: 0,
+        enable_packet_id: false,
+    }))
+}
+
+#[test]
+fn an_unknown_handler_is_not_found_and_says_where() {
+    let mut bench = bench(1);
+    let refused = bench.refused(Method::RouterDump, "nobody", RequestBody::None);
+    let reason = "Channel request handler with ID nobody not found [method:router.dump]";
+    assert_eq!(refused, (ErrorClass::NotFound, reason.into()));
+}
+
+#[test]
+fn a_bad_body_is_reported_after_an_unknown_handler() {
+    let mut bench = bench(1);
+    let mut ask = |handler: &str| {
+        let body = Err(CommandError::type_error("bad ip"));
+        let method = Method::RouterCreatePlainTransport;
+        let mut out = Vec::new();
+        let request = Request {
+            id: 1,
+            method,
+            handler_id: handler.into(),
+            body,
+        };
+        bench
+            .controller
+            .handle_incoming(Incoming::Request(request), &mut out);
+        if handler.is_empty() {
+            bench.done(Method::WorkerCreateRouter, "", router("r"));
+        }
+        match one(out) {
+            Effect::Respond(Response {
+                result: Err(error), ..
+            }) => error.class,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(ask(""), ErrorClass::NotFound);
+    assert_eq!(ask("r"), ErrorClass::TypeError);
+}
+
+#[test]
+fn foreign_and_missing_methods_are_told_apart() {
+    let mut bench = bench(1);
+    bench.room();
+    let mut reason = |method, handler: &str| bench.refused(method, handler, RequestBody::None).1;
+    assert_eq!(
+        reason(Method::ProducerPause, "t"),
+        "unknown method 'producer.pause'"
+    );
+    assert_eq!(
+        reason(Method::PlainTransportConnect, "t"),
+        "unknown method 'plainTransport.connect'"
+    );
+    assert_eq!(
+        reason(Method::TransportConnect, "t"),
+        "unknown method 'transport.connect'"
+    );
+    assert_eq!(
+        reason(Method::RouterCreateWebRtcTransport, "r"),
+        "not implemented yet: router.createWebRtcTransport"
+    );
+    assert_eq!(
+        reason(Method::RouterCloseRtpObserver, "r"),
+        "RtpObserver not found [method:router.closeRtpObserver]"
+    );
+    assert_eq!(
+        reason(Method::WorkerCloseWebRtcServer, ""),
+        "WebRtcServer not found [method:worker.closeWebRtcServer]"
+    );
+}
+
+#[test]
+fn a_taken_name_is_refused_in_the_words_of_its_place() {
+    let mut bench = bench(2);
+    bench.room();
+    bench.done(Method::WorkerCreateRouter, "", router("r2"));
+    let mut reason = |method, handler: &str, body| bench.refused(method, handler, body).1;
+    assert_eq!(
+        reason(Method::WorkerCreateRouter, "", router("r")),
+        "a Router with same routerId already exists [method:worker.createRouter]"
+    );
+    assert_eq!(
+        reason(Method::RouterCreateDirectTransport, "r", direct("t")),
+        "a Transport with same id already exists [method:router.createDirectTransport]"
+    );
+    assert_eq!(
+        reason(Method::TransportProduce, "t", produce("p")),
+        "a Producer with same producerId already exists [method:transport.produce]"
+    );
+    for (method, handler, body, name) in [
+        (Method::WorkerCreateRouter, "", router("p"), "p"),
+        (Method::RouterCreateDirectTransport, "r2", direct("t"), "t"),
+        (Method::TransportProduce, "t", produce("r2"), "r2"),
+    ] {
+        let expected = format!("Channel request handler with ID {name} already exists");
+        assert_eq!(reason(method, handler, body), expected);
+    }
+}
+
+#[test]
+fn pipelined_requests_follow_their_router_before_it_is_confirmed() {
+    let mut bench = bench(4);
+    let create = bench.sent(Method::WorkerCreateRouter, "", router("r"));
+    let transport = bench.sent(Method::RouterCreateDirectTransport, "r", direct("t"));
+    let producer = bench.sent(Method::TransportProduce, "t", produce("p"));
+    assert_eq!((create.shard, create.shard), (transport.shard, producer.shard));
+    assert_eq!(bench.controller.pending_count(), 3);
+
+    bench.reply(create.token, Err(CommandError::error("no")));
+    bench.reply(transport.token, Err(CommandError::not_found("no router")));
+    assert!(bench.controller.registry.request_handlers().is_empty());
+    // The name is free again.
+    bench.done(Method::WorkerCreateRouter, "", router("r"));
+}
+
+#[test]
+fn replies_of_shards_may_cross() {
+    let mut bench = bench(2);
+    let first = bench.sent(Method::WorkerCreateRouter, "", router("a"));
+    let second = bench.sent(Method::WorkerCreateRouter, "", router("b"));
+    assert_ne!(first.shard, second.shard);
+    let answered = |effects: Vec<Effect>| match one(effects) {
+        Effect::Respond(Response { id, result: Ok(_) }) => id,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(answered(bench.reply(second.token, Ok(Reply::Done))), 2);
+    assert_eq!(answered(bench.reply(first.token, Ok(Reply::Done))), 1);
+    assert!(bench.reply(first.token, Ok(Reply::Done)).is_empty());
+}
+
+#[test]
+fn a_closed_name_is_gone_with_its_children_at_once() {
+    let mut bench = bench(1);
+    bench.room();
+    let closing = bench.sent(Method::WorkerCloseRouter, "", close_router("r"));
+    assert!(matches!(closing.command, Command::CloseRouter { .. }));
+    assert_eq!(
+        bench.refused(Method::ProducerDump, "p", RequestBody::None).0,
+        ErrorClass::NotFound
+    );
+    assert_eq!(
+        bench.refused(Method::WorkerCloseRouter, "", close_router("r")),
+        (
+            ErrorClass::NotFound,
+            "Router not found [method:worker.closeRouter]".into()
+        )
+    );
+}
+
+#[test]
+fn closing_a_child_of_another_is_not_found() {
+    let mut bench = bench(1);
+    bench.room();
+    bench.done(Method::RouterCreateDirectTransport, "r", direct("t2"));
+    let close = || RequestBody::CloseProducer { producer: "p".into() };
+    assert_eq!(
+        bench.refused(Method::TransportCloseProducer, "t2", close()).1,
+        "Producer not found [method:transport.closeProducer]"
+    );
+    bench.done(Method::TransportCloseProducer, "t", close());
+    assert!(!bench.controller.registry.contains("p"));
+}
+
+#[test]
+fn a_consumer_leaves_with_its_producer() {
+    let mut bench = bench(1);
+    bench.room();
+    assert!(
+        bench
+            .controller
+            .registry
+            .insert_child(&"c".into(), Kind::Consumer, "t", Birth(99))
+    );
+    let mut out = Vec::new();
+    bench
+        .controller
+        .handle_event(Event::ConsumerProducerClose { consumer: "c".into() }, &mut out);
+    assert!(matches!(
+        one(out),
+        Effect::Notify(Event::ConsumerProducerClose { .. })
+    ));
+    assert!(!bench.controller.registry.contains("c"));
+}
+
+#[test]
+fn a_failed_transport_leaves_with_everything_on_it() {
+    let mut bench = bench(1);
+    bench.room();
+    let failed = Event::TransportFailed {
+        transport: "t".into(),
+        router: "r".into(),
+    };
+    bench.controller.handle_event(failed, &mut Vec::new());
+    assert_eq!(
+        bench.controller.registry.request_handlers(),
+        vec![Name::from("r")]
+    );
+}
+
+#[test]
+fn the_dump_of_an_idle_worker_starts_no_shard() {
+    let mut bench = bench(3);
+    match one(bench.request(Method::WorkerDump, "", RequestBody::None)) {
+        Effect::Respond(Response {
+            result: Ok(ResponseBody::WorkerDump(dump)),
+            ..
+        }) => {
+            assert_eq!(dump.shards.len(), 3);
+            assert!(dump.shards.iter().all(|shard| shard.report.is_none()));
+            assert!(dump.request_handlers.is_empty());
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_dump_waits_for_every_started_shard_and_for_no_lost_one() {
+    let mut bench = bench(3);
+    bench.room();
+    bench.done(Method::WorkerCreateRouter, "", router("r2"));
+    let asked: Vec<(ShardIndex, u64)> = bench
+        .request(Method::WorkerDump, "", RequestBody::None)
+        .into_iter()
+        .map(|effect| match effect {
+            Effect::Command {
+                shard,
+                token,
+                command: Command::ReportShard,
+            } => (shard, token),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(asked.len(), 2);
+    let report = Box::new(ShardReport {
+        routers: 1,
+        ..ShardReport::default()
+    });
+    assert!(bench.reply(asked[1].1, Ok(Reply::ShardReport(report))).is_empty());
+    let mut out = Vec::new();
+    bench.controller.handle_shard_lost(asked[0].0, "test", &mut out);
+    match one(out) {
+        Effect::Respond(Response {
+            result: Ok(ResponseBody::WorkerDump(dump)),
+            ..
+        }) => {
+            assert_eq!(dump.routers.len(), 2);
+            let reported: Vec<u16> = (dump.shards.iter())
+                .filter(|shard| shard.report.is_some())
+                .map(|shard| shard.index)
+                .collect();
+            assert_eq!(reported, vec![asked[1].0.0]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_lost_shard_answers_its_requests_and_frees_its_names() {
+    let mut bench = bench(2);
+    let create = bench.sent(Method::WorkerCreateRouter, "", router("r"));
+    let mut out = Vec::new();
+    bench
+        .controller
+        .handle_shard_lost(ShardIndex(create.shard), "no memory", &mut out);
+    assert!(matches!(
+        one(out),
+        Effect::Respond(Response {
+            id: 1,
+            result: Err(_)
+        })
+    ));
+    let again = bench.sent(Method::WorkerCreateRouter, "", router("r"));
+    assert_ne!(again.shard, create.shard);
+}
+
+#[test]
+fn settings_change_what_is_logged() {
+    let mut bench = bench(1);
+    let line = || LogLine {
+        level: LogLevel::Warn,
+        tag: LogTag::Rtp,
+        text: "Rtp::f() | x".into(),
+    };
+    let mut out = Vec::new();
+    bench.controller.handle_event(Event::Log(line()), &mut out);
+    assert!(out.is_empty());
+
+    let update = |level: &str| RequestBody::UpdateSettings {
+        log_level: Some(level.into()),
+        log_tags: Some(vec!["rtp".into()]),
+    };
+    let refused = bench.refused(Method::WorkerUpdateSettings, "", update("chicken"));
+    assert_eq!(
+        refused,
+        (
+            ErrorClass::TypeError,
+            "invalid value 'chicken' for logLevel".into()
+        )
+    );
+    assert_eq!(
+        bench
+            .request(Method::WorkerUpdateSettings, "", update("warn"))
+            .len(),
+        1
+    );
+    bench.controller.handle_event(Event::Log(line()), &mut out);
+    assert!(matches!(one(out), Effect::Log(line) if line == "WRtp::f() | x"));
+}
+
+#[test]
+fn notifications_reach_direct_transports_and_producers_only() {
+    let mut bench = bench(1);
+    bench.room();
+    let mut tell = |handler: &str, body| {
+        let mut out = Vec::new();
+        let notification = Notification {
+            handler_id: handler.into(),
+            body,
+        };
+        bench
+            .controller
+            .handle_incoming(Incoming::Notification(notification), &mut out);
+        out
+    };
+    assert_eq!(tell("t", NotificationBody::TransportSendRtcp(vec![1])).len(), 1);
+    assert_eq!(tell("p", NotificationBody::ProducerSend(vec![1])).len(), 1);
+    assert!(tell("p", NotificationBody::TransportSendRtcp(vec![1])).is_empty());
+    assert!(tell("nobody", NotificationBody::ProducerSend(vec![1])).is_empty());
+    assert!(matches!(
+        one(tell("", NotificationBody::WorkerClose)),
+        Effect::Close
+    ));
+}
+
+#[test]
+fn an_undecodable_request_is_answered() {
+    let mut bench = bench(1);
+    let mut out = Vec::new();
+    let error = CommandError::error("unknown method '200'");
+    bench.controller.handle_undecodable(
+        DecodeError {
+            request_id: Some(9),
+            error,
+        },
+        &mut out,
+    );
+    assert!(matches!(
+        one(out),
+        Effect::Respond(Response {
+            id: 9,
+            result: Err(_)
+        })
+    ));
+}
+
+#[test]
+fn long_log_lines_are_cut_at_a_character() {
+    let mut bench = bench(1);
+    bench.controller.log.verbosity = Verbosity::Error;
+    let mut out = Vec::new();
+    bench.controller.log(
+        LogLevel::Error,
+        LogTag::Info,
+        &"é".repeat(LOG_BYTES_MAX),
+        &mut out,
+    );
+    assert!(matches!(one(out), Effect::Log(line) if line.len() <= LOG_BYTES_MAX && line.ends_with('é')));
+}
