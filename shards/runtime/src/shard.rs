@@ -198,3 +198,136 @@ fn message(panic: &(dyn Any + Send)) -> String {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use ringsoup_sfu::command::Command;
+
+    use super::*;
+    use crate::mailbox::{FromShard, ToShard};
+
+    /// No answer takes this long unless the shard hangs.
+    const PATIENCE: Duration = Duration::from_secs(1);
+    /// glommio's park bug showed within 2 s; a little longer.
+    const HANG_TEST: u64 = 3_000;
+
+    fn config(index: usize) -> ShardConfig {
+        let clock = Clock::start();
+        let sfu = SfuConfig {
+            seed: 1,
+            unix_origin_us: clock.unix_origin_us(),
+            rtc_ports: (10_000, 59_999),
+        };
+        ShardConfig {
+            index,
+            cpu: None,
+            sfu,
+            clock,
+            coalesce: COALESCE_DEFAULT,
+        }
+    }
+
+    fn start(index: usize) -> ShardHandle {
+        ShardHandle::start(config(index), Box::new(|| ())).unwrap()
+    }
+
+    fn ask(shard: &ShardHandle, token: u64) {
+        shard
+            .mailbox()
+            .send(ToShard::Command {
+                token,
+                command: Command::ReportShard,
+            })
+            .unwrap();
+    }
+
+    fn expect_reply(shard: &ShardHandle, token: u64) {
+        match shard.mailbox().receive_timeout(PATIENCE) {
+            Some(FromShard::Reply { token: answered, .. }) => assert_eq!(answered, token),
+            other => panic!("no reply to {token}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_stopped_shard_answers_what_was_asked_before_and_says_so_last() {
+        let shard = start(0);
+        ask(&shard, 1);
+        ask(&shard, 2);
+        let stopped = shard.stop();
+        let words: Vec<_> = std::iter::from_fn(|| stopped.mailbox().receive()).collect();
+        assert!(
+            matches!(
+                words[..],
+                [
+                    FromShard::Reply { token: 1, .. },
+                    FromShard::Reply { token: 2, .. },
+                    FromShard::Stopped
+                ]
+            ),
+            "{words:?}"
+        );
+    }
+
+    #[test]
+    fn the_notifier_runs_on_the_shards_own_thread() {
+        let (names, told) = flume::unbounded();
+        let notify = Box::new(move || {
+            let _ = names.send(std::thread::current().name().map(str::to_owned));
+        });
+        let shard = ShardHandle::start(config(7), notify).unwrap();
+        ask(&shard, 1);
+        expect_reply(&shard, 1);
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap().as_deref(), Some("shard-7"));
+    }
+
+    #[test]
+    fn a_cpu_that_is_not_there_is_an_error_value() {
+        let pinned = ShardConfig {
+            cpu: Some(1_000_000),
+            ..config(0)
+        };
+        assert!(matches!(
+            ShardHandle::start(pinned, Box::new(|| ())),
+            Err(StartError::Executor(_))
+        ));
+    }
+
+    #[test]
+    fn a_shard_never_sleeps_through_a_command() {
+        let shard = start(0);
+        let clock = Clock::start();
+        let mut token = 0;
+        // A small generator: pauses from none to 20 ms, so that sleep is met at every stage.
+        let mut random = 12_345_u64;
+        while clock.now().as_millis() < HANG_TEST {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let pause_us = match (random >> 33) % 4 {
+                0 => 0,
+                1 => (random >> 40) % 100,
+                _ => (random >> 40) % 20_000,
+            };
+            std::thread::sleep(Duration::from_micros(pause_us));
+            token += 1;
+            ask(&shard, token);
+            expect_reply(&shard, token);
+        }
+        shard.mailbox().send(ToShard::ReportIo { token: 0 }).unwrap();
+        assert!(matches!(
+            shard.mailbox().receive_timeout(PATIENCE),
+            Some(FromShard::IoReport { .. })
+        ));
+    }
+
+    #[test]
+    fn many_commands_at_once_are_answered_in_order() {
+        let shard = start(0);
+        for token in 0..1000 {
+            ask(&shard, token);
+        }
+        for token in 0..1000 {
+            expect_reply(&shard, token);
+        }
+    }
+}

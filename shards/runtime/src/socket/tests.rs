@@ -192,24 +192,23 @@ fn heads_and_shared_tails_are_joined_on_the_wire() {
     let receivers: Vec<_> = (0..3).map(|_| peer()).collect();
     let first = rig.out.share(&[7; 1000]).unwrap();
     let second = rig.out.share(&[8; 900]).unwrap();
-    for (lane, (_, remote)) in receivers.iter().enumerate() {
-        let lane = u32::try_from(lane).unwrap();
+    for (lane, (_, remote)) in (0_u8..).zip(&receivers) {
         rig.push(
-            destination(lane, socket.id, Some(*remote)),
-            &[lane as u8; 12],
+            destination(lane.into(), socket.id, Some(*remote)),
+            &[lane; 12],
             first,
         );
         if lane > 0 {
             rig.push(
-                destination(lane, socket.id, Some(*remote)),
-                &[lane as u8; 12],
+                destination(lane.into(), socket.id, Some(*remote)),
+                &[lane; 12],
                 second,
             );
         }
     }
     rig.flush();
-    for (lane, (receiver, _)) in receivers.iter().enumerate() {
-        let head = [u8::try_from(lane).unwrap(); 12];
+    for (lane, (receiver, _)) in (0_u8..).zip(&receivers) {
+        let head = [lane; 12];
         assert_eq!(receive_one(receiver), [&head[..], &[7; 1000]].concat());
         if lane > 0 {
             assert_eq!(receive_one(receiver), [&head[..], &[8; 900]].concat());
