@@ -12,15 +12,41 @@ use crate::rtp_parameters::{MediaKind, RtpEncodingParameters, RtpMapping, RtpPar
 pub enum Command {
     /// The shard's counters and histogram, for `worker.dump`.
     ReportShard,
-    CreateRouter { router: Name },
-    CloseRouter { router: Name },
-    DumpRouter { router: Name },
-    CreatePlainTransport { router: Name, transport: Name, options: Box<PlainTransportOptions> },
-    CreateDirectTransport { router: Name, transport: Name, options: TransportOptions },
-    CloseTransport { router: Name, transport: Name },
-    Transport { transport: Name, command: TransportCommand },
-    Producer { producer: Name, command: ProducerCommand },
-    Consumer { consumer: Name, command: ConsumerCommand },
+    CreateRouter {
+        router: Name,
+    },
+    CloseRouter {
+        router: Name,
+    },
+    DumpRouter {
+        router: Name,
+    },
+    CreatePlainTransport {
+        router: Name,
+        transport: Name,
+        options: Box<PlainTransportOptions>,
+    },
+    CreateDirectTransport {
+        router: Name,
+        transport: Name,
+        options: TransportOptions,
+    },
+    CloseTransport {
+        router: Name,
+        transport: Name,
+    },
+    Transport {
+        transport: Name,
+        command: TransportCommand,
+    },
+    Producer {
+        producer: Name,
+        command: ProducerCommand,
+    },
+    Consumer {
+        consumer: Name,
+        command: ConsumerCommand,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -36,8 +62,12 @@ pub enum TransportCommand {
     EnableTraceEvent(Vec<TransportTraceEvent>),
     Produce(Box<Produce>),
     Consume(Box<Consume>),
-    CloseProducer { producer: Name },
-    CloseConsumer { consumer: Name },
+    CloseProducer {
+        producer: Name,
+    },
+    CloseConsumer {
+        consumer: Name,
+    },
     /// Notification: RTCP to be sent through a direct transport.
     SendRtcp(Vec<u8>),
 }

@@ -7,24 +7,62 @@ use crate::reply::{ConsumerScore, Tuple};
 #[derive(Debug, Clone)]
 pub enum Event {
     /// Comedia learned the peer's RTP address.
-    PlainTransportTuple { transport: Name, tuple: Tuple },
+    PlainTransportTuple {
+        transport: Name,
+        tuple: Tuple,
+    },
     /// Comedia learned the peer's RTCP address.
-    PlainTransportRtcpTuple { transport: Name, tuple: Tuple },
+    PlainTransportRtcpTuple {
+        transport: Name,
+        tuple: Tuple,
+    },
     /// RTCP for the application.
-    DirectTransportRtcp { transport: Name, data: Vec<u8> },
+    DirectTransportRtcp {
+        transport: Name,
+        data: Vec<u8>,
+    },
     /// The transport was closed by the shard itself, after a fault while handling it.
-    TransportFailed { transport: Name, router: Name },
-    ProducerScore { producer: Name, scores: Vec<ProducerScore> },
-    ProducerTrace { producer: Name, trace: ProducerTrace },
-    ProducerVideoOrientation { producer: Name, camera: bool, flip: bool, rotation: u16 },
-    ConsumerProducerPause { consumer: Name },
-    ConsumerProducerResume { consumer: Name },
+    TransportFailed {
+        transport: Name,
+        router: Name,
+    },
+    ProducerScore {
+        producer: Name,
+        scores: Vec<ProducerScore>,
+    },
+    ProducerTrace {
+        producer: Name,
+        trace: ProducerTrace,
+    },
+    ProducerVideoOrientation {
+        producer: Name,
+        camera: bool,
+        flip: bool,
+        rotation: u16,
+    },
+    ConsumerProducerPause {
+        consumer: Name,
+    },
+    ConsumerProducerResume {
+        consumer: Name,
+    },
     /// The consumer is gone when this is told.
-    ConsumerProducerClose { consumer: Name },
+    ConsumerProducerClose {
+        consumer: Name,
+    },
     /// An RTP packet for the application (direct transport).
-    ConsumerRtp { consumer: Name, data: Vec<u8> },
-    ConsumerScore { consumer: Name, score: ConsumerScore },
-    ConsumerTrace { consumer: Name, trace: ConsumerTrace },
+    ConsumerRtp {
+        consumer: Name,
+        data: Vec<u8>,
+    },
+    ConsumerScore {
+        consumer: Name,
+        score: ConsumerScore,
+    },
+    ConsumerTrace {
+        consumer: Name,
+        trace: ConsumerTrace,
+    },
     Log(LogLine),
 }
 

@@ -5,13 +5,30 @@
 //! (see [`sockets::Sockets`]), starts a thread or knows the channel's encoding.
 
 pub mod command;
+pub mod consumer;
+pub mod demux;
 pub mod drop_reason;
 pub mod event;
+mod feedback;
+mod forward;
+mod handlers;
+pub mod map;
 pub mod name;
 pub mod outbox;
+pub mod parameter_check;
+pub mod producer;
+pub mod random;
 pub mod reply;
+mod reports;
 pub mod router;
 pub mod rtp_parameters;
 pub mod sfu;
 pub mod sockets;
+pub mod stats;
+pub mod stream_params;
 pub mod table;
+#[cfg(test)]
+mod test_parameters;
+pub mod timers;
+mod trace;
+pub mod transport;

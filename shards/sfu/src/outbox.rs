@@ -130,6 +130,19 @@ impl Default for Outbox {
 }
 
 impl Outbox {
+    /// An Outbox whose contents nobody wants; it takes no memory before it is used.
+    pub fn for_nothing() -> Self {
+        Self {
+            arena: Vec::new(),
+            used: 0,
+            records: Vec::new(),
+            lanes: Vec::new(),
+            active: Vec::new(),
+            events: Vec::new(),
+            forwarded: Vec::new(),
+        }
+    }
+
     /// A writable slot of `len` bytes at the arena's end, or `None` when the arena may not grow further.
     /// What is written there counts only after [`push`](Self::push) or [`share`](Self::share).
     fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
@@ -196,7 +209,10 @@ impl Outbox {
     }
 
     fn append(&mut self, destination: Destination, head: Shared, tail: Shared) {
-        #[allow(clippy::cast_possible_truncation, reason = "every record takes arena bytes, which are bounded")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "every record takes arena bytes, which are bounded"
+        )]
         let index = self.records.len() as u32;
         self.records.push(Record { head, tail, next: NONE });
         let lane = destination.lane.0 as usize;

@@ -1,7 +1,7 @@
 //! What a shard answers: dumps, stats and results as plain types.
 
 use crate::command::{
-    ConsumerTraceEvent, Layers, Protocol, ProducerTraceEvent, SrtpParameters, TransportTraceEvent,
+    ConsumerTraceEvent, Layers, ProducerTraceEvent, Protocol, SrtpParameters, TransportTraceEvent,
 };
 use crate::name::Name;
 use crate::rtp_parameters::{MediaKind, RtpEncodingParameters, RtpMapping, RtpParameters, RtpType};
@@ -17,7 +17,9 @@ pub enum Reply {
     PlainTransportStats(Box<PlainTransportStats>),
     DirectTransportStats(Box<TransportStats>),
     PlainConnect(Box<PlainConnected>),
-    Produce { rtp_type: RtpType },
+    Produce {
+        rtp_type: RtpType,
+    },
     Consume(ConsumeReply),
     ProducerDump(Box<ProducerDump>),
     /// One entry per stream that was seen.

@@ -1,5 +1,45 @@
-//! A router: which consumers a producer feeds.
+//! A router: transports that exchange media, and how long it takes them.
 
-/// Filled in by the router's own commit.
+use crate::name::Name;
+use crate::reply::RouterDump;
+use crate::sfu::Sfu;
+use crate::stats::Latency;
+use crate::table::Id;
+use crate::transport::Transport;
+
 #[derive(Debug)]
-pub struct Router;
+pub struct Router {
+    pub(crate) name: Name,
+    pub(crate) transports: Vec<Id<Transport>>,
+    /// Made with the first producer: a histogram is larger than all the rest of an idle router.
+    pub(crate) latency: Option<Box<Latency>>,
+}
+
+impl Router {
+    pub(crate) fn new(name: Name) -> Self {
+        Self { name, transports: Vec::new(), latency: None }
+    }
+
+    pub(crate) fn dump(&self, sfu: &Sfu) -> RouterDump {
+        let transports = || self.transports.iter().filter_map(|&id| sfu.transports.get(id));
+        let producers = transports().flat_map(|transport| &transport.producers);
+        let consumers = transports().flat_map(|transport| &transport.consumers);
+        RouterDump {
+            router: self.name.to_string(),
+            transports: transports().map(|transport| transport.name.clone()).collect(),
+            rtp_observers: Vec::new(),
+            consumers_of_producer: producers
+                .filter_map(|&id| sfu.producers.get(id))
+                .map(|producer| {
+                    let consumers = producer.consumers.iter().filter_map(|&id| sfu.consumers.get(id));
+                    (producer.name.clone(), consumers.map(|consumer| consumer.name.clone()).collect())
+                })
+                .collect(),
+            producer_of_consumer: consumers
+                .filter_map(|&id| sfu.consumers.get(id))
+                .map(|consumer| (consumer.name.clone(), consumer.producer_name.clone()))
+                .collect(),
+            latency: self.latency.as_ref().map(|latency| latency.report()).unwrap_or_default(),
+        }
+    }
+}

@@ -1,10 +1,8 @@
 //! RTP parameters in the ORTC sense, as plain types: what a controller says about a stream.
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MediaKind {
-    Audio,
-    Video,
-}
+use ringsoup_rtc::codec::MimeType;
+
+pub use ringsoup_rtc::codec::MediaKind;
 
 /// How a producer's or consumer's encodings relate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +13,7 @@ pub enum RtpType {
     Pipe,
 }
 
-pub use ringsoup_rtc::rtp::extension::ExtensionUri;
+pub use ringsoup_rtc::rtp::ExtensionUri;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum ParameterValue {
@@ -105,4 +103,82 @@ pub struct EncodingMapping {
 pub struct RtpMapping {
     pub codecs: Vec<CodecMapping>,
     pub encodings: Vec<EncodingMapping>,
+}
+
+impl RtpCodecParameters {
+    /// The integer parameter called `name`, where there is one.
+    pub fn integer(&self, name: &str) -> Option<i32> {
+        self.parameters.iter().find(|parameter| parameter.name == name).and_then(|parameter| match parameter
+            .value
+        {
+            ParameterValue::Integer(value) => Some(value),
+            _ => None,
+        })
+    }
+
+    /// Whether the codec offers RTCP feedback of this kind and parameter (`""` for none).
+    pub fn has_feedback(&self, kind: &str, parameter: &str) -> bool {
+        self.rtcp_feedback.iter().any(|feedback| feedback.kind == kind && feedback.parameter == parameter)
+    }
+}
+
+impl RtpParameters {
+    /// The codec an encoding is sent with. `None` only for parameters that were not
+    /// [checked](crate::parameter_check).
+    pub fn codec_of(&self, encoding: &RtpEncodingParameters) -> Option<&RtpCodecParameters> {
+        self.codecs.iter().find(|codec| Some(codec.payload_type) == encoding.codec_payload_type)
+    }
+
+    /// The RTX codec that repairs an encoding (RFC 4588 section 8.1, `apt`).
+    pub fn rtx_codec_of(&self, encoding: &RtpEncodingParameters) -> Option<&RtpCodecParameters> {
+        let payload_type = i32::from(encoding.codec_payload_type?);
+        self.codecs.iter().find(|codec| {
+            let repairs =
+                codec.mime_type.parse::<MimeType>().is_ok_and(|mime_type| mime_type.codec.is_feature());
+            repairs && codec.integer("apt") == Some(payload_type)
+        })
+    }
+
+    /// The id under which an extension travels, where it was negotiated.
+    pub fn extension_id(&self, uri: ExtensionUri) -> Option<u8> {
+        self.header_extensions.iter().find(|extension| extension.uri == uri).map(|extension| extension.id)
+    }
+}
+
+/// Spatial and temporal layers that a scalability mode names (W3C webrtc-svc section 6). What does not match is one
+/// by one, as in the original.
+pub fn layers_of_scalability_mode(mode: Option<&str>) -> (u8, u8) {
+    fn count(digits: &str) -> Option<(u8, &str)> {
+        let end = digits.bytes().take(2).take_while(u8::is_ascii_digit).count();
+        let (number, rest) = digits.split_at_checked(end)?;
+        let number: u8 = number.parse().ok()?;
+        (number > 0 && !digits.starts_with('0')).then_some((number, rest))
+    }
+    let parse = || {
+        let rest = mode?.strip_prefix(['L', 'S'])?;
+        let (spatial, rest) = count(rest)?;
+        let (temporal, _) = count(rest.strip_prefix('T')?)?;
+        Some((spatial, temporal))
+    };
+    parse().unwrap_or((1, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalability_modes() {
+        for (mode, layers) in [
+            (Some("L3T3"), (3, 3)),
+            (Some("S2T1h"), (2, 1)),
+            (Some("L10T2_KEY"), (10, 2)),
+            (Some("L0T1"), (1, 1)),
+            (Some("nonsense"), (1, 1)),
+            (Some("L"), (1, 1)),
+            (None, (1, 1)),
+        ] {
+            assert_eq!(layers_of_scalability_mode(mode), layers, "{mode:?}");
+        }
+    }
 }

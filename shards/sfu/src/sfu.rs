@@ -2,12 +2,27 @@
 
 use std::net::SocketAddr;
 
+use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::time::Time;
 
 use crate::command::{Command, CommandError};
-use crate::outbox::Outbox;
-use crate::reply::Reply;
+use crate::consumer::Consumer;
+use crate::demux::{Protocol, SocketOwners, protocol_of};
+use crate::drop_reason::DropReason;
+use crate::event::Event;
+use crate::map::Map;
+use crate::name::Name;
+use crate::outbox::{LaneAllocator, Outbox};
+use crate::producer::Producer;
+use crate::random::Random;
+use crate::reply::{Reply, ShardReport};
+use crate::router::Router;
 use crate::sockets::{SocketId, Sockets};
+use crate::stats::{Latency, Outcome, ShardCounters};
+use crate::table::{Id, Table};
+use crate::timers::{Timer, Timers};
+use crate::transport::plain::Origin;
+use crate::transport::{Transport, TransportKind};
 
 /// What a shard is told once.
 #[derive(Debug, Clone)]
@@ -31,48 +46,214 @@ pub struct Datagram<'a> {
     pub received: Time,
 }
 
+/// Fills a buffer with key material. A field of [`Sfu`] because a simulation must be able to repeat it.
+pub type KeySource = Box<dyn FnMut(&mut [u8]) + Send>;
+
+/// What a name stands for on this shard.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Entity {
+    Router(Id<Router>),
+    Transport(Id<Transport>),
+    Producer(Id<Producer>),
+    Consumer(Id<Consumer>),
+}
+
 /// One shard.
-#[derive(Debug)]
 pub struct Sfu {
-    _config: SfuConfig,
+    pub(crate) config: SfuConfig,
+    pub(crate) random: Random,
+    pub(crate) key_source: KeySource,
+    pub(crate) names: Map<Name, Entity>,
+    pub(crate) routers: Table<Router>,
+    pub(crate) transports: Table<Transport>,
+    pub(crate) producers: Table<Producer>,
+    pub(crate) consumers: Table<Consumer>,
+    pub(crate) socket_owners: SocketOwners,
+    pub(crate) lanes: LaneAllocator,
+    pub(crate) timers: Timers,
+    pub(crate) next_packet_id: u32,
+    counters: ShardCounters,
+    latency: Box<Latency>,
+    due: Vec<Timer>,
+}
+
+impl std::fmt::Debug for Sfu {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Sfu")
+            .field("routers", &self.routers.len())
+            .field("transports", &self.transports.len())
+            .field("producers", &self.producers.len())
+            .field("consumers", &self.consumers.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Sfu {
-    pub fn new(config: SfuConfig) -> Self {
-        Self { _config: config }
+    /// `key_source` must be cryptographically strong outside of simulations.
+    pub fn new(config: SfuConfig, key_source: KeySource) -> Self {
+        Self {
+            random: Random::new(config.seed),
+            config,
+            key_source,
+            names: Map::default(),
+            routers: Table::default(),
+            transports: Table::default(),
+            producers: Table::default(),
+            consumers: Table::default(),
+            socket_owners: SocketOwners::default(),
+            lanes: LaneAllocator::default(),
+            timers: Timers::default(),
+            next_packet_id: 0,
+            counters: ShardCounters::default(),
+            latency: Box::default(),
+            due: Vec::new(),
+        }
     }
 
     /// # Errors
     /// The command's own; the shard is as before it.
     pub fn handle_command(
         &mut self,
-        _now: Time,
-        _command: Command,
-        _sockets: &mut dyn Sockets,
-        _out: &mut Outbox,
+        now: Time,
+        command: Command,
+        sockets: &mut dyn Sockets,
+        out: &mut Outbox,
     ) -> Result<Reply, CommandError> {
-        Err(CommandError::error("not implemented"))
+        match command {
+            Command::ReportShard => Ok(Reply::ShardReport(Box::new(self.report()))),
+            Command::CreateRouter { router } => self.create_router(router),
+            Command::CloseRouter { router } => self.close_router(&router, sockets),
+            Command::DumpRouter { router } => self.dump_router(&router),
+            Command::CreatePlainTransport { router, transport, options } => {
+                self.create_plain_transport(now, &router, transport, &options, sockets)
+            }
+            Command::CreateDirectTransport { router, transport, options } => {
+                self.create_direct_transport(now, &router, transport, &options)
+            }
+            Command::CloseTransport { router, transport } => {
+                self.close_transport_of(&router, &transport, sockets, out)
+            }
+            Command::Transport { transport, command } => {
+                self.handle_transport_command(now, &transport, command, sockets, out)
+            }
+            Command::Producer { producer, command } => {
+                self.handle_producer_command(now, &producer, command, out)
+            }
+            Command::Consumer { consumer, command } => {
+                self.handle_consumer_command(now, &consumer, command, out)
+            }
+        }
     }
 
+    /// Every received datagram comes in here and is counted here, once.
     pub fn handle_datagram(
         &mut self,
-        _now: Time,
-        _datagram: Datagram<'_>,
-        _sockets: &mut dyn Sockets,
-        _out: &mut Outbox,
+        now: Time,
+        datagram: Datagram<'_>,
+        sockets: &mut dyn Sockets,
+        out: &mut Outbox,
     ) {
+        let result = self.receive_datagram(now, datagram, sockets, out);
+        self.counters.count(result);
+    }
+
+    fn receive_datagram(
+        &mut self,
+        now: Time,
+        datagram: Datagram<'_>,
+        sockets: &mut dyn Sockets,
+        out: &mut Outbox,
+    ) -> Result<Outcome, DropReason> {
+        let transport_id = self.socket_owners.owner(datagram.socket).ok_or(DropReason::UnknownSocket)?;
+        let transport = &mut self.transports[transport_id];
+        transport.traffic.received.update(now, datagram.bytes.len());
+        let TransportKind::Plain(plain) = &mut transport.kind else { return Err(DropReason::UnknownSocket) };
+        let protocol = protocol_of(datagram.bytes).ok_or(DropReason::UnknownProtocol)?;
+        let comedia = plain.comedia;
+        let origin = plain.flow_mut(datagram.socket).origin(datagram.remote, comedia)?;
+        let len = plain.unprotect(datagram.bytes, protocol == Protocol::Rtcp)?;
+        let bytes = &datagram.bytes[..len];
+        if origin == Origin::NewPeer {
+            self.learn_peer(now, transport_id, datagram.socket, datagram.remote, sockets, out);
+        }
+        match protocol {
+            Protocol::Rtp => self.forward_rtp(now, transport_id, bytes, datagram.received, out),
+            Protocol::Rtcp => self.handle_rtcp(now, transport_id, bytes, datagram.received, out),
+        }
     }
 
     /// Called when [`next_timeout`](Self::next_timeout) has come.
-    pub fn handle_timeout(&mut self, _now: Time, _out: &mut Outbox) {}
+    pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
+        let mut due = std::mem::take(&mut self.due);
+        self.timers.expire(now, &mut due);
+        for timer in due.drain(..) {
+            match timer {
+                Timer::TransportRtcp(transport) => self.send_reports(now, transport, out),
+                Timer::ProducerNack(producer, stream) => self.send_nacks(now, producer, stream.into(), out),
+                Timer::ProducerKeyFrame(producer, stream) => {
+                    self.handle_key_frame_timeout(now, producer, stream.into(), out);
+                }
+                Timer::ProducerInactivity(producer, stream) => {
+                    self.check_inactivity(now, producer, stream.into(), out);
+                }
+            }
+        }
+        self.due = due;
+    }
 
     /// When to call [`handle_timeout`](Self::handle_timeout); `None` while nothing waits.
     pub fn next_timeout(&self) -> Option<Time> {
-        None
+        self.timers.next_timeout()
     }
 
     /// Records the latency of what was just submitted and forgets it.
-    pub fn handle_flushed(&mut self, _now: Time, out: &mut Outbox) {
-        out.forwarded.clear();
+    pub fn handle_flushed(&mut self, now: Time, out: &mut Outbox) {
+        for forwarded in out.forwarded.drain(..) {
+            self.latency.record(forwarded.received, now, forwarded.count);
+            let router = self.routers.get_mut(forwarded.router);
+            if let Some(latency) = router.and_then(|router| router.latency.as_mut()) {
+                latency.record(forwarded.received, now, forwarded.count);
+            }
+        }
+    }
+
+    /// After a panic while a datagram of `socket` was handled: the transport's state cannot be trusted, so it is closed
+    /// and reported; everything else goes on.
+    pub fn handle_panic(&mut self, socket: SocketId, sockets: &mut dyn Sockets, out: &mut Outbox) {
+        self.counters.count(Err(DropReason::Panicked));
+        let Some(transport_id) = self.socket_owners.owner(socket) else { return };
+        let transport = &self.transports[transport_id];
+        let event = Event::TransportFailed {
+            transport: transport.name.clone(),
+            router: self.routers[transport.router].name.clone(),
+        };
+        self.close_transport(transport_id, sockets, out);
+        out.events.push(event);
+    }
+
+    pub(crate) fn wall(&self, time: Time) -> NtpTime {
+        NtpTime::from_unix_micros(self.config.unix_origin_us + time.as_micros())
+    }
+
+    pub(crate) fn count_sent_by_application(&mut self, result: Result<Outcome, DropReason>) {
+        self.counters.count(result);
+    }
+
+    fn report(&self) -> ShardReport {
+        let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let dropped = self.counters.dropped.iter().filter(|&(_, count)| count > 0);
+        ShardReport {
+            routers: len(self.routers.len()),
+            transports: len(self.transports.len()),
+            producers: len(self.producers.len()),
+            consumers: len(self.consumers.len()),
+            received_packets: self.counters.received,
+            forwarded_packets: self.counters.forwarded,
+            consumed_packets: self.counters.consumed,
+            sent_packets: self.counters.sent,
+            dropped: dropped.map(|(reason, count)| (reason.as_str(), count)).collect(),
+            latency: self.latency.report(),
+        }
     }
 }

@@ -13,7 +13,10 @@ pub struct SocketId(pub u32);
 pub enum PortChoice {
     Fixed(u16),
     /// Any free port of the inclusive range; a random start, then upwards.
-    Range { min: u16, max: u16 },
+    Range {
+        min: u16,
+        max: u16,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

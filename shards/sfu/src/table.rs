@@ -15,7 +15,10 @@ pub struct Id<T> {
 
 impl<T> Id<T> {
     pub(crate) fn new(index: usize) -> Self {
-        Self { index: u32::try_from(index).expect("a table holds fewer than 2^32 entries"), kind: PhantomData }
+        Self {
+            index: u32::try_from(index).expect("a table holds fewer than 2^32 entries"),
+            kind: PhantomData,
+        }
     }
 
     pub fn index(self) -> usize {

@@ -1,0 +1,139 @@
+//! From a producer's sequence numbers to a consumer's: gap-free where we drop on purpose, faithful to real loss.
+//!
+//! ```text
+//! input    100 101 102 103 104 105          (102 dropped on purpose, 104 lost on the way)
+//! output    40  41   -  42  43  44          (43 stays missing: the receiver may ask for it)
+//! ```
+
+use std::collections::VecDeque;
+
+/// Deliberate drops that are remembered, for packets that arrive late among them. Older ones only count in the
+/// offset; a packet that late is refused.
+const REMEMBERED_DROPS_MAX: usize = 512;
+
+#[derive(Debug, Clone)]
+pub struct SeqMap {
+    /// `output = input - offset`, for inputs after all remembered drops.
+    offset: u64,
+    /// The first input of the current run: what came before it was never announced to the receiver.
+    first_input: u64,
+    max_output: u64,
+    max_input: u64,
+    dropped: VecDeque<u64>,
+}
+
+impl SeqMap {
+    /// The first output will be `first_output`.
+    pub fn new(first_output: u16) -> Self {
+        Self {
+            offset: 0,
+            first_input: 0,
+            // One cycle up, so that outputs never go below zero.
+            max_output: 0x1_0000 + u64::from(first_output) - 1,
+            max_input: 0,
+            dropped: VecDeque::new(),
+        }
+    }
+
+    /// Starts a new run: `input` becomes the output after the highest one so far.
+    pub fn sync(&mut self, input: u64) {
+        // Wrapping on purpose: the offset is a difference modulo 2^64.
+        self.offset = input.wrapping_sub(self.max_output + 1);
+        self.first_input = input;
+        self.max_input = input;
+        self.dropped.clear();
+    }
+
+    /// Leaves `input` out on purpose: what follows closes the gap.
+    pub fn drop_input(&mut self, input: u64) {
+        if input <= self.max_input {
+            // Later inputs already went out with this number's gap; it stays a gap.
+            return;
+        }
+        if self.dropped.len() == REMEMBERED_DROPS_MAX
+            && let Some(oldest) = self.dropped.pop_front()
+        {
+            self.first_input = self.first_input.max(oldest + 1);
+        }
+        self.max_input = input;
+        self.dropped.push_back(input);
+        self.offset = self.offset.wrapping_add(1);
+    }
+
+    /// The output for `input`, or `None` when it belongs before this run or was dropped.
+    pub fn map(&mut self, input: u64) -> Option<u64> {
+        if input < self.first_input {
+            return None;
+        }
+        let mut offset = self.offset;
+        if self.dropped.back().is_some_and(|&last| input <= last) {
+            let later = self.dropped.partition_point(|&dropped| dropped < input);
+            if self.dropped.get(later) == Some(&input) {
+                return None;
+            }
+            offset = offset.wrapping_sub((self.dropped.len() - later) as u64);
+        }
+        let output = input.wrapping_sub(offset);
+        self.max_input = self.max_input.max(input);
+        self.max_output = self.max_output.max(output);
+        Some(output)
+    }
+
+    pub fn max_output(&self) -> u64 {
+        self.max_output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_close_up_and_losses_stay() {
+        let mut map = SeqMap::new(40);
+        map.sync(100);
+        let base = map.map(100).unwrap();
+        assert_eq!(base & 0xffff, 40);
+        assert_eq!(map.map(101), Some(base + 1));
+        map.drop_input(102);
+        assert_eq!(map.map(103), Some(base + 2));
+        assert_eq!(map.map(105), Some(base + 4));
+        assert_eq!(map.map(104), Some(base + 3));
+        assert_eq!(map.map(102), None);
+    }
+
+    #[test]
+    fn late_packets_keep_the_number_of_their_time() {
+        let mut map = SeqMap::new(1);
+        map.sync(10);
+        let base = map.map(10).unwrap();
+        map.drop_input(12);
+        map.drop_input(13);
+        assert_eq!(map.map(14), Some(base + 2));
+        assert_eq!(map.map(11), Some(base + 1));
+    }
+
+    #[test]
+    fn a_new_run_continues_after_the_highest_output() {
+        let mut map = SeqMap::new(1_000);
+        map.sync(u64::from(u16::MAX));
+        let first = map.map(u64::from(u16::MAX)).unwrap();
+        assert_eq!(map.map(u64::from(u16::MAX) + 5), Some(first + 5));
+        map.sync(7);
+        assert_eq!(map.map(7), Some(first + 6));
+        assert_eq!(map.map(6), None);
+    }
+
+    #[test]
+    fn remembered_drops_are_bounded_and_too_late_is_refused() {
+        let mut map = SeqMap::new(1);
+        map.sync(0);
+        let first = map.map(0).unwrap();
+        for input in (1..4_000).step_by(2) {
+            map.drop_input(input);
+            assert_eq!(map.map(input + 1), Some(first + u64::midpoint(input, 1)));
+        }
+        assert!(map.dropped.len() <= REMEMBERED_DROPS_MAX);
+        assert_eq!(map.map(2), None);
+    }
+}

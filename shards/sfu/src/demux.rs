@@ -1,0 +1,50 @@
+//! What a datagram is and whose it is: by its socket, then by its first bytes (RFC 7983, RFC 5761).
+
+use ringsoup_rtc::rtp::{is_rtcp, is_rtp};
+
+use crate::sockets::SocketId;
+use crate::table::Id;
+use crate::transport::Transport;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Rtp,
+    Rtcp,
+}
+
+/// `None` for anything that is neither.
+pub fn protocol_of(bytes: &[u8]) -> Option<Protocol> {
+    if is_rtcp(bytes) {
+        Some(Protocol::Rtcp)
+    } else if is_rtp(bytes) {
+        Some(Protocol::Rtp)
+    } else {
+        None
+    }
+}
+
+/// Which transport owns which socket. Socket ids are small numbers that the runtime reuses.
+#[derive(Debug, Default)]
+pub struct SocketOwners {
+    owners: Vec<Option<Id<Transport>>>,
+}
+
+impl SocketOwners {
+    pub fn insert(&mut self, socket: SocketId, transport: Id<Transport>) {
+        let index = socket.0 as usize;
+        if index >= self.owners.len() {
+            self.owners.resize(index + 1, None);
+        }
+        self.owners[index] = Some(transport);
+    }
+
+    pub fn remove(&mut self, socket: SocketId) {
+        if let Some(owner) = self.owners.get_mut(socket.0 as usize) {
+            *owner = None;
+        }
+    }
+
+    pub fn owner(&self, socket: SocketId) -> Option<Id<Transport>> {
+        self.owners.get(socket.0 as usize).copied().flatten()
+    }
+}

@@ -1,0 +1,259 @@
+//! The RTCP spine: all feedback goes through [`Sfu::handle_rtcp`], whatever brought it.
+//!
+//! What consumers' receivers say ends here: reports become stats, NACKs are answered from the producer's history, key-frame
+//! requests go to the producer's request manager. What producers' senders say ends here too.
+
+use ringsoup_rtc::rtcp::{Compound, ExtendedReport, Nack, ReportBlock, RtcpPacket, SenderInfo, XrBlock};
+use ringsoup_rtc::rtp::{ExtensionBlock, HeaderFields, write_header, write_rtx_header};
+use ringsoup_rtc::rtx::HistoryPacket;
+use ringsoup_rtc::time::Time;
+
+use crate::command::{ConsumerTraceEvent, ProducerTraceEvent};
+use crate::consumer::Consumer;
+use crate::consumer::send_stream::Rewritten;
+use crate::drop_reason::DropReason;
+use crate::event::{Direction, TraceInfo};
+use crate::forward::{remap, send_packet};
+use crate::outbox::Outbox;
+use crate::sfu::Sfu;
+use crate::stats::Outcome;
+use crate::table::Id;
+use crate::trace;
+use crate::transport::Transport;
+
+/// When a compound arrived: for intervals, and as the kernel saw it, for round trips.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    now: Time,
+    received: Time,
+}
+
+impl Sfu {
+    /// # Errors
+    /// `MalformedRtcp` when not one sub-packet could be read.
+    pub(crate) fn handle_rtcp(
+        &mut self,
+        now: Time,
+        transport: Id<Transport>,
+        bytes: &[u8],
+        received: Time,
+        out: &mut Outbox,
+    ) -> Result<Outcome, DropReason> {
+        let arrival = Arrival { now, received };
+        let mut understood = false;
+        for packet in Compound::new(bytes) {
+            let Ok(packet) = packet else { continue };
+            understood = true;
+            self.handle_rtcp_packet(arrival, transport, &packet, out);
+        }
+        if understood { Ok(Outcome::Consumed) } else { Err(DropReason::MalformedRtcp) }
+    }
+
+    fn handle_rtcp_packet(
+        &mut self,
+        arrival: Arrival,
+        transport: Id<Transport>,
+        packet: &RtcpPacket<'_>,
+        out: &mut Outbox,
+    ) {
+        match packet {
+            RtcpPacket::SenderReport(report) => {
+                self.receive_sender_report(arrival, transport, &report.info, out);
+                for block in report.reports() {
+                    self.receive_report(arrival, transport, &block, out);
+                }
+            }
+            RtcpPacket::ReceiverReport(report) => {
+                for block in report.reports() {
+                    self.receive_report(arrival, transport, &block, out);
+                }
+            }
+            RtcpPacket::ExtendedReport(report) => self.receive_extended_report(arrival, transport, report),
+            RtcpPacket::Nack(nack) => self.receive_nack(arrival.now, transport, nack, out),
+            RtcpPacket::Pli(pli) => {
+                self.receive_pli(arrival.now, transport, pli.media_ssrc, out);
+            }
+            RtcpPacket::Fir(fir) => {
+                for entry in fir.entries() {
+                    self.receive_fir(arrival.now, transport, entry.ssrc, out);
+                }
+            }
+            // CNAMEs and goodbyes change nothing here; REMB and transport-cc feed an estimator that plain and direct transports
+            // do not have.
+            RtcpPacket::Sdes(_)
+            | RtcpPacket::Bye(_)
+            | RtcpPacket::Remb(_)
+            | RtcpPacket::TransportCc(_)
+            | RtcpPacket::OtherFeedback(_)
+            | RtcpPacket::Other(_) => {}
+        }
+    }
+
+    fn receive_sender_report(
+        &mut self,
+        arrival: Arrival,
+        transport: Id<Transport>,
+        info: &SenderInfo,
+        out: &mut Outbox,
+    ) {
+        let Some(producer_id) = self.transports[transport].listener.producer_of_ssrc(info.ssrc) else {
+            return;
+        };
+        let producer = &mut self.producers[producer_id];
+        let mut score = None;
+        for stream in producer.streams.iter_mut().flatten() {
+            if stream.ssrc() == info.ssrc {
+                score = stream.receive_sender_report(arrival.received, info);
+            } else if stream.rtx_ssrc() == Some(info.ssrc) {
+                stream.receive_rtx_sender_report(arrival.received, info);
+                return;
+            }
+        }
+        let trace_info = TraceInfo::SenderReport {
+            ssrc: info.ssrc,
+            ntp_sec: info.ntp.seconds(),
+            ntp_frac: info.ntp.fraction(),
+            rtp_ts: info.rtp_timestamp,
+            packet_count: info.packet_count,
+            octet_count: info.octet_count,
+        };
+        let event = ProducerTraceEvent::SenderReport;
+        trace::producer_event(producer, arrival.now, event, Direction::In, trace_info, out);
+        if score.is_some() {
+            self.announce_score(producer_id, out);
+        }
+    }
+
+    fn receive_report(
+        &mut self,
+        arrival: Arrival,
+        transport: Id<Transport>,
+        block: &ReportBlock,
+        out: &mut Outbox,
+    ) {
+        let wall = self.wall(arrival.received);
+        let Some(&consumer) = self.transports[transport].media_ssrcs.get(&block.ssrc) else { return };
+        let consumer = &mut self.consumers[consumer];
+        if consumer.stream.receive_report(wall, block).is_some() {
+            out.events.push(consumer.score_event(&self.producers[consumer.producer]));
+        }
+    }
+
+    fn receive_extended_report(
+        &mut self,
+        arrival: Arrival,
+        transport: Id<Transport>,
+        report: &ExtendedReport<'_>,
+    ) {
+        let wall = self.wall(arrival.received);
+        for block in report.blocks() {
+            match block {
+                XrBlock::ReceiverReferenceTime(reference) => {
+                    for &consumer in &self.transports[transport].consumers {
+                        let stream = &mut self.consumers[consumer].stream;
+                        stream.receive_reference_time(arrival.received, reference);
+                    }
+                }
+                XrBlock::DelaySinceLastRr(delays) => {
+                    for delay in delays {
+                        // Some senders leave the sub-block's SSRC empty and mean their own.
+                        let ssrc = if delay.ssrc == 0 { report.ssrc } else { delay.ssrc };
+                        let producer = self.transports[transport].listener.producer_of_ssrc(ssrc);
+                        let Some(producer) = producer else { continue };
+                        let streams = self.producers[producer].streams.iter_mut().flatten();
+                        for stream in streams.filter(|stream| stream.ssrc() == ssrc) {
+                            let (last, since) =
+                                (delay.last_receiver_report, delay.delay_since_last_receiver_report);
+                            stream.receive_dlrr(wall, last, since);
+                        }
+                    }
+                }
+                XrBlock::Other(..) => {}
+            }
+        }
+    }
+
+    fn receive_pli(&mut self, now: Time, transport: Id<Transport>, ssrc: u32, out: &mut Outbox) {
+        let Some(&id) = self.transports[transport].media_ssrcs.get(&ssrc) else { return };
+        let consumer = &mut self.consumers[id];
+        consumer.stream.counters.plis += 1;
+        let info = TraceInfo::Ssrc(ssrc);
+        trace::consumer_event(consumer, now, ConsumerTraceEvent::Pli, Direction::In, info, out);
+        self.request_key_frame_for(now, id, out);
+    }
+
+    fn receive_fir(&mut self, now: Time, transport: Id<Transport>, ssrc: u32, out: &mut Outbox) {
+        let Some(&id) = self.transports[transport].media_ssrcs.get(&ssrc) else { return };
+        let consumer = &mut self.consumers[id];
+        consumer.stream.counters.firs += 1;
+        let info = TraceInfo::Ssrc(ssrc);
+        trace::consumer_event(consumer, now, ConsumerTraceEvent::Fir, Direction::In, info, out);
+        self.request_key_frame_for(now, id, out);
+    }
+
+    /// RFC 4585 section 6.2.1: sends again what is still there, at most once per round trip and packet.
+    fn receive_nack(&mut self, now: Time, transport: Id<Transport>, nack: &Nack<'_>, out: &mut Outbox) {
+        let Self { transports, producers, consumers, .. } = self;
+        let transport = &mut transports[transport];
+        let Some(&consumer) = transport.media_ssrcs.get(&nack.media_ssrc) else { return };
+        let consumer = &mut consumers[consumer];
+        consumer.stream.counters.nacks += 1;
+        trace::consumer_event(consumer, now, ConsumerTraceEvent::Nack, Direction::In, TraceInfo::None, out);
+        let producer = &producers[consumer.producer];
+        let source = producer.stream_index_of_mapped_ssrc(consumer.mapped_ssrc());
+        let history = source.and_then(|index| producer.streams[index].as_ref()?.history.as_ref());
+        for item in nack.items() {
+            consumer.stream.counters.nacked_packets += u64::from(item.packet_count());
+            for sequence_number in item.sequence_numbers() {
+                let rtt = consumer.stream.rtt();
+                let Some(guard) = consumer.stream.guard.as_mut() else { return };
+                let Ok(resend) = guard.resend(now, rtt, sequence_number) else { continue };
+                let Some(packet) = history.and_then(|history| history.get(now, resend.source_seq)) else {
+                    continue;
+                };
+                if retransmit(now, transport, consumer, sequence_number, &packet, resend.rewrite, out) {
+                    consumer.stream.counters.retransmitted += 1;
+                    consumer.stream.counters.repaired += u64::from(resend.is_first);
+                }
+            }
+        }
+    }
+}
+
+/// Sends a packet again, in the RTX stream where there is one (RFC 4588), else as it was.
+fn retransmit(
+    now: Time,
+    transport: &mut Transport,
+    consumer: &mut Consumer,
+    sequence_number: u16,
+    packet: &HistoryPacket<'_>,
+    rewritten: Rewritten,
+    out: &mut Outbox,
+) -> bool {
+    let block = ExtensionBlock::from_wire_form(packet.extension, rewritten.two_byte);
+    let own_block = consumer.extensions.as_ref().map(|map| remap(&block, map));
+    let block = own_block.as_ref().unwrap_or(&block);
+    let rtx = consumer.stream.rtx();
+    let rtx_sequence_number = rtx.map(|_| consumer.stream.next_rtx_sequence_number());
+    let (payload_type, ssrc) =
+        rtx.unwrap_or_else(|| (consumer.stream.params.shown.payload_type, consumer.ssrc()));
+    let fields = HeaderFields {
+        payload_type,
+        marker: packet.marker,
+        sequence_number: rtx_sequence_number.unwrap_or(sequence_number),
+        timestamp: packet.timestamp,
+        ssrc,
+        mid: consumer.mid.as_ref().map(|(id, mid)| (*id, &mid[..])),
+        ..HeaderFields::default()
+    };
+    let write = |slot: &mut [u8]| match rtx {
+        Some(_) => write_rtx_header(slot, &fields, sequence_number, block),
+        None => write_header(slot, &fields, block),
+    };
+    let Some(len) = send_packet(transport, consumer, packet.payload, &mut None, write, out) else {
+        return false;
+    };
+    transport.traffic.rtx_sent.update(now, len.rtp);
+    transport.traffic.sent.update(now, len.wire);
+    true
+}

@@ -1,0 +1,392 @@
+//! The RTP spine: all media goes through [`Sfu::forward_rtp`], whatever brought it.
+//!
+//! ```text
+//! bytes ─► parse ─► producer ─► stream (order, loss, repair) ─► mapping ─┬─► consumer decides ─► header ─► Outbox
+//!                                                                        ├─► consumer decides ─► header ─► Outbox
+//!                                                                        └─► history, for who asks again
+//! ```
+
+use ringsoup_rtc::rtp::{ExtensionBlock, HeaderFields, RtpPacket, write_header};
+use ringsoup_rtc::rtx::HistoryPacket;
+use ringsoup_rtc::srtp::MAX_TRAILER_LEN;
+use ringsoup_rtc::time::Time;
+
+use crate::command::ConsumerTraceEvent;
+use crate::consumer::Consumer;
+use crate::consumer::decision::{Decision, Offer, Rewrite};
+use crate::consumer::send_stream::Rewritten;
+use crate::drop_reason::DropReason;
+use crate::event::Event;
+use crate::outbox::{Forwarded, Outbox, Shared};
+use crate::producer::recv_stream::Arrived;
+use crate::producer::{Producer, StreamMatch};
+use crate::rtp_parameters::{ExtensionUri, MediaKind};
+use crate::sfu::Sfu;
+use crate::stats::Outcome;
+use crate::table::Id;
+use crate::trace;
+use crate::transport::{Transport, TransportKind};
+
+/// Longest header written: 12 bytes, 15 CSRCs, an extension block with MID, an original sequence number.
+pub(crate) const HEADER_BYTES_MAX: usize = 704;
+
+/// A packet on its way through the router.
+pub(crate) struct Passing<'a> {
+    pub now: Time,
+    pub payload_type: u8,
+    pub csrcs: &'a [u8],
+    pub block: &'a ExtensionBlock,
+    pub arrived: &'a Arrived<'a>,
+    /// In the Outbox once the first receiver has been found.
+    pub shared: Option<Shared>,
+}
+
+impl Sfu {
+    /// # Errors
+    /// Why nobody gets the packet; the caller counts it.
+    pub(crate) fn forward_rtp(
+        &mut self,
+        now: Time,
+        transport: Id<Transport>,
+        bytes: &[u8],
+        received: Time,
+        out: &mut Outbox,
+    ) -> Result<Outcome, DropReason> {
+        let packet = RtpPacket::parse(bytes).map_err(|_| DropReason::MalformedRtp)?;
+        let producer = self.producer_of(transport, &packet)?;
+        let matched = self.match_stream(now, transport, producer, &packet)?;
+        let arrived = self.receive_media(now, received, producer, &packet, matched, out)?;
+        if self.producers[producer].paused {
+            return Err(DropReason::ProducerPaused);
+        }
+        trace::received_packet(&self.producers[producer], now, &packet, &arrived, out);
+        let payload_type = self.producers[producer].mapping.payload_type(arrived.payload_type);
+        let payload_type = payload_type.ok_or(DropReason::UnknownPayloadType)?;
+        let block = self.map_extensions(producer, &packet, out);
+        let csrcs = packet.csrc_bytes();
+        let mut passing =
+            Passing { now, payload_type, csrcs, block: &block, arrived: &arrived, shared: None };
+        let count = self.fan_out(producer, matched.index, &mut passing, out);
+        if count == 0 {
+            return Err(DropReason::NoTakers);
+        }
+        let router = self.producers[producer].router;
+        out.forwarded.push(Forwarded { router, received, count });
+        Ok(Outcome::Forwarded(count))
+    }
+
+    fn producer_of(
+        &mut self,
+        transport: Id<Transport>,
+        packet: &RtpPacket<'_>,
+    ) -> Result<Id<Producer>, DropReason> {
+        let transport = &mut self.transports[transport];
+        let producer = transport.listener.producer_of(packet, &transport.recv_extensions);
+        if producer.is_none() {
+            transport.forget_received_ssrc(packet.ssrc());
+        }
+        producer.ok_or(DropReason::UnknownProducer)
+    }
+
+    fn match_stream(
+        &mut self,
+        now: Time,
+        transport: Id<Transport>,
+        producer: Id<Producer>,
+        packet: &RtpPacket<'_>,
+    ) -> Result<StreamMatch, DropReason> {
+        let transport = &mut self.transports[transport];
+        let Some(matched) = self.producers[producer].stream_of(now, packet) else {
+            transport.forget_received_ssrc(packet.ssrc());
+            return Err(DropReason::UnknownStream);
+        };
+        let traffic = &mut transport.traffic;
+        let meter = if matched.is_rtx { &mut traffic.rtx_received } else { &mut traffic.rtp_received };
+        meter.update(now, packet.wire().len());
+        Ok(matched)
+    }
+
+    /// Hands the packet to its stream and does what the stream then needs: NACK timer, key frames, events.
+    fn receive_media<'a>(
+        &mut self,
+        now: Time,
+        received: Time,
+        producer: Id<Producer>,
+        packet: &RtpPacket<'a>,
+        matched: StreamMatch,
+        out: &mut Outbox,
+    ) -> Result<Arrived<'a>, DropReason> {
+        let arrived = self.producers[producer].receive(now, received, packet, matched);
+        self.schedule_nacks(producer, matched.index);
+        if matched.is_new {
+            self.announce_stream(
+                now,
+                producer,
+                matched.index,
+                arrived.is_ok_and(|arrived| arrived.is_key_frame),
+                out,
+            );
+        }
+        let arrived = arrived?;
+        if arrived.is_key_frame
+            && let Some(stream) = self.producers[producer].streams[matched.index].as_mut()
+        {
+            stream.key_frames.received();
+        }
+        if arrived.needs_key_frame {
+            self.request_key_frame(now, producer, matched.index, out);
+        }
+        if arrived.score.is_some() {
+            self.announce_score(producer, out);
+        }
+        Ok(arrived)
+    }
+
+    /// The extensions that travel with the media, under the router's ids.
+    fn map_extensions(
+        &mut self,
+        producer: Id<Producer>,
+        packet: &RtpPacket<'_>,
+        out: &mut Outbox,
+    ) -> ExtensionBlock {
+        let producer = &mut self.producers[producer];
+        let mut block = ExtensionBlock::new();
+        if packet.has_extension_block() {
+            block.push_mapped(packet, &producer.mapping.extensions);
+            if producer.kind == MediaKind::Video {
+                note_video_orientation(producer, packet, out);
+            }
+        }
+        if producer.mapping.adds_packet_id {
+            let carried = producer.mapping.ids.packet_id.is_some_and(|id| packet.extension(id).is_some());
+            if !carried {
+                self.next_packet_id = self.next_packet_id.wrapping_add(1);
+                block.push(ExtensionUri::MediasoupPacketId.router_id(), &self.next_packet_id.to_be_bytes());
+            }
+        }
+        block
+    }
+
+    /// Offers the packet to every consumer; returns how many got it.
+    fn fan_out(
+        &mut self,
+        producer: Id<Producer>,
+        stream: usize,
+        passing: &mut Passing<'_>,
+        out: &mut Outbox,
+    ) -> u32 {
+        let Self { producers, consumers, transports, .. } = self;
+        let producer = &mut producers[producer];
+        let Some(stream) = producer.streams[stream].as_mut() else { return 0 };
+        let offer = Offer {
+            arrived: passing.arrived,
+            payload_type: passing.payload_type,
+            mapped_ssrc: stream.mapped_ssrc,
+        };
+        let mut count = 0;
+        for &consumer in &producer.consumers {
+            let consumer = &mut consumers[consumer];
+            let Decision::Forward(rewrite) = consumer.decide(&offer) else { continue };
+            let transport = &mut transports[consumer.transport];
+            count += u32::from(send_media(transport, consumer, &rewrite, passing, out));
+        }
+        if let Some(history) = stream.history.as_mut() {
+            let arrived = passing.arrived;
+            history.insert(
+                passing.now,
+                arrived.seq,
+                &HistoryPacket {
+                    marker: arrived.marker,
+                    timestamp: arrived.timestamp,
+                    extension: passing.block.wire_form(),
+                    payload: arrived.payload,
+                },
+            );
+        }
+        count
+    }
+}
+
+/// Writes one receiver's copy. False when it could not be sent.
+fn send_media(
+    transport: &mut Transport,
+    consumer: &mut Consumer,
+    rewrite: &Rewrite,
+    passing: &mut Passing<'_>,
+    out: &mut Outbox,
+) -> bool {
+    let fields = HeaderFields {
+        payload_type: passing.payload_type,
+        marker: rewrite.marker,
+        padding: false,
+        sequence_number: rewrite.sequence_number,
+        timestamp: rewrite.timestamp,
+        ssrc: consumer.ssrc(),
+        csrcs: passing.csrcs,
+        mid: consumer.mid.as_ref().map(|(id, mid)| (*id, &mid[..])),
+    };
+    let own_block = consumer.extensions.as_ref().map(|map| remap(passing.block, map));
+    let block = own_block.as_ref().unwrap_or(passing.block);
+    let payload = passing.arrived.payload;
+    let write = |slot: &mut [u8]| write_header(slot, &fields, block);
+    let Some(len) = send_packet(transport, consumer, payload, &mut passing.shared, write, out) else {
+        return false;
+    };
+    let now = passing.now;
+    transport.traffic.rtp_sent.update(now, len.rtp);
+    transport.traffic.sent.update(now, len.wire);
+    consumer.stream.sent(now, rewrite.timestamp, len.rtp);
+    // A retransmission must be the same bytes, or SRTP would use one nonce for two packets: what cannot be rebuilt exactly
+    // is not offered.
+    let is_repeatable =
+        passing.csrcs.is_empty() && passing.payload_type == consumer.stream.params.shown.payload_type;
+    if let Some(guard) = consumer.stream.guard.as_mut().filter(|_| is_repeatable) {
+        let rewritten = Rewritten { two_byte: passing.block.is_two_byte() };
+        guard.sent(now, rewrite.sequence_number, passing.arrived.seq, rewritten);
+    }
+    if consumer.traces(ConsumerTraceEvent::Rtp) || consumer.traces(ConsumerTraceEvent::KeyFrame) {
+        trace::sent_packet(consumer, &fields, passing, len.rtp, out);
+    }
+    true
+}
+
+/// Lengths of a sent packet: as RTP, and with what SRTP added.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SentLen {
+    pub rtp: usize,
+    pub wire: usize,
+}
+
+/// Puts one packet into the Outbox in the transport's own way. `write` writes what precedes the payload.
+pub(crate) fn send_packet(
+    transport: &mut Transport,
+    consumer: &Consumer,
+    payload: &[u8],
+    shared: &mut Option<Shared>,
+    write: impl FnOnce(&mut [u8]) -> Option<usize>,
+    out: &mut Outbox,
+) -> Option<SentLen> {
+    let plain = match &mut transport.kind {
+        TransportKind::Plain(plain) => plain,
+        TransportKind::Direct => return send_to_application(consumer, payload, write, out),
+    };
+    let destination = plain.rtp.destination()?;
+    if shared.is_none() {
+        *shared = out.share(payload);
+    }
+    let shared = (*shared)?;
+    let mut len = SentLen { rtp: payload.len(), wire: payload.len() };
+    let pushed = match plain.srtp.is_some() {
+        false => out.push(destination, HEADER_BYTES_MAX, shared, |slot| {
+            let head = write(slot)?;
+            len.rtp += head;
+            len.wire += head;
+            Some(head)
+        }),
+        true => {
+            let outbound = plain.outbound()?;
+            let capacity = HEADER_BYTES_MAX + payload.len() + MAX_TRAILER_LEN;
+            out.push_sealed(destination, capacity, shared, |slot, payload| {
+                let head = write(slot)?;
+                // An original sequence number behind the header belongs to the payload (RFC 4588 section 4).
+                let header_len = ringsoup_rtc::rtp::packet::header_len(slot).ok()?;
+                let (prefix, prefix_len) = prefix_of(slot, header_len, head);
+                len.rtp += head;
+                len.wire =
+                    outbound.protect_rtp_into(slot, header_len, &prefix[..prefix_len], payload).ok()?;
+                Some(len.wire)
+            })
+        }
+    };
+    pushed.then_some(len)
+}
+
+fn prefix_of(slot: &[u8], header_len: usize, head: usize) -> ([u8; 2], usize) {
+    let mut prefix = [0; 2];
+    let len = (head - header_len).min(prefix.len());
+    prefix[..len].copy_from_slice(&slot[header_len..header_len + len]);
+    (prefix, len)
+}
+
+fn send_to_application(
+    consumer: &Consumer,
+    payload: &[u8],
+    write: impl FnOnce(&mut [u8]) -> Option<usize>,
+    out: &mut Outbox,
+) -> Option<SentLen> {
+    let mut header = [0; HEADER_BYTES_MAX];
+    let head = write(&mut header)?;
+    let data = [&header[..head], payload].concat();
+    let len = SentLen { rtp: data.len(), wire: data.len() };
+    out.events.push(Event::ConsumerRtp { consumer: consumer.name.clone(), data });
+    Some(len)
+}
+
+/// The same elements under a receiver's own ids.
+pub(crate) fn remap(block: &ExtensionBlock, map: &ringsoup_rtc::rtp::ExtensionMap) -> ExtensionBlock {
+    let mut own = ExtensionBlock::new();
+    for (id, value) in block.elements() {
+        if let Some(id) = map.router_id(id) {
+            own.push(id, value);
+        }
+    }
+    own
+}
+
+fn note_video_orientation(producer: &mut Producer, packet: &RtpPacket<'_>, out: &mut Outbox) {
+    use ringsoup_rtc::rtp::extension::VideoOrientation;
+    let Some(value) = producer.mapping.ids.video_orientation.and_then(|id| packet.extension(id)) else {
+        return;
+    };
+    let Some(orientation) = VideoOrientation::parse(value) else { return };
+    let encoded = orientation.encode()[0];
+    if producer.video_orientation == Some(encoded) {
+        return;
+    }
+    producer.video_orientation = Some(encoded);
+    out.events.push(Event::ProducerVideoOrientation {
+        producer: producer.name.clone(),
+        camera: orientation.camera,
+        flip: orientation.flip,
+        rotation: orientation.rotation_degrees,
+    });
+}
+
+impl Sfu {
+    /// A stream was heard for the first time.
+    #[cold]
+    fn announce_stream(
+        &mut self,
+        now: Time,
+        producer: Id<Producer>,
+        stream: usize,
+        is_key_frame: bool,
+        out: &mut Outbox,
+    ) {
+        let Self { producers, consumers, .. } = self;
+        let described = &mut producers[producer];
+        let asks_again = |consumer: &Id<Consumer>| consumers[*consumer].stream.guard.is_some();
+        if described.consumers.iter().any(asks_again)
+            && let Some(stream) = described.streams[stream].as_mut()
+        {
+            stream.keep_history();
+        }
+        let wants_key_frame = described.kind == MediaKind::Video && !described.paused && !is_key_frame;
+        self.schedule_inactivity(producer, stream);
+        self.announce_score(producer, out);
+        if wants_key_frame {
+            // The stream may have begun before anybody listened.
+            self.force_key_frame(now, producer, stream, out);
+        }
+    }
+
+    /// Tells the controller the scores of a producer and of its consumers.
+    #[cold]
+    pub(crate) fn announce_score(&mut self, producer: Id<Producer>, out: &mut Outbox) {
+        let producer = &self.producers[producer];
+        out.events.push(producer.score_event());
+        for &consumer in &producer.consumers {
+            out.events.push(self.consumers[consumer].score_event(producer));
+        }
+    }
+}

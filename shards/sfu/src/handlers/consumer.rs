@@ -1,0 +1,165 @@
+//! Commands of consumers.
+
+use ringsoup_rtc::time::Time;
+
+use crate::command::{CommandError, Consume, ConsumerCommand};
+use crate::consumer::Consumer;
+use crate::event::Event;
+use crate::outbox::Outbox;
+use crate::reply::{ConsumeReply, Reply};
+use crate::sfu::{Entity, Sfu};
+use crate::table::Id;
+use crate::transport::Transport;
+
+impl Sfu {
+    pub(crate) fn consume(
+        &mut self,
+        now: Time,
+        transport: Id<Transport>,
+        request: Consume,
+        out: &mut Outbox,
+    ) -> Result<Reply, CommandError> {
+        let name = request.consumer.clone();
+        self.check_new_consumer(transport, &name)?;
+        let router = self.transports[transport].router;
+        let producer = self.producer(&request.producer);
+        let producer = producer.and_then(|id| {
+            let is_ours = self.producers[id].router == router;
+            let not_found = || format!("Producer not found [producerId:{}]", request.producer);
+            if is_ours { Ok(id) } else { Err(CommandError::not_found(not_found())) }
+        });
+        // The request's own faults are told first, as in the original.
+        let placeholder = Id::new(0);
+        let mut consumer =
+            Consumer::new(request, transport, *producer.as_ref().unwrap_or(&placeholder), &mut self.random)?;
+        let producer = producer?;
+        if self.producers[producer].paused {
+            consumer.producer_paused = true;
+            out.events.push(Event::ConsumerProducerPause { consumer: name.clone() });
+        }
+        let reply = ConsumeReply {
+            paused: consumer.paused,
+            producer_paused: consumer.producer_paused,
+            score: consumer.score(&self.producers[producer]),
+            preferred_layers: None,
+        };
+        let id = self.insert_consumer(consumer);
+        if self.transports[transport].is_connected() {
+            self.consumer_connected(now, id, out);
+        }
+        Ok(Reply::Consume(reply))
+    }
+
+    fn check_new_consumer(&self, transport: Id<Transport>, name: &str) -> Result<(), CommandError> {
+        if let Some(&Entity::Consumer(id)) = self.names.get(name)
+            && self.consumers[id].transport == transport
+        {
+            return Err(CommandError::error(
+                "a Consumer with same consumerId already exists [method:transport.consume]",
+            ));
+        }
+        self.check_name_is_free(name)
+    }
+
+    fn insert_consumer(&mut self, consumer: Consumer) -> Id<Consumer> {
+        let (name, transport, producer) = (consumer.name.clone(), consumer.transport, consumer.producer);
+        let (ssrc, rtx, mapped_ssrc) = (consumer.ssrc(), consumer.stream.rtx(), consumer.mapped_ssrc());
+        let asks_again = consumer.stream.guard.is_some();
+        let id = self.consumers.insert(consumer);
+        self.names.insert(name, Entity::Consumer(id));
+        let transport = &mut self.transports[transport];
+        transport.consumers.push(id);
+        transport.media_ssrcs.insert(ssrc, id);
+        if let Some((_, rtx_ssrc)) = rtx {
+            transport.rtx_ssrcs.insert(rtx_ssrc, id);
+        }
+        let producer = &mut self.producers[producer];
+        producer.consumers.push(id);
+        if asks_again
+            && let Some(index) = producer.stream_index_of_mapped_ssrc(mapped_ssrc)
+            && let Some(stream) = producer.streams[index].as_mut()
+        {
+            stream.keep_history();
+        }
+        id
+    }
+
+    pub(crate) fn close_consumer_of(
+        &mut self,
+        transport: Id<Transport>,
+        name: &str,
+    ) -> Result<Reply, CommandError> {
+        let id = self.consumer(name).ok().filter(|&id| self.consumers[id].transport == transport);
+        let id =
+            id.ok_or_else(|| CommandError::not_found("Consumer not found [method:transport.closeConsumer]"))?;
+        self.close_consumer(id);
+        Ok(Reply::Done)
+    }
+
+    pub(crate) fn close_consumer(&mut self, id: Id<Consumer>) {
+        let Some(consumer) = self.consumers.remove(id) else { return };
+        self.names.remove(&consumer.name);
+        if let Some(producer) = self.producers.get_mut(consumer.producer) {
+            producer.consumers.retain(|&other| other != id);
+        }
+        let transport = &mut self.transports[consumer.transport];
+        transport.consumers.retain(|&other| other != id);
+        transport.media_ssrcs.retain(|_, owner| *owner != id);
+        transport.rtx_ssrcs.retain(|_, owner| *owner != id);
+        transport.forget_sent_ssrc(consumer.ssrc());
+        if let Some((_, rtx_ssrc)) = consumer.stream.rtx() {
+            transport.forget_sent_ssrc(rtx_ssrc);
+        }
+    }
+
+    pub(crate) fn consumer(&self, name: &str) -> Result<Id<Consumer>, CommandError> {
+        match self.names.get(name) {
+            Some(&Entity::Consumer(id)) => Ok(id),
+            _ => Err(CommandError::not_found(format!("Consumer not found [consumerId:{name}]"))),
+        }
+    }
+
+    pub(crate) fn handle_consumer_command(
+        &mut self,
+        now: Time,
+        name: &str,
+        command: ConsumerCommand,
+        out: &mut Outbox,
+    ) -> Result<Reply, CommandError> {
+        let id = self.consumer(name)?;
+        let consumer = &mut self.consumers[id];
+        match command {
+            ConsumerCommand::Dump => return Ok(Reply::ConsumerDump(Box::new(consumer.dump()))),
+            ConsumerCommand::Stats => {
+                let stats = consumer.stats(now, &self.producers[consumer.producer]);
+                return Ok(Reply::ConsumerStats(Box::new(stats)));
+            }
+            ConsumerCommand::Pause => {
+                if consumer.is_active() {
+                    consumer.deactivate();
+                }
+                consumer.paused = true;
+            }
+            ConsumerCommand::Resume if consumer.paused => {
+                consumer.paused = false;
+                if consumer.is_active() {
+                    consumer.activate();
+                    self.request_key_frame_for(now, id, out);
+                }
+            }
+            ConsumerCommand::Resume => {}
+            // Simple consumers have no layers to prefer.
+            ConsumerCommand::SetPreferredLayers(_) => return Ok(Reply::SetPreferredLayers(None)),
+            ConsumerCommand::SetPriority(0) => {
+                return Err(CommandError::type_error("wrong priority (must be higher than 0)"));
+            }
+            ConsumerCommand::SetPriority(priority) => {
+                consumer.priority = priority;
+                return Ok(Reply::SetPriority(priority));
+            }
+            ConsumerCommand::RequestKeyFrame => self.request_key_frame_for(now, id, out),
+            ConsumerCommand::EnableTraceEvent(events) => consumer.trace_events = events,
+        }
+        Ok(Reply::Done)
+    }
+}

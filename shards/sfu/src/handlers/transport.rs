@@ -1,0 +1,288 @@
+//! Commands of transports.
+
+use std::net::SocketAddr;
+
+use ringsoup_rtc::rtcp::Compound;
+use ringsoup_rtc::srtp::CryptoSuite;
+use ringsoup_rtc::time::Time;
+
+use crate::command::{
+    CommandError, PlainConnect, PlainTransportOptions, SrtpParameters, TransportCommand, TransportOptions,
+};
+use crate::event::Event;
+use crate::name::Name;
+use crate::outbox::Outbox;
+use crate::reply::{PlainTransportDump, PlainTransportStats, Reply, TransportDump};
+use crate::router::Router;
+use crate::sfu::{Entity, KeySource, Sfu};
+use crate::sockets::{SocketId, Sockets};
+use crate::table::Id;
+use crate::transport::plain::{Flow, PlainTransport};
+use crate::transport::{Transport, TransportKind};
+
+/// Longest RTCP compound an application may send through a direct transport, bytes.
+const APPLICATION_RTCP_BYTES_MAX: usize = 1_600;
+
+impl Sfu {
+    pub(crate) fn create_plain_transport(
+        &mut self,
+        now: Time,
+        router: &str,
+        name: Name,
+        options: &PlainTransportOptions,
+        sockets: &mut dyn Sockets,
+    ) -> Result<Reply, CommandError> {
+        let router = self.check_new_transport(router, &name, &options.base)?;
+        let keys = &mut self.key_source;
+        let plain =
+            PlainTransport::open(options, self.config.rtc_ports, &mut |suite| new_key(keys, suite), sockets)?;
+        let flows = [Some(plain.rtp.socket()), plain.rtcp.as_ref().map(Flow::socket)];
+        let kind = TransportKind::Plain(Box::new(plain));
+        let id = self.insert_transport(Transport::new(name, router, kind, &options.base));
+        for socket in flows.into_iter().flatten() {
+            self.socket_owners.insert(socket, id);
+        }
+        self.dump_transport(now, id)
+    }
+
+    pub(crate) fn create_direct_transport(
+        &mut self,
+        now: Time,
+        router: &str,
+        name: Name,
+        options: &TransportOptions,
+    ) -> Result<Reply, CommandError> {
+        let router = self.check_new_transport(router, &name, options)?;
+        let id = self.insert_transport(Transport::new(name, router, TransportKind::Direct, options));
+        self.dump_transport(now, id)
+    }
+
+    fn check_new_transport(
+        &self,
+        router: &str,
+        name: &str,
+        options: &TransportOptions,
+    ) -> Result<Id<Router>, CommandError> {
+        let router = self.router(router)?;
+        self.check_name_is_free(name)?;
+        Transport::check_options(options)?;
+        Ok(router)
+    }
+
+    fn insert_transport(&mut self, transport: Transport) -> Id<Transport> {
+        let (name, router) = (transport.name.clone(), transport.router);
+        let id = self.transports.insert(transport);
+        self.names.insert(name, Entity::Transport(id));
+        self.routers[router].transports.push(id);
+        id
+    }
+
+    pub(crate) fn close_transport_of(
+        &mut self,
+        router: &str,
+        name: &str,
+        sockets: &mut dyn Sockets,
+        out: &mut Outbox,
+    ) -> Result<Reply, CommandError> {
+        let not_found = || CommandError::not_found("Transport not found [method:router.closeTransport]");
+        let router = self.router(router)?;
+        let id = self.transport(name).map_err(|_| not_found())?;
+        if self.transports[id].router != router {
+            return Err(not_found());
+        }
+        self.close_transport(id, sockets, out);
+        Ok(Reply::Done)
+    }
+
+    /// Closes a transport with all that is on it. Consumers elsewhere are told when they lose their producer.
+    pub(crate) fn close_transport(&mut self, id: Id<Transport>, sockets: &mut dyn Sockets, out: &mut Outbox) {
+        for producer in self.transports[id].producers.clone() {
+            self.close_producer(producer, out);
+        }
+        for consumer in self.transports[id].consumers.clone() {
+            self.close_consumer(consumer);
+        }
+        let Some(mut transport) = self.transports.remove(id) else { return };
+        self.names.remove(&transport.name);
+        self.routers[transport.router].transports.retain(|&other| other != id);
+        if let TransportKind::Plain(plain) = &mut transport.kind {
+            self.socket_owners.remove(plain.rtp.socket());
+            if let Some(rtcp) = &plain.rtcp {
+                self.socket_owners.remove(rtcp.socket());
+            }
+            plain.close(&mut self.lanes, sockets);
+        }
+    }
+
+    pub(crate) fn handle_transport_command(
+        &mut self,
+        now: Time,
+        name: &str,
+        command: TransportCommand,
+        sockets: &mut dyn Sockets,
+        out: &mut Outbox,
+    ) -> Result<Reply, CommandError> {
+        let id = self.transport(name)?;
+        let transport = &mut self.transports[id];
+        match command {
+            TransportCommand::Dump => self.dump_transport(now, id),
+            TransportCommand::Stats => Ok(stats(transport, now)),
+            TransportCommand::ConnectPlain(request) => self.connect_plain(now, id, &request, sockets, out),
+            TransportCommand::SetMaxIncomingBitrate(bitrate) => {
+                transport.set_max_incoming_bitrate(bitrate).map(|()| Reply::Done)
+            }
+            TransportCommand::SetMaxOutgoingBitrate(bitrate) => {
+                transport.set_max_outgoing_bitrate(bitrate).map(|()| Reply::Done)
+            }
+            TransportCommand::SetMinOutgoingBitrate(bitrate) => {
+                transport.set_min_outgoing_bitrate(bitrate).map(|()| Reply::Done)
+            }
+            TransportCommand::EnableTraceEvent(events) => {
+                transport.trace_events = events;
+                Ok(Reply::Done)
+            }
+            TransportCommand::Produce(request) => self.produce(id, *request),
+            TransportCommand::Consume(request) => self.consume(now, id, *request, out),
+            TransportCommand::CloseProducer { producer } => self.close_producer_of(id, &producer, out),
+            TransportCommand::CloseConsumer { consumer } => self.close_consumer_of(id, &consumer),
+            TransportCommand::SendRtcp(data) => self.receive_application_rtcp(now, id, &data, out),
+        }
+    }
+
+    pub(crate) fn transport(&self, name: &str) -> Result<Id<Transport>, CommandError> {
+        match self.names.get(name) {
+            Some(&Entity::Transport(id)) => Ok(id),
+            _ => Err(CommandError::not_found(format!("Transport not found [transportId:{name}]"))),
+        }
+    }
+
+    fn connect_plain(
+        &mut self,
+        now: Time,
+        id: Id<Transport>,
+        request: &PlainConnect,
+        sockets: &mut dyn Sockets,
+        out: &mut Outbox,
+    ) -> Result<Reply, CommandError> {
+        let TransportKind::Plain(plain) = &mut self.transports[id].kind else {
+            return Err(CommandError::error("unknown method 'plainTransport.connect'"));
+        };
+        let was_connected = plain.is_connected();
+        let keys = &mut self.key_source;
+        let connected =
+            plain.connect(request, &mut |suite| new_key(keys, suite), &mut self.lanes, sockets)?;
+        let is_connected = plain.is_connected();
+        if is_connected && !was_connected {
+            self.transport_connected(now, id, out);
+        }
+        Ok(Reply::PlainConnect(Box::new(connected)))
+    }
+
+    /// Comedia: the peer is whoever sends first.
+    #[cold]
+    pub(crate) fn learn_peer(
+        &mut self,
+        now: Time,
+        id: Id<Transport>,
+        socket: SocketId,
+        remote: SocketAddr,
+        sockets: &mut dyn Sockets,
+        out: &mut Outbox,
+    ) {
+        let transport = &mut self.transports[id];
+        let TransportKind::Plain(plain) = &mut transport.kind else { return };
+        let is_rtcp = plain.rtcp.as_ref().is_some_and(|rtcp| rtcp.socket() == socket);
+        let flow = plain.flow_mut(socket);
+        flow.set_remote(remote, &mut self.lanes, sockets);
+        let (name, tuple) = (transport.name.clone(), flow.tuple());
+        if is_rtcp {
+            out.events.push(Event::PlainTransportRtcpTuple { transport: name, tuple });
+        } else {
+            out.events.push(Event::PlainTransportTuple { transport: name, tuple });
+            self.transport_connected(now, id, out);
+        }
+    }
+
+    fn receive_application_rtcp(
+        &mut self,
+        now: Time,
+        id: Id<Transport>,
+        data: &[u8],
+        out: &mut Outbox,
+    ) -> Result<Reply, CommandError> {
+        let transport = &mut self.transports[id];
+        if !matches!(transport.kind, TransportKind::Direct) {
+            return Err(CommandError::error("unknown event 'transport.sendRtcp'"));
+        }
+        if data.len() > APPLICATION_RTCP_BYTES_MAX {
+            return Err(CommandError::error(format!("RTCP longer than {APPLICATION_RTCP_BYTES_MAX} bytes")));
+        }
+        transport.traffic.received.update(now, data.len());
+        if Compound::new(data).all(|packet| packet.is_err()) {
+            return Err(CommandError::error("received data is not a valid RTCP compound or single packet"));
+        }
+        let result = self.handle_rtcp(now, id, data, now, out);
+        self.count_sent_by_application(result);
+        Ok(Reply::Done)
+    }
+
+    fn dump_transport(&self, _now: Time, id: Id<Transport>) -> Result<Reply, CommandError> {
+        let transport = &self.transports[id];
+        let base = self.transport_dump(transport);
+        Ok(match &transport.kind {
+            TransportKind::Direct => Reply::DirectTransportDump(Box::new(base)),
+            TransportKind::Plain(plain) => Reply::PlainTransportDump(Box::new(PlainTransportDump {
+                base,
+                rtcp_mux: plain.rtcp_mux,
+                comedia: plain.comedia,
+                tuple: plain.rtp.tuple(),
+                rtcp_tuple: plain.rtcp.as_ref().map(Flow::tuple),
+                srtp_parameters: plain.local_srtp_parameters().cloned(),
+            })),
+        })
+    }
+
+    fn transport_dump(&self, transport: &Transport) -> TransportDump {
+        let producer = |id| self.producers[id].name.clone();
+        let consumer = |id| self.consumers[id].name.clone();
+        TransportDump {
+            id: transport.name.to_string(),
+            direct: matches!(transport.kind, TransportKind::Direct),
+            producers: transport.producers.iter().map(|&id| producer(id)).collect(),
+            consumers: transport.consumers.iter().map(|&id| consumer(id)).collect(),
+            consumer_of_ssrc: transport.media_ssrcs.iter().map(|(&ssrc, &id)| (ssrc, consumer(id))).collect(),
+            consumer_of_rtx_ssrc: transport
+                .rtx_ssrcs
+                .iter()
+                .map(|(&ssrc, &id)| (ssrc, consumer(id)))
+                .collect(),
+            recv_extensions: transport.recv_extensions,
+            producer_of_ssrc: transport.listener.ssrcs().map(|(ssrc, id)| (ssrc, producer(id))).collect(),
+            producer_of_mid: transport.listener.mids().map(|(mid, id)| (mid, producer(id))).collect(),
+            producer_of_rid: transport.listener.rids().map(|(rid, id)| (rid, producer(id))).collect(),
+            max_send_message_size: transport.max_send_message_size,
+            max_receive_message_size: transport.max_receive_message_size,
+            trace_events: transport.trace_events.clone(),
+        }
+    }
+}
+
+fn stats(transport: &Transport, now: Time) -> Reply {
+    let base = transport.stats(now);
+    match &transport.kind {
+        TransportKind::Direct => Reply::DirectTransportStats(Box::new(base)),
+        TransportKind::Plain(plain) => Reply::PlainTransportStats(Box::new(PlainTransportStats {
+            base,
+            rtcp_mux: plain.rtcp_mux,
+            comedia: plain.comedia,
+            tuple: plain.rtp.tuple(),
+            rtcp_tuple: plain.rtcp.as_ref().map(Flow::tuple).filter(|tuple| tuple.remote.is_some()),
+        })),
+    }
+}
+
+fn new_key(keys: &mut KeySource, suite: CryptoSuite) -> SrtpParameters {
+    let mut key_and_salt = vec![0; suite.key_and_salt_len()];
+    keys(&mut key_and_salt);
+    SrtpParameters { crypto_suite: suite, key_and_salt }
+}

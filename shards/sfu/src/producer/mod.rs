@@ -1,0 +1,220 @@
+//! A producer: the streams of one source as they come in, and who consumes them.
+
+pub mod key_frames;
+pub mod mapping;
+pub mod recv_stream;
+pub mod recv_window;
+
+use std::time::Duration;
+
+use ringsoup_rtc::rtp::RtpPacket;
+use ringsoup_rtc::time::Time;
+
+use crate::command::{CommandError, Produce, ProducerTraceEvent};
+use crate::consumer::Consumer;
+use crate::drop_reason::DropReason;
+use crate::event::{Event, ProducerScore};
+use crate::name::Name;
+use crate::parameter_check;
+use crate::reply::{ProducerDump, RecvStats};
+use crate::router::Router;
+use crate::rtp_parameters::{MediaKind, RtpEncodingParameters, RtpMapping, RtpParameters, RtpType};
+use crate::stream_params::StreamParams;
+use crate::table::Id;
+use crate::transport::Transport;
+
+use mapping::Mapping;
+use recv_stream::{Arrived, RecvStream};
+
+/// Encodings of one producer: simulcast uses three or four, timers name them by a byte.
+pub const ENCODINGS_MAX: usize = 32;
+
+#[derive(Debug)]
+pub struct Producer {
+    pub(crate) name: Name,
+    pub(crate) transport: Id<Transport>,
+    pub(crate) router: Id<Router>,
+    pub(crate) kind: MediaKind,
+    pub(crate) rtp_type: RtpType,
+    pub(crate) parameters: RtpParameters,
+    rtp_mapping: RtpMapping,
+    pub(crate) mapping: Mapping,
+    /// By encoding; `None` until its first packet.
+    pub(crate) streams: Vec<Option<RecvStream>>,
+    pub(crate) consumers: Vec<Id<Consumer>>,
+    pub(crate) paused: bool,
+    pub(crate) trace_events: Vec<ProducerTraceEvent>,
+    key_frame_delay: Duration,
+    pub(crate) video_orientation: Option<u8>,
+    pub(crate) last_rtcp: Option<Time>,
+}
+
+/// Which stream a packet belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StreamMatch {
+    pub index: usize,
+    pub is_rtx: bool,
+    pub is_new: bool,
+}
+
+impl Producer {
+    /// # Errors
+    /// `TypeError` naming what is wrong with the parameters or the mapping.
+    pub(crate) fn new(
+        request: Produce,
+        transport: Id<Transport>,
+        router: Id<Router>,
+    ) -> Result<Self, CommandError> {
+        let mut parameters = request.rtp_parameters;
+        parameter_check::check(&mut parameters)?;
+        let (rtp_type, _) = parameter_check::type_of(&parameters)?;
+        if parameters.encodings.len() > ENCODINGS_MAX {
+            return Err(CommandError::type_error(format!("more than {ENCODINGS_MAX} encodings")));
+        }
+        mapping::check(&request.rtp_mapping, &parameters)?;
+        Ok(Self {
+            name: request.producer,
+            transport,
+            router,
+            kind: request.kind,
+            rtp_type,
+            mapping: Mapping::new(&request.rtp_mapping, &parameters, request.kind, request.enable_packet_id),
+            streams: parameters.encodings.iter().map(|_| None).collect(),
+            parameters,
+            rtp_mapping: request.rtp_mapping,
+            consumers: Vec::new(),
+            paused: request.paused,
+            trace_events: Vec::new(),
+            key_frame_delay: Duration::from_millis(u64::from(request.key_frame_request_delay)),
+            video_orientation: None,
+            last_rtcp: None,
+        })
+    }
+
+    /// The stream of a packet by SSRC, else by what its encodings say. A stream may be made for it.
+    pub(crate) fn stream_of(&mut self, now: Time, packet: &RtpPacket<'_>) -> Option<StreamMatch> {
+        let ssrc = packet.ssrc();
+        for (index, stream) in self.streams.iter().enumerate() {
+            let Some(stream) = stream else { continue };
+            if stream.ssrc() == ssrc {
+                return Some(StreamMatch { index, is_rtx: false, is_new: false });
+            }
+            if stream.rtx_ssrc() == Some(ssrc) {
+                return Some(StreamMatch { index, is_rtx: true, is_new: false });
+            }
+        }
+        self.new_stream_of(now, packet)
+    }
+
+    #[cold]
+    fn new_stream_of(&mut self, now: Time, packet: &RtpPacket<'_>) -> Option<StreamMatch> {
+        let index = self.encoding_of(packet)?;
+        let encoding = &self.parameters.encodings[index];
+        let payload_type = packet.payload_type();
+        if encoding.codec_payload_type == Some(payload_type) {
+            if self.streams[index].is_some() {
+                // The encoding has its stream; a second SSRC for it is not ours.
+                return None;
+            }
+            self.streams[index] = Some(self.create_stream(now, index, packet.ssrc()));
+            return Some(StreamMatch { index, is_rtx: false, is_new: true });
+        }
+        let rtx = self.parameters.rtx_codec_of(encoding)?;
+        if rtx.payload_type != payload_type {
+            return None;
+        }
+        let stream = self.streams[index].as_mut().filter(|stream| stream.rtx_ssrc().is_none())?;
+        stream.params.set_rtx(packet.ssrc(), payload_type);
+        Some(StreamMatch { index, is_rtx: true, is_new: false })
+    }
+
+    /// The encoding a packet names: its SSRC, its RID, or being the only one that names neither.
+    fn encoding_of(&self, packet: &RtpPacket<'_>) -> Option<usize> {
+        let ssrc = Some(packet.ssrc());
+        let encodings = &self.parameters.encodings;
+        let names_ssrc =
+            |encoding: &RtpEncodingParameters| encoding.ssrc == ssrc || encoding.rtx_ssrc == ssrc;
+        if let Some(index) = encodings.iter().position(names_ssrc) {
+            return Some(index);
+        }
+        if let Some(rid) = self.mapping.rid_of(packet) {
+            return encodings
+                .iter()
+                .position(|encoding| encoding.rid.as_ref().is_some_and(|own| own.as_bytes() == rid));
+        }
+        match encodings.as_slice() {
+            [only] if only.ssrc.is_none() && only.rid.is_none() => Some(0),
+            _ => None,
+        }
+    }
+
+    fn create_stream(&self, now: Time, index: usize, ssrc: u32) -> RecvStream {
+        let params = StreamParams::of_encoding(&self.parameters, index, ssrc);
+        let checks_inactivity = self.rtp_type == RtpType::Simulcast && self.parameters.encodings.len() > 1;
+        let mapped_ssrc = self.mapping.mapped_ssrc(index);
+        let mut stream = RecvStream::new(params, mapped_ssrc, self.key_frame_delay, checks_inactivity, now);
+        if self.paused {
+            stream.pause();
+        }
+        stream
+    }
+
+    /// Hands a packet to its stream.
+    pub(crate) fn receive<'a>(
+        &mut self,
+        now: Time,
+        received: Time,
+        packet: &RtpPacket<'a>,
+        matched: StreamMatch,
+    ) -> Result<Arrived<'a>, DropReason> {
+        let stream = self.streams[matched.index].as_mut().ok_or(DropReason::UnknownStream)?;
+        if matched.is_rtx { stream.receive_rtx(now, packet) } else { stream.receive(now, received, packet) }
+    }
+
+    pub(crate) fn stream_index_of_mapped_ssrc(&self, mapped_ssrc: u32) -> Option<usize> {
+        self.streams
+            .iter()
+            .position(|stream| stream.as_ref().is_some_and(|stream| stream.mapped_ssrc == mapped_ssrc))
+    }
+
+    pub(crate) fn streams(&self) -> impl Iterator<Item = &RecvStream> {
+        self.streams.iter().flatten()
+    }
+
+    /// One per encoding, zero before its first packet.
+    pub(crate) fn scores(&self) -> Vec<u8> {
+        self.streams.iter().map(|stream| stream.as_ref().map_or(0, |stream| stream.score.value())).collect()
+    }
+
+    pub(crate) fn score_event(&self) -> Event {
+        let scores = self.streams().map(|stream| ProducerScore {
+            encoding_idx: stream.params.shown.encoding_idx,
+            ssrc: stream.ssrc(),
+            rid: stream.params.shown.rid.clone(),
+            score: stream.score.value(),
+        });
+        Event::ProducerScore { producer: self.name.clone(), scores: scores.collect() }
+    }
+
+    pub(crate) fn traces(&self, event: ProducerTraceEvent) -> bool {
+        // Nearly always empty: tested per packet.
+        !self.trace_events.is_empty() && self.trace_events.contains(&event)
+    }
+
+    pub(crate) fn dump(&self) -> ProducerDump {
+        ProducerDump {
+            id: self.name.to_string(),
+            kind: self.kind,
+            rtp_type: self.rtp_type,
+            rtp_parameters: self.parameters.clone(),
+            rtp_mapping: self.rtp_mapping.clone(),
+            rtp_streams: self.streams().map(RecvStream::dump).collect(),
+            trace_events: self.trace_events.clone(),
+            paused: self.paused,
+        }
+    }
+
+    pub(crate) fn stats(&self, now: Time) -> Vec<RecvStats> {
+        self.streams().map(|stream| stream.stats(now)).collect()
+    }
+}

@@ -1,0 +1,399 @@
+//! One stream as it is received: order, loss, repair, and what is told about it.
+
+use std::time::Duration;
+
+use ringsoup_rtc::jitter::Jitter;
+use ringsoup_rtc::loss::{LossReport, Sequence, SequenceStats};
+use ringsoup_rtc::nack::generator::NackGenerator;
+use ringsoup_rtc::ntp::{self, NtpTime};
+use ringsoup_rtc::rate::RateCalculator;
+use ringsoup_rtc::rtcp::{ReportBlock, SenderInfo};
+use ringsoup_rtc::rtp::RtpPacket;
+use ringsoup_rtc::rtx::history::{AGE_MAX_AUDIO, AGE_MAX_VIDEO};
+use ringsoup_rtc::rtx::{self, PacketHistory};
+use ringsoup_rtc::score::{ReceivedTotals, Score, ScoreChange};
+use ringsoup_rtc::time::Time;
+
+use crate::drop_reason::DropReason;
+use crate::producer::key_frames::KeyFrameRequests;
+use crate::producer::recv_window::RecvWindow;
+use crate::reply::{BaseStats, RecvStats, RtpStreamDump};
+use crate::rtp_parameters::MediaKind;
+use crate::stream_params::StreamParams;
+
+/// A simulcast stream that is silent for this long is inactive.
+const INACTIVITY: Duration = Duration::from_millis(1_500);
+/// The same with DTX, whose pauses are part of the stream.
+const INACTIVITY_DTX: Duration = Duration::from_millis(5_000);
+
+#[derive(Debug)]
+pub struct RecvStream {
+    pub(crate) params: StreamParams,
+    pub(crate) mapped_ssrc: u32,
+    sequence: SequenceStats,
+    window: RecvWindow,
+    jitter: Jitter,
+    /// `None` where the producer does not take NACKs.
+    pub(crate) nack: Option<NackGenerator>,
+    /// The deadline for which a timer is set.
+    pub(crate) nack_timer: Option<Time>,
+    /// `None` until a consumer may ask for retransmissions.
+    pub(crate) history: Option<PacketHistory>,
+    rtx_sequence: SequenceStats,
+    pub(crate) score: Score,
+    pub(crate) traffic: RateCalculator,
+    /// Media packets, without what RTX brought.
+    pub(crate) key_frames: KeyFrameRequests,
+    pub(crate) key_frame_timer: Option<Time>,
+    last_sender_report: Option<(u32, Time)>,
+    last_rtx_sender_report: Option<(u32, Time)>,
+    rtt: Duration,
+    last_report: LossReport,
+    pub(crate) counters: RecvCounters,
+    pub(crate) inactivity_deadline: Option<Time>,
+    fir_sequence: u8,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RecvCounters {
+    pub retransmitted: u64,
+    pub repaired: u64,
+    pub rtx_discarded: u64,
+    pub nacks: u64,
+    pub nacked_packets: u64,
+    pub plis: u64,
+    pub firs: u64,
+}
+
+/// A media packet that is new to the stream, whether it came by itself or by RTX.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrived<'a> {
+    /// Extended sequence number of the stream.
+    pub seq: u64,
+    pub payload_type: u8,
+    pub marker: bool,
+    pub timestamp: u32,
+    pub payload: &'a [u8],
+    pub is_key_frame: bool,
+    pub is_rtx: bool,
+    /// So much is missing that only a key frame helps.
+    pub needs_key_frame: bool,
+    /// The stream was silent and is heard again.
+    pub score: Option<ScoreChange>,
+}
+
+impl RecvStream {
+    pub(crate) fn new(
+        params: StreamParams,
+        mapped_ssrc: u32,
+        key_frame_delay: Duration,
+        checks_inactivity: bool,
+        now: Time,
+    ) -> Self {
+        let inactivity = if params.shown.use_dtx { INACTIVITY_DTX } else { INACTIVITY };
+        Self {
+            nack: params.shown.use_nack.then(NackGenerator::new),
+            jitter: Jitter::new(params.shown.clock_rate),
+            params,
+            mapped_ssrc,
+            sequence: SequenceStats::new(),
+            window: RecvWindow::default(),
+            nack_timer: None,
+            history: None,
+            rtx_sequence: SequenceStats::new(),
+            score: Score::new(),
+            traffic: RateCalculator::default(),
+            key_frames: KeyFrameRequests::new(key_frame_delay),
+            key_frame_timer: None,
+            last_sender_report: None,
+            last_rtx_sender_report: None,
+            rtt: Duration::ZERO,
+            last_report: LossReport::default(),
+            counters: RecvCounters::default(),
+            inactivity_deadline: checks_inactivity.then(|| now + inactivity),
+            fir_sequence: 0,
+        }
+    }
+
+    pub(crate) fn ssrc(&self) -> u32 {
+        self.params.shown.ssrc
+    }
+
+    pub(crate) fn rtx_ssrc(&self) -> Option<u32> {
+        self.params.shown.rtx_ssrc
+    }
+
+    /// Takes a packet of the stream's own SSRC.
+    pub(crate) fn receive<'a>(
+        &mut self,
+        now: Time,
+        received: Time,
+        packet: &RtpPacket<'a>,
+    ) -> Result<Arrived<'a>, DropReason> {
+        let seq = self.place(packet.sequence_number(), SequenceStats::receive)?;
+        let payload = packet.payload();
+        let is_key_frame = self.is_key_frame(packet.payload_type(), payload);
+        let is_new = self.window.insert(seq);
+        self.jitter.update(received, packet.timestamp());
+        let mut needs_key_frame = false;
+        if let Some(nack) = &mut self.nack {
+            let heard = nack.receive(now, seq, is_key_frame, false);
+            needs_key_frame = heard.needs_key_frame;
+            // Without RTX a retransmission looks like the packet itself.
+            if heard.was_missing && self.params.shown.rtx_ssrc.is_none() {
+                self.counters.retransmitted += 1;
+                self.counters.repaired += 1;
+            }
+        }
+        if !is_new {
+            return Err(DropReason::Duplicate);
+        }
+        if payload.is_empty() {
+            self.traffic.count_padding_only();
+            return Err(DropReason::PaddingOnly);
+        }
+        self.traffic.update(now, packet.wire().len());
+        let score = self.heard(now);
+        Ok(Arrived {
+            seq,
+            payload_type: packet.payload_type(),
+            marker: packet.marker(),
+            timestamp: packet.timestamp(),
+            payload,
+            is_key_frame,
+            is_rtx: false,
+            needs_key_frame,
+            score,
+        })
+    }
+
+    /// Takes a packet of the RTX stream and opens it (RFC 4588 section 4).
+    pub(crate) fn receive_rtx<'a>(
+        &mut self,
+        now: Time,
+        packet: &RtpPacket<'a>,
+    ) -> Result<Arrived<'a>, DropReason> {
+        let opened = self.open_rtx(packet);
+        if opened.is_err() {
+            self.counters.rtx_discarded += 1;
+        }
+        let original = opened?;
+        self.counters.retransmitted += 1;
+        let seq = self.place(original.sequence_number, SequenceStats::receive_recovered)?;
+        let payload_type = self.params.shown.payload_type;
+        let is_key_frame = self.is_key_frame(payload_type, original.payload);
+        if let Some(nack) = &mut self.nack {
+            nack.receive(now, seq, is_key_frame, true);
+        }
+        // Whether it was asked for or not: what the stream has not seen yet repairs it.
+        if !self.window.insert(seq) {
+            return Err(DropReason::Duplicate);
+        }
+        if original.payload.is_empty() {
+            return Err(DropReason::PaddingOnly);
+        }
+        self.counters.repaired += 1;
+        self.traffic.update(now, packet.wire().len());
+        let score = self.heard(now);
+        Ok(Arrived {
+            seq,
+            payload_type,
+            marker: packet.marker(),
+            timestamp: packet.timestamp(),
+            payload: original.payload,
+            is_key_frame,
+            is_rtx: true,
+            needs_key_frame: false,
+            score,
+        })
+    }
+
+    fn open_rtx<'a>(&mut self, packet: &RtpPacket<'a>) -> Result<rtx::Original<'a>, DropReason> {
+        if self.params.shown.rtx_payload_type != Some(packet.payload_type()) {
+            return Err(DropReason::UnknownPayloadType);
+        }
+        if let Sequence::Discarded = self.rtx_sequence.receive(packet.sequence_number()) {
+            return Err(DropReason::BadSequence);
+        }
+        rtx::decapsulate(packet.payload()).ok_or(DropReason::MalformedRtx)
+    }
+
+    fn place(
+        &mut self,
+        sequence_number: u16,
+        judge: fn(&mut SequenceStats, u16) -> Sequence,
+    ) -> Result<u64, DropReason> {
+        match judge(&mut self.sequence, sequence_number) {
+            Sequence::Ok { extended } => Ok(extended),
+            Sequence::Restarted { extended } => {
+                self.forget_packets();
+                Ok(extended)
+            }
+            Sequence::Discarded => Err(DropReason::BadSequence),
+        }
+    }
+
+    fn forget_packets(&mut self) {
+        self.window.clear();
+        if let Some(nack) = &mut self.nack {
+            nack.reset();
+        }
+        if let Some(history) = &mut self.history {
+            history.clear();
+        }
+    }
+
+    fn is_key_frame(&self, payload_type: u8, payload: &[u8]) -> bool {
+        payload_type == self.params.shown.payload_type
+            && self.params.mime_type.codec.is_key_frame(payload).unwrap_or(false)
+    }
+
+    /// The stream is alive: an inactive one starts over at the best score.
+    fn heard(&mut self, now: Time) -> Option<ScoreChange> {
+        let deadline = self.inactivity_deadline.as_mut()?;
+        *deadline = now + if self.params.shown.use_dtx { INACTIVITY_DTX } else { INACTIVITY };
+        self.score.set_active()
+    }
+
+    /// Starts keeping packets for retransmission.
+    pub(crate) fn keep_history(&mut self) {
+        if self.history.is_none() {
+            let age_max = match self.params.mime_type.kind {
+                MediaKind::Audio => AGE_MAX_AUDIO,
+                MediaKind::Video => AGE_MAX_VIDEO,
+            };
+            self.history = Some(PacketHistory::new(age_max));
+        }
+    }
+
+    pub(crate) fn pause(&mut self) {
+        if let Some(nack) = &mut self.nack {
+            nack.reset();
+        }
+        self.jitter.reset();
+        if self.inactivity_deadline.is_some() {
+            self.inactivity_deadline = Some(Time::from_nanos(u64::MAX));
+        }
+    }
+
+    pub(crate) fn resume(&mut self, now: Time) {
+        if self.inactivity_deadline.is_some() && !self.score.is_inactive() {
+            self.heard(now);
+        }
+    }
+
+    /// RFC 3550 section 6.4.1; a sender without a wall clock sends a zero timestamp, which maps nothing.
+    pub(crate) fn receive_sender_report(
+        &mut self,
+        received: Time,
+        report: &SenderInfo,
+    ) -> Option<ScoreChange> {
+        if report.ntp.as_u64() != 0 {
+            self.last_sender_report = Some((report.ntp.middle(), received));
+        }
+        if self.score.is_inactive() {
+            return None;
+        }
+        let totals = ReceivedTotals {
+            expected: self.sequence.expected(),
+            received: self.sequence.received(),
+            repaired: self.counters.repaired,
+            retransmitted: self.counters.retransmitted,
+        };
+        self.score.update_received(totals, self.rtx_ssrc().is_some())
+    }
+
+    pub(crate) fn receive_rtx_sender_report(&mut self, received: Time, report: &SenderInfo) {
+        if report.ntp.as_u64() != 0 {
+            self.last_rtx_sender_report = Some((report.ntp.middle(), received));
+        }
+    }
+
+    /// RFC 3611 section 4.5: our reference time came back, with the delay at the sender.
+    pub(crate) fn receive_dlrr(&mut self, arrival: NtpTime, last_rr: u32, delay: u32) {
+        if let Some(rtt) = ntp::round_trip(arrival, last_rr, delay) {
+            self.rtt = ntp::middle_to_duration(rtt);
+        }
+    }
+
+    pub(crate) fn rtt(&self) -> Duration {
+        self.rtt
+    }
+
+    pub(crate) fn report(&mut self, now: Time, worst_remote_fraction_lost: u8) -> ReportBlock {
+        let worst = if self.params.shown.use_in_band_fec { worst_remote_fraction_lost } else { 0 };
+        self.last_report = self.sequence.report(worst);
+        block(self.ssrc(), self.last_report, self.jitter.timestamp_units(), self.last_sender_report, now)
+    }
+
+    pub(crate) fn rtx_report(&mut self, now: Time) -> Option<ReportBlock> {
+        let ssrc = self.rtx_ssrc()?;
+        let report = self.rtx_sequence.report(0);
+        Some(block(ssrc, report, 0, self.last_rtx_sender_report, now))
+    }
+
+    pub(crate) fn next_fir_sequence(&mut self) -> u8 {
+        self.fir_sequence = self.fir_sequence.wrapping_add(1);
+        self.fir_sequence
+    }
+
+    pub(crate) fn dump(&self) -> RtpStreamDump {
+        RtpStreamDump {
+            params: self.params.shown.clone(),
+            score: self.score.value(),
+            rtx_stream: self.params.rtx(),
+        }
+    }
+
+    pub(crate) fn stats(&self, now: Time) -> RecvStats {
+        let shown = &self.params.shown;
+        RecvStats {
+            base: BaseStats {
+                timestamp_ms: now.as_millis(),
+                ssrc: shown.ssrc,
+                kind: self.params.mime_type.kind,
+                mime_type: shown.mime_type.clone(),
+                packets_lost: i32::try_from(self.sequence.lost()).unwrap_or(i32::MAX),
+                fraction_lost: self.sequence.fraction_lost(),
+                jitter: self.jitter.timestamp_units(),
+                packets_discarded: self.sequence.discarded(),
+                packets_retransmitted: self.counters.retransmitted,
+                packets_repaired: self.counters.repaired,
+                nack_count: self.counters.nacks,
+                nack_packet_count: self.counters.nacked_packets,
+                pli_count: self.counters.plis,
+                fir_count: self.counters.firs,
+                rid: shown.rid.clone(),
+                rtx_ssrc: shown.rtx_ssrc,
+                rtx_packets_discarded: self.counters.rtx_discarded,
+                round_trip_time: self.rtt.as_secs_f32() * 1_000.0,
+                score: self.score.value(),
+            },
+            packet_count: self.traffic.packets(),
+            byte_count: self.traffic.bytes(),
+            bitrate: self.traffic.bitrate(now),
+            bitrate_by_layer: Vec::new(),
+        }
+    }
+}
+
+fn block(
+    ssrc: u32,
+    loss: LossReport,
+    jitter: u32,
+    sender_report: Option<(u32, Time)>,
+    now: Time,
+) -> ReportBlock {
+    let (last_sr, delay) = sender_report.map_or((0, 0), |(middle, received)| {
+        (middle, ntp::duration_to_middle(now.saturating_since(received)))
+    });
+    ReportBlock {
+        ssrc,
+        fraction_lost: loss.fraction_lost,
+        cumulative_lost: loss.cumulative_lost,
+        highest_sequence_number: loss.highest_sequence,
+        jitter,
+        last_sender_report: last_sr,
+        delay_since_last_sender_report: delay,
+    }
+}

@@ -1,0 +1,346 @@
+//! RTCP that the shard sends by itself: reports, NACKs, key-frame requests.
+
+use std::time::Duration;
+
+use ringsoup_rtc::rtcp::{CompoundWriter, RTCP_BYTES_MAX};
+use ringsoup_rtc::srtp::MAX_TRAILER_LEN;
+use ringsoup_rtc::time::Time;
+
+use crate::command::ProducerTraceEvent;
+use crate::consumer::Consumer;
+use crate::event::{Direction, Event, TraceInfo};
+use crate::outbox::{Outbox, Shared};
+use crate::producer::Producer;
+use crate::sfu::Sfu;
+use crate::table::Id;
+use crate::timers::Timer;
+use crate::trace;
+use crate::transport::{Transport, TransportKind};
+
+/// Between two reports of a transport, at least; up to half more, so that peers do not fall into step (RFC 3550 section 6.2).
+const REPORT_INTERVAL: Duration = Duration::from_millis(1_000);
+/// The first reports come sooner: a receiver needs one to tell its delay.
+const FIRST_REPORT_DELAY: Duration = Duration::from_millis(500);
+/// A stream reported more recently than this waits for the next round: the interval over 1.15.
+const REPORT_AGE_MIN: Duration = Duration::from_millis(870);
+/// Blocks of one receiver report (RFC 3550 section 6.4.2: five bits count them).
+const REPORT_BLOCKS_MAX: usize = 31;
+/// The shard sends no media of its own on behalf of producers, so its reports name no source; a peer's DLRR then names none
+/// either and is matched by the peer's own SSRC.
+const RECEIVER_SSRC: u32 = 0;
+/// NACKs written at once; what does not fit stays due.
+const NACKS_PER_PACKET_MAX: usize = 128;
+
+impl Sfu {
+    /// The transport has a peer: consumers may send, reports begin.
+    pub(crate) fn transport_connected(&mut self, now: Time, transport: Id<Transport>, out: &mut Outbox) {
+        let deadline = now + FIRST_REPORT_DELAY;
+        self.transports[transport].rtcp_deadline = Some(deadline);
+        self.timers.set(deadline, Timer::TransportRtcp(transport));
+        let consumers = self.transports[transport].consumers.clone();
+        for consumer in consumers {
+            self.consumer_connected(now, consumer, out);
+        }
+    }
+
+    pub(crate) fn consumer_connected(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
+        let consumer = &mut self.consumers[id];
+        consumer.connected = true;
+        if consumer.is_active() {
+            consumer.activate();
+            self.request_key_frame_for(now, id, out);
+        }
+    }
+
+    /// Reports of everything on a transport that is due (RFC 3550 section 6).
+    pub(crate) fn send_reports(&mut self, now: Time, id: Id<Transport>, out: &mut Outbox) {
+        let Some(transport) = self.transports.get_mut(id) else { return };
+        if transport.rtcp_deadline.is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        let spread = self.random.in_range(10, 15);
+        let next = now + REPORT_INTERVAL * u32::try_from(spread).unwrap_or(10) / 10;
+        transport.rtcp_deadline = Some(next);
+        self.timers.set(next, Timer::TransportRtcp(id));
+        self.write_reports(now, id, out);
+    }
+
+    fn write_reports(&mut self, now: Time, id: Id<Transport>, out: &mut Outbox) {
+        let mut compounds = Compounds::default();
+        self.write_sender_reports(now, id, &mut compounds);
+        self.write_receiver_reports(now, id, &mut compounds);
+        for compound in compounds.finish() {
+            send_rtcp(now, &mut self.transports[id], &compound, out);
+        }
+    }
+
+    /// SR, SDES and, for a peer that told its reference time, XR DLRR of every consumer's stream.
+    fn write_sender_reports(&mut self, now: Time, id: Id<Transport>, compounds: &mut Compounds) {
+        let wall = self.wall(now);
+        for &consumer in &self.transports[id].consumers {
+            let consumer = &mut self.consumers[consumer];
+            if !is_due(consumer.last_rtcp, now) {
+                continue;
+            }
+            let Some(info) = consumer.stream.sender_report(now, wall) else { continue };
+            consumer.last_rtcp = Some(now);
+            let dlrr = consumer.stream.dlrr(now);
+            let cname = &consumer.stream.params.shown.cname;
+            compounds.write(|writer| {
+                writer.sender_report(&info, &[])?;
+                writer.sdes_cname(info.ssrc, cname)?;
+                if let Some(dlrr) = dlrr {
+                    writer.xr_dlrr(info.ssrc, &[dlrr])?;
+                }
+                Some(())
+            });
+        }
+    }
+
+    /// RR and XR RRT of every producer's streams.
+    fn write_receiver_reports(&mut self, now: Time, id: Id<Transport>, compounds: &mut Compounds) {
+        let wall = self.wall(now);
+        for &producer in &self.transports[id].producers {
+            let producer = &mut self.producers[producer];
+            if !is_due(producer.last_rtcp, now) || producer.streams().next().is_none() {
+                continue;
+            }
+            producer.last_rtcp = Some(now);
+            let worst = worst_fraction_lost(producer, &self.consumers);
+            let mut blocks = Vec::with_capacity(2 * producer.streams.len());
+            for stream in producer.streams.iter_mut().flatten() {
+                blocks.push(stream.report(now, worst));
+                blocks.extend(stream.rtx_report(now));
+            }
+            compounds.write(|writer| {
+                for blocks in blocks.chunks(REPORT_BLOCKS_MAX) {
+                    writer.receiver_report(RECEIVER_SSRC, blocks)?;
+                }
+                writer.xr_rrt(RECEIVER_SSRC, wall)?;
+                Some(())
+            });
+        }
+    }
+
+    /// Asks for what a stream misses.
+    pub(crate) fn send_nacks(&mut self, now: Time, id: Id<Producer>, index: usize, out: &mut Outbox) {
+        let Some(producer) = self.producers.get_mut(id) else { return };
+        let Some(stream) = producer.streams.get_mut(index).and_then(Option::as_mut) else { return };
+        stream.nack_timer = None;
+        let rtt = stream.rtt();
+        let Some(nack) = &mut stream.nack else { return };
+        let mut missing = [0; NACKS_PER_PACKET_MAX];
+        let batch = nack.handle_timeout(now, rtt, &mut missing);
+        if batch.count > 0 {
+            let mut buffer = [0; RTCP_BYTES_MAX];
+            let mut writer = CompoundWriter::new(&mut buffer);
+            let ssrc = stream.ssrc();
+            if writer.nack(ssrc, ssrc, missing[..batch.count].iter().copied()).is_some() {
+                stream.counters.nacks += 1;
+                stream.counters.nacked_packets += batch.count as u64;
+                let transport = &mut self.transports[producer.transport];
+                send_rtcp(now, transport, writer.as_bytes(), out);
+                let (event, info) = (ProducerTraceEvent::Nack, TraceInfo::None);
+                trace::producer_event(producer, now, event, Direction::Out, info, out);
+            }
+        }
+        self.schedule_nacks(id, index);
+    }
+
+    /// Sets the timer for a stream's next NACK, unless an earlier one is set.
+    #[inline]
+    pub(crate) fn schedule_nacks(&mut self, id: Id<Producer>, index: usize) {
+        let Some(stream) = self.producers[id].streams.get_mut(index).and_then(Option::as_mut) else { return };
+        let Some(next) = stream.nack.as_ref().and_then(|nack| nack.next_timeout()) else { return };
+        if stream.nack_timer.is_none_or(|set| next < set) {
+            stream.nack_timer = Some(next);
+            self.timers.set(next, Timer::ProducerNack(id, timer_index(index)));
+        }
+    }
+
+    /// A consumer wants a key frame, if it can use one.
+    pub(crate) fn request_key_frame_for(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
+        let consumer = &self.consumers[id];
+        if !consumer.is_active() {
+            return;
+        }
+        let producer = &self.producers[consumer.producer];
+        let Some(index) = producer.stream_index_of_mapped_ssrc(consumer.mapped_ssrc()) else { return };
+        self.request_key_frame(now, consumer.producer, index, out);
+    }
+
+    /// Asks a stream for a key frame, unless it was asked lately.
+    pub(crate) fn request_key_frame(&mut self, now: Time, id: Id<Producer>, index: usize, out: &mut Outbox) {
+        let producer = &mut self.producers[id];
+        if producer.paused || producer.kind != crate::rtp_parameters::MediaKind::Video {
+            return;
+        }
+        let Some(stream) = producer.streams[index].as_mut() else { return };
+        if stream.key_frames.need(now) {
+            self.send_key_frame_request(now, id, index, out);
+        }
+        self.schedule_key_frame(id, index);
+    }
+
+    /// Asks a stream for a key frame, whatever was asked before.
+    pub(crate) fn force_key_frame(&mut self, now: Time, id: Id<Producer>, index: usize, out: &mut Outbox) {
+        let Some(stream) = self.producers[id].streams[index].as_mut() else { return };
+        stream.key_frames.force(now);
+        self.send_key_frame_request(now, id, index, out);
+        self.schedule_key_frame(id, index);
+    }
+
+    pub(crate) fn handle_key_frame_timeout(
+        &mut self,
+        now: Time,
+        id: Id<Producer>,
+        index: usize,
+        out: &mut Outbox,
+    ) {
+        let Some(producer) = self.producers.get_mut(id) else { return };
+        let Some(stream) = producer.streams.get_mut(index).and_then(Option::as_mut) else { return };
+        stream.key_frame_timer = None;
+        let asks = stream.key_frames.handle_timeout(now);
+        if asks && !producer.paused {
+            self.send_key_frame_request(now, id, index, out);
+        }
+        self.schedule_key_frame(id, index);
+    }
+
+    fn schedule_key_frame(&mut self, id: Id<Producer>, index: usize) {
+        let Some(stream) = self.producers[id].streams[index].as_mut() else { return };
+        let Some(next) = stream.key_frames.next_timeout() else { return };
+        if stream.key_frame_timer.is_none_or(|set| next < set) {
+            stream.key_frame_timer = Some(next);
+            self.timers.set(next, Timer::ProducerKeyFrame(id, timer_index(index)));
+        }
+    }
+
+    /// PLI where the sender takes it, else FIR (RFC 4585 section 6.3.1, RFC 5104 section 4.3.1).
+    fn send_key_frame_request(&mut self, now: Time, id: Id<Producer>, index: usize, out: &mut Outbox) {
+        let Self { producers, transports, .. } = self;
+        let producer = &mut producers[id];
+        let Some(stream) = producer.streams[index].as_mut() else { return };
+        let ssrc = stream.ssrc();
+        let mut buffer = [0; 32];
+        let mut writer = CompoundWriter::new(&mut buffer);
+        // GStreamer ignores feedback whose sender SSRC is zero, so the media's own is named.
+        let event = if stream.params.shown.use_pli {
+            writer.pli(ssrc, ssrc);
+            stream.counters.plis += 1;
+            ProducerTraceEvent::Pli
+        } else if stream.params.shown.use_fir {
+            writer.fir(ssrc, ssrc, stream.next_fir_sequence());
+            stream.counters.firs += 1;
+            ProducerTraceEvent::Fir
+        } else {
+            return;
+        };
+        send_rtcp(now, &mut transports[producer.transport], writer.as_bytes(), out);
+        trace::producer_event(producer, now, event, Direction::Out, TraceInfo::Ssrc(ssrc), out);
+    }
+
+    pub(crate) fn schedule_inactivity(&mut self, id: Id<Producer>, index: usize) {
+        let stream = self.producers[id].streams[index].as_ref();
+        if let Some(deadline) = stream.and_then(|stream| stream.inactivity_deadline) {
+            self.timers.set(deadline, Timer::ProducerInactivity(id, timer_index(index)));
+        }
+    }
+
+    pub(crate) fn check_inactivity(&mut self, now: Time, id: Id<Producer>, index: usize, out: &mut Outbox) {
+        let Some(producer) = self.producers.get_mut(id) else { return };
+        let Some(stream) = producer.streams.get_mut(index).and_then(Option::as_mut) else { return };
+        let Some(deadline) = stream.inactivity_deadline else { return };
+        if deadline > now {
+            // Heard since: look again when that is over.
+            self.schedule_inactivity(id, index);
+            return;
+        }
+        if stream.score.set_inactive().is_some() {
+            self.announce_score(id, out);
+        }
+        let stream = self.producers[id].streams[index].as_mut();
+        if let Some(stream) = stream {
+            stream.inactivity_deadline = Some(now + REPORT_INTERVAL);
+        }
+        self.schedule_inactivity(id, index);
+    }
+}
+
+fn is_due(last: Option<Time>, now: Time) -> bool {
+    last.is_none_or(|last| now.saturating_since(last) >= REPORT_AGE_MIN)
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "a producer has at most ENCODINGS_MAX streams")]
+fn timer_index(index: usize) -> u8 {
+    index as u8
+}
+
+fn worst_fraction_lost(producer: &Producer, consumers: &crate::table::Table<Consumer>) -> u8 {
+    let consumers = producer.consumers.iter().map(|&id| &consumers[id]);
+    consumers
+        .filter(|consumer| consumer.is_active())
+        .map(|consumer| consumer.stream.fraction_lost)
+        .max()
+        .unwrap_or(0)
+}
+
+/// Compounds under construction: a source's reports stay together, a full compound is followed by another.
+#[derive(Debug, Default)]
+struct Compounds {
+    full: Vec<Vec<u8>>,
+    current: Vec<u8>,
+}
+
+impl Compounds {
+    fn write(&mut self, fill: impl FnOnce(&mut CompoundWriter<'_>) -> Option<()>) {
+        let mut buffer = [0; RTCP_BYTES_MAX];
+        let mut writer = CompoundWriter::new(&mut buffer);
+        // What does not even fit a compound of its own (a giant CNAME) is left out.
+        if fill(&mut writer).is_none() {
+            return;
+        }
+        if self.current.len() + writer.len() > RTCP_BYTES_MAX {
+            self.full.push(std::mem::take(&mut self.current));
+        }
+        self.current.extend_from_slice(writer.as_bytes());
+    }
+
+    fn finish(mut self) -> Vec<Vec<u8>> {
+        if !self.current.is_empty() {
+            self.full.push(self.current);
+        }
+        self.full
+    }
+}
+
+/// Sends a compound beside the media or to its own address.
+pub(crate) fn send_rtcp(now: Time, transport: &mut Transport, compound: &[u8], out: &mut Outbox) {
+    let len = match &mut transport.kind {
+        TransportKind::Direct => {
+            let data = compound.to_vec();
+            out.events.push(Event::DirectTransportRtcp { transport: transport.name.clone(), data });
+            compound.len()
+        }
+        TransportKind::Plain(plain) => {
+            if !plain.is_connected() {
+                return;
+            }
+            let Some(destination) = plain.rtcp_destination() else { return };
+            let mut len = compound.len();
+            let capacity = compound.len() + MAX_TRAILER_LEN;
+            let sent = out.push(destination, capacity, Shared::EMPTY, |slot| {
+                slot.get_mut(..len)?.copy_from_slice(compound);
+                if plain.srtp.is_some() {
+                    len = plain.outbound()?.protect_rtcp(slot, len).ok()?;
+                }
+                Some(len)
+            });
+            if !sent {
+                return;
+            }
+            len
+        }
+    };
+    transport.traffic.sent.update(now, len);
+}

@@ -1,0 +1,123 @@
+//! Trace events: what a controller asked to see of the packets. Off the packet path unless asked for.
+
+use ringsoup_rtc::rtp::{HeaderFields, RtpPacket};
+use ringsoup_rtc::time::Time;
+
+use crate::command::{ConsumerTraceEvent, ProducerTraceEvent};
+use crate::consumer::Consumer;
+use crate::event::{ConsumerTrace, Direction, Event, ProducerTrace, RtpPacketDump, TraceInfo};
+use crate::forward::Passing;
+use crate::outbox::Outbox;
+use crate::producer::Producer;
+use crate::producer::recv_stream::Arrived;
+
+fn text(value: Option<&[u8]>) -> Option<String> {
+    value.map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
+/// A packet as the producer's stream took it: a key frame is told as such, anything else as RTP.
+#[inline]
+pub(crate) fn received_packet(
+    producer: &Producer,
+    now: Time,
+    packet: &RtpPacket<'_>,
+    arrived: &Arrived<'_>,
+    out: &mut Outbox,
+) {
+    if producer.trace_events.is_empty() {
+        return;
+    }
+    let event = if arrived.is_key_frame && producer.traces(ProducerTraceEvent::KeyFrame) {
+        ProducerTraceEvent::KeyFrame
+    } else if producer.traces(ProducerTraceEvent::Rtp) {
+        ProducerTraceEvent::Rtp
+    } else {
+        return;
+    };
+    let ids = &producer.mapping.ids;
+    let value = |id: Option<u8>| id.and_then(|id| packet.extension(id));
+    #[allow(clippy::cast_possible_truncation, reason = "the wire carries the low 16 bits")]
+    let sequence_number = arrived.seq as u16;
+    let dump = RtpPacketDump {
+        payload_type: arrived.payload_type,
+        sequence_number,
+        timestamp: arrived.timestamp,
+        marker: arrived.marker,
+        ssrc: packet.ssrc(),
+        is_key_frame: arrived.is_key_frame,
+        size: packet.wire().len() as u64,
+        payload_size: arrived.payload.len() as u64,
+        spatial_layer: 0,
+        temporal_layer: 0,
+        mid: text(value(ids.mid)),
+        rid: text(value(ids.rid)),
+        rrid: text(value(ids.rrid)),
+        wide_sequence_number: value(ids.transport_wide_cc)
+            .and_then(ringsoup_rtc::rtp::extension::parse_transport_wide_cc),
+    };
+    let info = TraceInfo::Packet { packet: Box::new(dump), is_rtx: arrived.is_rtx };
+    producer_event(producer, now, event, Direction::In, info, out);
+}
+
+/// A packet as it went to a receiver.
+#[cold]
+pub(crate) fn sent_packet(
+    consumer: &Consumer,
+    fields: &HeaderFields<'_>,
+    passing: &Passing<'_>,
+    size: usize,
+    out: &mut Outbox,
+) {
+    let arrived = passing.arrived;
+    let event = if arrived.is_key_frame && consumer.traces(ConsumerTraceEvent::KeyFrame) {
+        ConsumerTraceEvent::KeyFrame
+    } else if consumer.traces(ConsumerTraceEvent::Rtp) {
+        ConsumerTraceEvent::Rtp
+    } else {
+        return;
+    };
+    let dump = RtpPacketDump {
+        payload_type: fields.payload_type,
+        sequence_number: fields.sequence_number,
+        timestamp: fields.timestamp,
+        marker: fields.marker,
+        ssrc: fields.ssrc,
+        is_key_frame: arrived.is_key_frame,
+        size: size as u64,
+        payload_size: arrived.payload.len() as u64,
+        mid: text(fields.mid.map(|(_, mid)| mid)),
+        ..RtpPacketDump::default()
+    };
+    let info = TraceInfo::Packet { packet: Box::new(dump), is_rtx: false };
+    consumer_event(consumer, passing.now, event, Direction::Out, info, out);
+}
+
+/// Tells a producer's event if it is asked for.
+pub(crate) fn producer_event(
+    producer: &Producer,
+    now: Time,
+    event: ProducerTraceEvent,
+    direction: Direction,
+    info: TraceInfo,
+    out: &mut Outbox,
+) {
+    if producer.traces(event) {
+        let trace = ProducerTrace { event, timestamp_ms: now.as_millis(), direction, info };
+        out.events.push(Event::ProducerTrace { producer: producer.name.clone(), trace });
+    }
+}
+
+/// Tells a consumer's event if it is asked for.
+pub(crate) fn consumer_event(
+    consumer: &Consumer,
+    now: Time,
+    event: ConsumerTraceEvent,
+    direction: Direction,
+    info: TraceInfo,
+    out: &mut Outbox,
+) {
+    if consumer.traces(event) {
+        let trace = ConsumerTrace { event, timestamp_ms: now.as_millis(), direction, info };
+        out.events.push(Event::ConsumerTrace { consumer: consumer.name.clone(), trace });
+    }
+}

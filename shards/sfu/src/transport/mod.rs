@@ -1,0 +1,197 @@
+//! A transport: where packets come in and go out, whatever carries them.
+
+pub mod plain;
+pub mod rtp_listener;
+pub mod traffic;
+
+use ringsoup_rtc::time::Time;
+
+use crate::command::{CommandError, TransportOptions, TransportTraceEvent};
+use crate::consumer::Consumer;
+use crate::map::Map;
+use crate::name::Name;
+use crate::producer::Producer;
+use crate::reply::{RecvRtpHeaderExtensions, TransportStats};
+use crate::router::Router;
+use crate::rtp_parameters::{ExtensionUri, RtpParameters};
+use crate::table::Id;
+
+use plain::PlainTransport;
+use rtp_listener::RtpListener;
+use traffic::Traffic;
+
+/// No outgoing limit may be set below this, bits per second: less than an audio stream needs.
+pub const OUTGOING_BITRATE_MIN: u64 = 30_000;
+/// The highest bitrate a controller may name, bits per second; the next number means "no limit" to estimators.
+pub const BITRATE_MAX: u64 = i64::MAX as u64 - 1;
+
+#[derive(Debug)]
+pub struct Transport {
+    pub(crate) name: Name,
+    pub(crate) router: Id<Router>,
+    pub(crate) kind: TransportKind,
+    pub(crate) max_send_message_size: u32,
+    pub(crate) max_receive_message_size: u32,
+    pub(crate) producers: Vec<Id<Producer>>,
+    pub(crate) consumers: Vec<Id<Consumer>>,
+    pub(crate) listener: RtpListener,
+    pub(crate) recv_extensions: RecvRtpHeaderExtensions,
+    pub(crate) media_ssrcs: Map<u32, Id<Consumer>>,
+    pub(crate) rtx_ssrcs: Map<u32, Id<Consumer>>,
+    pub(crate) traffic: Traffic,
+    pub(crate) limits: BitrateLimits,
+    pub(crate) trace_events: Vec<TransportTraceEvent>,
+    /// When the next reports are due; `None` until connected.
+    pub(crate) rtcp_deadline: Option<Time>,
+}
+
+#[derive(Debug)]
+pub enum TransportKind {
+    Plain(Box<PlainTransport>),
+    /// RTP and RTCP travel as messages to and from the application.
+    Direct,
+}
+
+/// Limits the controller set, bits per second; 0 means none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BitrateLimits {
+    pub max_incoming: u64,
+    pub max_outgoing: u64,
+    pub min_outgoing: u64,
+}
+
+impl Transport {
+    pub(crate) fn new(
+        name: Name,
+        router: Id<Router>,
+        kind: TransportKind,
+        options: &TransportOptions,
+    ) -> Self {
+        Self {
+            name,
+            router,
+            kind,
+            max_send_message_size: options.max_send_message_size,
+            max_receive_message_size: options.max_receive_message_size,
+            producers: Vec::new(),
+            consumers: Vec::new(),
+            listener: RtpListener::default(),
+            recv_extensions: RecvRtpHeaderExtensions::default(),
+            media_ssrcs: Map::default(),
+            rtx_ssrcs: Map::default(),
+            traffic: Traffic::default(),
+            limits: BitrateLimits::default(),
+            trace_events: Vec::new(),
+            rtcp_deadline: None,
+        }
+    }
+
+    /// What is common to all kinds and refused before anything is bound.
+    pub(crate) fn check_options(options: &TransportOptions) -> Result<(), CommandError> {
+        if options.initial_available_outgoing_bitrate.is_some_and(|bitrate| bitrate > BITRATE_MAX) {
+            return Err(CommandError::type_error(format!(
+                "initialAvailableOutgoingBitrate must be <= {BITRATE_MAX}"
+            )));
+        }
+        if options.direct && options.enable_sctp {
+            return Err(CommandError::type_error("cannot enable SCTP in a direct Transport"));
+        }
+        if options.enable_sctp {
+            return Err(CommandError::error("not implemented yet: enableSctp"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        match &self.kind {
+            TransportKind::Plain(plain) => plain.is_connected(),
+            TransportKind::Direct => true,
+        }
+    }
+
+    /// Remembers under which ids this peer sends the extensions that route packets.
+    pub(crate) fn learn_extensions(&mut self, parameters: &RtpParameters) {
+        let ids = &mut self.recv_extensions;
+        for (uri, slot) in [
+            (ExtensionUri::Mid, &mut ids.mid),
+            (ExtensionUri::RtpStreamId, &mut ids.rid),
+            (ExtensionUri::RepairRtpStreamId, &mut ids.rrid),
+            (ExtensionUri::AbsSendTime, &mut ids.abs_send_time),
+            (ExtensionUri::TransportWideCc01, &mut ids.transport_wide_cc),
+        ] {
+            *slot = parameters.extension_id(uri).or(*slot);
+        }
+    }
+
+    pub(crate) fn set_max_incoming_bitrate(&mut self, bitrate: u64) -> Result<(), CommandError> {
+        check_bitrate_max(bitrate)?;
+        self.limits.max_incoming = bitrate;
+        Ok(())
+    }
+
+    pub(crate) fn set_max_outgoing_bitrate(&mut self, bitrate: u64) -> Result<(), CommandError> {
+        check_outgoing_bitrate(bitrate)?;
+        let min = self.limits.min_outgoing;
+        if bitrate > 0 && bitrate < min {
+            return Err(CommandError::type_error(format!(
+                "bitrate must be >= current min outgoing bitrate ({min}) or 0 (unlimited)"
+            )));
+        }
+        self.limits.max_outgoing = bitrate;
+        Ok(())
+    }
+
+    pub(crate) fn set_min_outgoing_bitrate(&mut self, bitrate: u64) -> Result<(), CommandError> {
+        check_outgoing_bitrate(bitrate)?;
+        let max = self.limits.max_outgoing;
+        if max > 0 && bitrate > max {
+            return Err(CommandError::type_error(format!(
+                "bitrate must be <= current max outgoing bitrate ({max}) or 0 (unlimited)"
+            )));
+        }
+        self.limits.min_outgoing = bitrate;
+        Ok(())
+    }
+
+    pub(crate) fn stats(&self, now: Time) -> TransportStats {
+        let limit = |bitrate: u64| (bitrate > 0).then_some(bitrate);
+        TransportStats {
+            transport: self.name.to_string(),
+            max_incoming_bitrate: limit(self.limits.max_incoming),
+            max_outgoing_bitrate: limit(self.limits.max_outgoing),
+            min_outgoing_bitrate: limit(self.limits.min_outgoing),
+            ..self.traffic.stats(now)
+        }
+    }
+
+    /// Forgets an SSRC that will not be sent again.
+    pub(crate) fn forget_sent_ssrc(&mut self, ssrc: u32) {
+        if let TransportKind::Plain(plain) = &mut self.kind {
+            plain.forget_sent_ssrc(ssrc);
+        }
+    }
+
+    /// Forgets an SSRC that will not be received again.
+    pub(crate) fn forget_received_ssrc(&mut self, ssrc: u32) {
+        if let TransportKind::Plain(plain) = &mut self.kind {
+            plain.forget_received_ssrc(ssrc);
+        }
+    }
+}
+
+fn check_bitrate_max(bitrate: u64) -> Result<(), CommandError> {
+    if bitrate > BITRATE_MAX {
+        return Err(CommandError::type_error(format!("bitrate must be <= {BITRATE_MAX} or 0 (unlimited)")));
+    }
+    Ok(())
+}
+
+fn check_outgoing_bitrate(bitrate: u64) -> Result<(), CommandError> {
+    check_bitrate_max(bitrate)?;
+    if bitrate > 0 && bitrate < OUTGOING_BITRATE_MIN {
+        return Err(CommandError::type_error(format!(
+            "bitrate must be >= {OUTGOING_BITRATE_MIN} or 0 (unlimited)"
+        )));
+    }
+    Ok(())
+}

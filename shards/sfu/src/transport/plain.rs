@@ -1,0 +1,334 @@
+//! A plain transport: RTP and RTCP over UDP as they are, or as SRTP with keys from signalling (RFC 4568).
+
+use std::net::{IpAddr, SocketAddr};
+
+use ringsoup_rtc::srtp::{CryptoSuite, InboundSession, OutboundSession, SrtpError};
+
+use crate::command::{
+    CommandError, ListenInfo, PlainConnect, PlainTransportOptions, Protocol, SrtpParameters,
+};
+use crate::drop_reason::DropReason;
+use crate::outbox::{Destination, LaneAllocator};
+use crate::reply::{PlainConnected, Tuple};
+use crate::sockets::{BoundSocket, PortChoice, SocketId, Sockets, UdpBind};
+
+#[derive(Debug)]
+pub struct PlainTransport {
+    pub(crate) rtcp_mux: bool,
+    pub(crate) comedia: bool,
+    connect_called: bool,
+    pub(crate) rtp: Flow,
+    /// `None` with rtcpMux.
+    pub(crate) rtcp: Option<Flow>,
+    pub(crate) srtp: Option<Srtp>,
+}
+
+/// One socket and its only peer.
+#[derive(Debug)]
+pub struct Flow {
+    socket: BoundSocket,
+    announced_address: Option<String>,
+    remote: Option<SocketAddr>,
+    destination: Option<Destination>,
+}
+
+#[derive(Debug)]
+pub struct Srtp {
+    local: SrtpParameters,
+    /// `None` until `connect()` brings the peer's key.
+    sessions: Option<SrtpSessions>,
+}
+
+#[derive(Debug)]
+pub struct SrtpSessions {
+    pub(crate) inbound: InboundSession,
+    pub(crate) outbound: OutboundSession,
+}
+
+impl Flow {
+    fn open(
+        info: &ListenInfo,
+        worker_ports: (u16, u16),
+        sockets: &mut dyn Sockets,
+    ) -> Result<Self, CommandError> {
+        let port = match (info.port_range, info.port) {
+            ((min, max), _) if min != 0 && max != 0 => PortChoice::Range { min, max },
+            (_, port) if port != 0 => PortChoice::Fixed(port),
+            _ => PortChoice::Range { min: worker_ports.0, max: worker_ports.1 },
+        };
+        if let PortChoice::Range { min, max } = port
+            && max < min
+        {
+            return Err(CommandError::type_error(format!("invalid port range [min:{min}, max:{max}]")));
+        }
+        let request = UdpBind {
+            ip: info.ip,
+            port,
+            ipv6_only: info.ipv6_only,
+            reuse_port: info.udp_reuse_port,
+            send_buffer_size: info.send_buffer_size,
+            recv_buffer_size: info.recv_buffer_size,
+        };
+        let socket = sockets.bind_udp(&request).map_err(|error| CommandError::error(error.to_string()))?;
+        Ok(Self {
+            socket,
+            announced_address: info.announced_address.clone(),
+            remote: None,
+            destination: None,
+        })
+    }
+
+    fn close(&mut self, lanes: &mut LaneAllocator, sockets: &mut dyn Sockets) {
+        sockets.close(self.socket.id);
+        if let Some(destination) = self.destination.take() {
+            lanes.release(destination.lane);
+        }
+    }
+
+    pub(crate) fn set_remote(
+        &mut self,
+        remote: SocketAddr,
+        lanes: &mut LaneAllocator,
+        sockets: &mut dyn Sockets,
+    ) {
+        let connected = sockets.connect(self.socket.id, remote);
+        self.remote = Some(remote);
+        self.destination = Some(Destination {
+            lane: lanes.allocate(),
+            socket: self.socket.id,
+            remote: (!connected).then_some(remote),
+        });
+    }
+
+    pub(crate) fn socket(&self) -> SocketId {
+        self.socket.id
+    }
+
+    pub(crate) fn tuple(&self) -> Tuple {
+        let announced = self.announced_address.clone().filter(|address| !address.is_empty());
+        Tuple {
+            local_address: announced.unwrap_or_else(|| self.socket.local.ip().to_string()),
+            local_port: self.socket.local.port(),
+            remote: self.remote,
+            protocol: Protocol::Udp,
+        }
+    }
+
+    fn tuple_if_connected(&self) -> Option<Tuple> {
+        self.remote.map(|_| self.tuple())
+    }
+
+    pub(crate) fn destination(&self) -> Option<Destination> {
+        self.destination
+    }
+}
+
+/// What a packet from this address means to a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    Peer,
+    /// The first packet of a comedia peer: its address is to be learned.
+    NewPeer,
+}
+
+impl Flow {
+    pub(crate) fn origin(&self, remote: SocketAddr, comedia: bool) -> Result<Origin, DropReason> {
+        match self.remote {
+            Some(peer) if peer == remote => Ok(Origin::Peer),
+            Some(_) => Err(DropReason::ForeignTuple),
+            None if comedia => Ok(Origin::NewPeer),
+            None => Err(DropReason::NotConnected),
+        }
+    }
+}
+
+impl PlainTransport {
+    pub(crate) fn open(
+        options: &PlainTransportOptions,
+        worker_ports: (u16, u16),
+        new_key: &mut dyn FnMut(CryptoSuite) -> SrtpParameters,
+        sockets: &mut dyn Sockets,
+    ) -> Result<Self, CommandError> {
+        if options.listen_info.protocol != Protocol::Udp {
+            return Err(CommandError::type_error("unsupported listen protocol"));
+        }
+        let rtcp_info = options.rtcp_listen_info.as_ref().unwrap_or(&options.listen_info);
+        if !options.rtcp_mux && rtcp_info.protocol != Protocol::Udp {
+            return Err(CommandError::type_error("unsupported RTCP listen protocol"));
+        }
+        let srtp = options.srtp_crypto_suite.map(|suite| Srtp { local: new_key(suite), sessions: None });
+        let rtp = Flow::open(&options.listen_info, worker_ports, sockets)?;
+        let rtcp = if options.rtcp_mux {
+            None
+        } else {
+            let opened = Flow::open(rtcp_info, worker_ports, sockets);
+            if opened.is_err() {
+                sockets.close(rtp.socket.id);
+            }
+            Some(opened?)
+        };
+        Ok(Self {
+            rtcp_mux: options.rtcp_mux,
+            comedia: options.comedia,
+            connect_called: false,
+            rtp,
+            rtcp,
+            srtp,
+        })
+    }
+
+    pub(crate) fn close(&mut self, lanes: &mut LaneAllocator, sockets: &mut dyn Sockets) {
+        self.rtp.close(lanes, sockets);
+        if let Some(rtcp) = &mut self.rtcp {
+            rtcp.close(lanes, sockets);
+        }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.rtp.remote.is_some()
+    }
+
+    /// # Errors
+    /// As mediasoup's `plainTransport.connect()`; nothing has changed then.
+    pub(crate) fn connect(
+        &mut self,
+        request: &PlainConnect,
+        new_key: &mut dyn FnMut(CryptoSuite) -> SrtpParameters,
+        lanes: &mut LaneAllocator,
+        sockets: &mut dyn Sockets,
+    ) -> Result<PlainConnected, CommandError> {
+        if self.connect_called {
+            return Err(CommandError::error("connect() already called"));
+        }
+        let srtp = self.agree_on_srtp(request, new_key)?;
+        if !self.comedia {
+            let (rtp, rtcp) = self.remotes(request)?;
+            self.rtp.set_remote(rtp, lanes, sockets);
+            if let (Some(flow), Some(remote)) = (&mut self.rtcp, rtcp) {
+                flow.set_remote(remote, lanes, sockets);
+            }
+        }
+        if srtp.is_some() {
+            self.srtp = srtp;
+        }
+        self.connect_called = true;
+        Ok(PlainConnected {
+            tuple: self.rtp.tuple_if_connected(),
+            rtcp_tuple: self.rtcp.as_ref().and_then(Flow::tuple_if_connected),
+            srtp_parameters: self.local_srtp_parameters().cloned(),
+        })
+    }
+
+    fn agree_on_srtp(
+        &self,
+        request: &PlainConnect,
+        new_key: &mut dyn FnMut(CryptoSuite) -> SrtpParameters,
+    ) -> Result<Option<Srtp>, CommandError> {
+        let (srtp, remote) = match (&self.srtp, &request.srtp_parameters) {
+            (None, None) => return Ok(None),
+            (None, Some(_)) => {
+                return Err(CommandError::type_error("invalid srtpParameters (SRTP not enabled)"));
+            }
+            (Some(_), None) => {
+                return Err(CommandError::type_error("missing srtpParameters (SRTP enabled)"));
+            }
+            (Some(srtp), Some(remote)) => (srtp, remote),
+        };
+        if remote.key_and_salt.len() != remote.crypto_suite.key_and_salt_len() {
+            return Err(CommandError::type_error("invalid decoded SRTP key length"));
+        }
+        // The peer's suite wins: our key is made anew when it has another length.
+        let local = if srtp.local.crypto_suite == remote.crypto_suite {
+            srtp.local.clone()
+        } else {
+            new_key(remote.crypto_suite)
+        };
+        let failed = |error: SrtpError| CommandError::error(format!("error creating SRTP session: {error}"));
+        let sessions = SrtpSessions {
+            inbound: InboundSession::new(remote.crypto_suite, &remote.key_and_salt).map_err(failed)?,
+            outbound: OutboundSession::new(local.crypto_suite, &local.key_and_salt).map_err(failed)?,
+        };
+        Ok(Some(Srtp { local, sessions: Some(sessions) }))
+    }
+
+    fn remotes(&self, request: &PlainConnect) -> Result<(SocketAddr, Option<SocketAddr>), CommandError> {
+        let ip = request.ip.ok_or_else(|| CommandError::type_error("missing ip"))?;
+        let port = request.port.ok_or_else(|| CommandError::type_error("missing port"))?;
+        let rtcp = match (request.rtcp_port, self.rtcp_mux) {
+            (Some(_), true) => {
+                return Err(CommandError::type_error("cannot set rtcpPort with rtcpMux enabled"));
+            }
+            (None, false) => {
+                return Err(CommandError::type_error("missing rtcpPort (required with rtcpMux disabled)"));
+            }
+            (port, _) => port,
+        };
+        self.check_family(ip)?;
+        Ok((SocketAddr::new(ip, port), rtcp.map(|port| SocketAddr::new(ip, port))))
+    }
+
+    /// A socket of one family cannot send to the other; better to say so than to drop every packet.
+    fn check_family(&self, ip: IpAddr) -> Result<(), CommandError> {
+        let local = self.rtp.socket.local;
+        if local.is_ipv4() != ip.is_ipv4() {
+            return Err(CommandError::type_error(format!(
+                "remote ip '{ip}' is not of the address family of '{}'",
+                local.ip()
+            )));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn local_srtp_parameters(&self) -> Option<&SrtpParameters> {
+        self.srtp.as_ref().map(|srtp| &srtp.local)
+    }
+
+    /// The flow of a socket, and whether it is the RTCP one.
+    pub(crate) fn flow_mut(&mut self, socket: SocketId) -> &mut Flow {
+        match &mut self.rtcp {
+            Some(rtcp) if rtcp.socket.id == socket => rtcp,
+            _ => &mut self.rtp,
+        }
+    }
+
+    /// Where RTCP goes: beside the media, or to its own address once that is known.
+    pub(crate) fn rtcp_destination(&self) -> Option<Destination> {
+        match &self.rtcp {
+            None => self.rtp.destination,
+            Some(rtcp) => rtcp.destination,
+        }
+    }
+
+    /// Decrypts in place and returns the new length. Without SRTP nothing happens; with SRTP nothing is taken in before
+    /// both keys are known.
+    pub(crate) fn unprotect(&mut self, bytes: &mut [u8], is_rtcp: bool) -> Result<usize, DropReason> {
+        let Some(srtp) = &mut self.srtp else { return Ok(bytes.len()) };
+        let sessions = srtp.sessions.as_mut().ok_or(DropReason::NotConnected)?;
+        let unprotected = if is_rtcp {
+            sessions.inbound.unprotect_rtcp(bytes)
+        } else {
+            sessions.inbound.unprotect_rtp(bytes)
+        };
+        unprotected.map_err(|error| match error {
+            SrtpError::Replayed | SrtpError::TooOld => DropReason::SrtpReplay,
+            _ => DropReason::SrtpAuthentication,
+        })
+    }
+
+    pub(crate) fn outbound(&mut self) -> Option<&mut OutboundSession> {
+        let sessions = self.srtp.as_mut()?.sessions.as_mut()?;
+        Some(&mut sessions.outbound)
+    }
+
+    pub(crate) fn forget_sent_ssrc(&mut self, ssrc: u32) {
+        if let Some(outbound) = self.outbound() {
+            outbound.remove_ssrc(ssrc);
+        }
+    }
+
+    pub(crate) fn forget_received_ssrc(&mut self, ssrc: u32) {
+        if let Some(sessions) = self.srtp.as_mut().and_then(|srtp| srtp.sessions.as_mut()) {
+            sessions.inbound.remove_ssrc(ssrc);
+        }
+    }
+}
