@@ -1,4 +1,7 @@
 //! The mediasoup channel and the control thread.
+//!
+//! `channel` moves frames, `wire` turns them into plain types, `controller` gives those a meaning, `shards`
+//! carries commands to where media is; `run` is the thread that owns all of it.
 
 pub mod channel;
 pub mod controller;
@@ -6,4 +9,9 @@ pub mod message;
 pub mod method;
 pub mod placement;
 pub mod registry;
+pub mod resource_usage;
+pub mod run;
 pub mod settings;
+pub mod shards;
+mod signals;
+pub mod wire;

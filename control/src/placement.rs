@@ -59,10 +59,7 @@ pub struct Placement {
 impl Placement {
     /// `seed` differs between the workers of a host; the process id does.
     pub fn new(shards: usize, seed: u32) -> Self {
-        Self {
-            start: seed as usize % shards.max(1),
-            failed: vec![false; shards],
-        }
+        Self { start: seed as usize % shards.max(1), failed: vec![false; shards] }
     }
 
     /// A shard that could not be had is avoided from now on.
@@ -108,16 +105,8 @@ mod tests {
 
     #[test]
     fn a_busy_shard_is_avoided() {
-        let busy = Load {
-            routers: 1,
-            transports: 101,
-            producers: 1,
-            consumers: 100,
-        };
-        let many_empty = Load {
-            routers: 3,
-            ..Load::default()
-        };
+        let busy = Load { routers: 1, transports: 101, producers: 1, consumers: 100 };
+        let many_empty = Load { routers: 3, ..Load::default() };
         let mut placement = Placement::new(2, 0);
         assert_eq!(placement.place(&[busy, many_empty]), ShardIndex(1));
         assert_eq!(placement.place(&[many_empty, busy]), ShardIndex(0));

@@ -61,19 +61,12 @@ pub struct Registry {
 
 impl Registry {
     pub fn new(shards: usize) -> Self {
-        Self {
-            entries: HashMap::new(),
-            loads: vec![Load::default(); shards],
-        }
+        Self { entries: HashMap::new(), loads: vec![Load::default(); shards] }
     }
 
     pub fn find(&self, name: &str) -> Option<Found> {
         let (name, entry) = self.entries.get_key_value(name)?;
-        Some(Found {
-            name: name.clone(),
-            kind: entry.kind,
-            shard: entry.shard,
-        })
+        Some(Found { name: name.clone(), kind: entry.kind, shard: entry.shard })
     }
 
     pub fn contains(&self, name: &str) -> bool {
@@ -118,16 +111,7 @@ impl Registry {
         if let Some(parent) = parent.as_ref().and_then(|parent| self.entries.get_mut(parent)) {
             parent.children.insert(name.clone());
         }
-        self.entries.insert(
-            name.clone(),
-            Entry {
-                kind,
-                shard,
-                parent,
-                children: HashSet::new(),
-                birth,
-            },
-        );
+        self.entries.insert(name.clone(), Entry { kind, shard, parent, children: HashSet::new(), birth });
         self.load(shard).add(kind);
         true
     }
@@ -141,11 +125,7 @@ impl Registry {
         let Some(entry) = self.entries.get(name) else {
             return;
         };
-        if let Some(parent) = entry
-            .parent
-            .clone()
-            .and_then(|parent| self.entries.get_mut(&parent))
-        {
+        if let Some(parent) = entry.parent.clone().and_then(|parent| self.entries.get_mut(&parent)) {
             parent.children.remove(name);
         }
         let mut doomed: Vec<Name> = vec![name.into()];
@@ -187,11 +167,7 @@ impl Registry {
     }
 
     fn names(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Name> {
-        self.entries
-            .iter()
-            .filter(|(_, entry)| wanted(entry))
-            .map(|(name, _)| name.clone())
-            .collect()
+        self.entries.iter().filter(|(_, entry)| wanted(entry)).map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -218,14 +194,7 @@ mod tests {
         assert!(!registry.insert_router(&"p".into(), B, Birth(6)));
         assert!(!registry.insert_child(&"r".into(), Kind::PlainTransport, "r2", Birth(7)));
         assert!(!registry.insert_child(&"x".into(), Kind::PlainTransport, "nobody", Birth(8)));
-        assert_eq!(
-            registry.find("p"),
-            Some(Found {
-                name: "p".into(),
-                kind: Kind::Producer,
-                shard: A
-            })
-        );
+        assert_eq!(registry.find("p"), Some(Found { name: "p".into(), kind: Kind::Producer, shard: A }));
         assert!(registry.find_child("r", "t").is_some());
         assert!(registry.find_child("r2", "t").is_none());
     }
@@ -236,13 +205,7 @@ mod tests {
         registry.remove("t");
         assert!(!registry.contains("p") && !registry.contains("c") && registry.contains("r"));
         assert!(registry.find_child("r", "t").is_none());
-        assert_eq!(
-            registry.loads()[0],
-            Load {
-                routers: 1,
-                ..Load::default()
-            }
-        );
+        assert_eq!(registry.loads()[0], Load { routers: 1, ..Load::default() });
         registry.remove("r");
         assert_eq!(registry.loads()[0], Load::default());
         assert_eq!(registry.routers(), vec![Name::from("r2")]);

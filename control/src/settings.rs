@@ -57,9 +57,7 @@ pub struct LogTags(u16);
 impl LogTags {
     /// Unknown names are left out: controllers newer than the worker may have more.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let known = names
-            .into_iter()
-            .filter_map(|name| TAGS.iter().find(|(_, known)| *known == name));
+        let known = names.into_iter().filter_map(|name| TAGS.iter().find(|(_, known)| *known == name));
         Self(known.fold(0, |bits, (tag, _)| bits | bit(*tag)))
     }
 
@@ -68,9 +66,7 @@ impl LogTags {
     }
 
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        TAGS.iter()
-            .filter(move |(tag, _)| self.contains(*tag))
-            .map(|(_, name)| *name)
+        TAGS.iter().filter(move |(tag, _)| self.contains(*tag)).map(|(_, name)| *name)
     }
 }
 
@@ -86,10 +82,7 @@ pub struct LogSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self {
-            verbosity: Verbosity::Error,
-            tags: LogTags::default(),
-        }
+        Self { verbosity: Verbosity::Error, tags: LogTags::default() }
     }
 }
 
@@ -124,17 +117,11 @@ mod tests {
 
     #[test]
     fn only_errors_pass_without_a_tag() {
-        let settings = LogSettings {
-            verbosity: Verbosity::Debug,
-            tags: LogTags::from_names(["rtp"]),
-        };
+        let settings = LogSettings { verbosity: Verbosity::Debug, tags: LogTags::from_names(["rtp"]) };
         assert!(settings.admits(LogLevel::Error, LogTag::Ice));
         assert!(settings.admits(LogLevel::Debug, LogTag::Rtp));
         assert!(!settings.admits(LogLevel::Warn, LogTag::Ice));
-        let silent = LogSettings {
-            verbosity: Verbosity::None,
-            ..settings
-        };
+        let silent = LogSettings { verbosity: Verbosity::None, ..settings };
         assert!(!silent.admits(LogLevel::Error, LogTag::Rtp));
     }
 }

@@ -34,17 +34,11 @@ pub struct FdError {
 /// # Errors
 /// Names the descriptor that is not open.
 pub fn take() -> Result<ChannelFds, FdError> {
-    Ok(ChannelFds {
-        read: take_one(READ_FD)?,
-        write: take_one(WRITE_FD)?,
-    })
+    Ok(ChannelFds { read: take_one(READ_FD)?, write: take_one(WRITE_FD)? })
 }
 
 fn take_one(fd: RawFd) -> Result<File, FdError> {
-    let fail = |cause: Errno| FdError {
-        fd,
-        cause: cause.into(),
-    };
+    let fail = |cause: Errno| FdError { fd, cause: cause.into() };
     // SAFETY: the descriptor was inherited, nobody else in this process owns it, and the caller takes it
     // once. Whether it is open at all is checked before it is used.
     let owned = unsafe { OwnedFd::from_raw_fd(fd) };

@@ -1,6 +1,7 @@
 //! The controller's channel: fd 3 in, fd 4 out, size-prefixed frames.
 
 pub mod fds;
+pub mod io;
 pub mod reader;
 pub mod writer;
 

@@ -108,6 +108,13 @@ impl FrameReader {
         }
     }
 
+    /// Whether [`next_frame`](Self::next_frame) has anything but [`Frame::Partial`] to give.
+    pub fn has_frame(&mut self) -> bool {
+        self.skip_some();
+        let whole_or_too_long = |total| total > MESSAGE_BYTES_MAX || self.end - self.start >= total;
+        self.pending_frame_bytes().is_some_and(whole_or_too_long)
+    }
+
     /// The next frame among the bytes read so far. Total: any bytes give frames or ask for more.
     pub fn next_frame(&mut self) -> Frame<'_> {
         self.skip_some();
@@ -153,7 +160,7 @@ impl FrameReader {
     fn make_room(&mut self) {
         let left = self.end - self.start;
         let wanted = match self.pending_frame_bytes() {
-            Some(total) if self.skip == 0 => total.min(MESSAGE_BYTES_MAX).max(BUFFER_BYTES),
+            Some(total) if self.skip == 0 => total.clamp(BUFFER_BYTES, MESSAGE_BYTES_MAX),
             _ => BUFFER_BYTES,
         };
         let wanted = wanted.max((left + 1).next_power_of_two());
@@ -244,10 +251,7 @@ mod tests {
         assert_eq!(frames[1].len(), MESSAGE_BYTES_MAX);
 
         let mut reader = FrameReader::default();
-        let mut source = Trickle {
-            bytes: &stream,
-            step: 1 << 16,
-        };
+        let mut source = Trickle { bytes: &stream, step: 1 << 16 };
         while reader.fill(&mut source).unwrap() == Fill::Read {
             while let Frame::Whole(_) = reader.next_frame() {}
         }

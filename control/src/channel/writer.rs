@@ -147,10 +147,7 @@ mod tests {
     #[test]
     fn bytes_leave_in_order_across_partial_writes() {
         let mut writer = FrameWriter::default();
-        let mut target = Narrow {
-            taken: Vec::new(),
-            room: 0,
-        };
+        let mut target = Narrow { taken: Vec::new(), room: 0 };
         let mut expected = Vec::new();
         for round in 0..20u8 {
             let frame = vec![round; 50];
@@ -184,10 +181,7 @@ mod tests {
         for _ in 0..HARD_BYTES_MAX / MESSAGE_BYTES_MAX {
             writer.push(&big, Importance::Required).unwrap();
         }
-        assert_eq!(
-            writer.push(&[0], Importance::Required),
-            Err(QueueError::ControllerStuck)
-        );
+        assert_eq!(writer.push(&[0], Importance::Required), Err(QueueError::ControllerStuck));
         let too_big = vec![0; MESSAGE_BYTES_MAX + 1];
         assert_eq!(
             FrameWriter::default().push(&too_big, Importance::Required),

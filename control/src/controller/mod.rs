@@ -129,10 +129,7 @@ impl Controller {
         let text = format!("Controller::handle_undecodable() | discarding wrong channel data: {reason}");
         self.log(LogLevel::Error, LogTag::Message, &text, out);
         if let Some(id) = error.request_id {
-            out.push(Effect::Respond(Response {
-                id,
-                result: Err(error.error),
-            }));
+            out.push(Effect::Respond(Response { id, result: Err(error.error) }));
         }
     }
 
@@ -150,24 +147,15 @@ impl Controller {
 
     /// A request to something that lives on a shard.
     fn handle_object_request(&mut self, request: Request, out: &mut Vec<Effect>) -> Result<(), CommandError> {
-        let Request {
-            id,
-            method,
-            handler_id,
-            body,
-        } = request;
+        let Request { id, method, handler_id, body } = request;
         let Some(handler) = self.registry.find(&handler_id) else {
-            return Err(not_found(
-                &format!("Channel request handler with ID {handler_id}"),
-                method,
-            ));
+            return Err(not_found(&format!("Channel request handler with ID {handler_id}"), method));
         };
         match plan(&handler, method, body)? {
             Plan::Ask(command) => self.ask(handler.shard, id, method, None, command, out),
             Plan::Create { command, child, kind } => {
                 self.check_new(&handler, &child, kind, method)?;
-                self.registry
-                    .insert_child(&child, kind, &handler.name, Birth(self.next_token));
+                self.registry.insert_child(&child, kind, &handler.name, Birth(self.next_token));
                 self.ask(handler.shard, id, method, Some(child), command, out);
             }
             Plan::Close { command, child, noun } => {
@@ -198,24 +186,11 @@ impl Controller {
             (Some(sibling), _) if kind.is_transport() && sibling.kind.is_transport() => {
                 "a Transport with same id"
             }
-            (
-                Some(Found {
-                    kind: Kind::Producer, ..
-                }),
-                Kind::Producer,
-            ) => "a Producer with same producerId",
-            (
-                Some(Found {
-                    kind: Kind::Consumer, ..
-                }),
-                Kind::Consumer,
-            ) => "a Consumer with same consumerId",
+            (Some(Found { kind: Kind::Producer, .. }), Kind::Producer) => "a Producer with same producerId",
+            (Some(Found { kind: Kind::Consumer, .. }), Kind::Consumer) => "a Consumer with same consumerId",
             _ => return Err(handler_exists(child)),
         };
-        Err(CommandError::error(format!(
-            "{noun} already exists [method:{}]",
-            method.name()
-        )))
+        Err(CommandError::error(format!("{noun} already exists [method:{}]", method.name())))
     }
 
     fn ask(
@@ -235,11 +210,7 @@ impl Controller {
         self.next_token += 1;
         self.started[usize::from(shard.0)] = true;
         self.pending.insert(token, Pending { shard, purpose });
-        out.push(Effect::Command {
-            shard,
-            token,
-            command,
-        });
+        out.push(Effect::Command { shard, token, command });
     }
 
     fn handle_notification(&mut self, notification: Notification, out: &mut Vec<Effect>) {
@@ -250,10 +221,7 @@ impl Controller {
             NotificationBody::ProducerSend(_) => "producer.send",
             NotificationBody::DataProducerSend => "dataProducer.send",
         };
-        let Some(handler) = self
-            .registry
-            .find(&handler_id)
-            .filter(|found| found.kind.takes_notifications())
+        let Some(handler) = self.registry.find(&handler_id).filter(|found| found.kind.takes_notifications())
         else {
             let reason = format!("Channel notification handler with ID {handler_id} not found");
             return self.log_failed_notification(what, &reason, out);
@@ -273,10 +241,7 @@ impl Controller {
         };
         match (pending.purpose, result) {
             (Purpose::Request { id, .. }, Ok(reply)) => {
-                out.push(Effect::Respond(Response {
-                    id,
-                    result: Ok(ResponseBody::Shard(reply)),
-                }));
+                out.push(Effect::Respond(Response { id, result: Ok(ResponseBody::Shard(reply)) }));
             }
             (Purpose::Request { id, method, created }, Err(error)) => {
                 if let Some(name) = created {
@@ -313,10 +278,7 @@ impl Controller {
 
     /// A shard could not be started, or ended by itself: everything on it is gone.
     pub fn handle_shard_lost(&mut self, shard: ShardIndex, reason: &str, out: &mut Vec<Effect>) {
-        let text = format!(
-            "Controller::handle_shard_lost() | shard {} lost: {reason}",
-            shard.0
-        );
+        let text = format!("Controller::handle_shard_lost() | shard {} lost: {reason}", shard.0);
         self.log(LogLevel::Error, LogTag::Info, &text, out);
         let mut tokens: Vec<u64> = self
             .pending
@@ -341,10 +303,7 @@ impl Controller {
             error.reason
         );
         self.log(LogLevel::Error, LogTag::Info, &text, out);
-        out.push(Effect::Respond(Response {
-            id,
-            result: Err(error),
-        }));
+        out.push(Effect::Respond(Response { id, result: Err(error) }));
     }
 
     fn log_failed_notification(&self, what: &str, reason: &str, out: &mut Vec<Effect>) {

@@ -155,24 +155,13 @@ pub(super) fn plan(
     let planned = match handler.kind {
         Kind::Router => router_plan(name, method, body),
         Kind::PlainTransport | Kind::DirectTransport => transport_plan(name, method, body),
-        Kind::Producer => producer_command(method, body).map(|command| {
-            Plan::Ask(Command::Producer {
-                producer: name,
-                command,
-            })
-        }),
-        Kind::Consumer => consumer_command(method, body).map(|command| {
-            Plan::Ask(Command::Consumer {
-                consumer: name,
-                command,
-            })
-        }),
+        Kind::Producer => producer_command(method, body)
+            .map(|command| Plan::Ask(Command::Producer { producer: name, command })),
+        Kind::Consumer => consumer_command(method, body)
+            .map(|command| Plan::Ask(Command::Consumer { consumer: name, command })),
     };
     planned.ok_or_else(|| {
-        CommandError::type_error(format!(
-            "body does not belong to the method [method:{}]",
-            method.name()
-        ))
+        CommandError::type_error(format!("body does not belong to the method [method:{}]", method.name()))
     })
 }
 
@@ -183,22 +172,14 @@ fn router_plan(router: Name, method: Method, body: RequestBody) -> Option<Plan> 
             Plan::Create {
                 child: transport.clone(),
                 kind: Kind::PlainTransport,
-                command: Command::CreatePlainTransport {
-                    router,
-                    transport,
-                    options,
-                },
+                command: Command::CreatePlainTransport { router, transport, options },
             }
         }
         (Method::RouterCreateDirectTransport, RequestBody::CreateDirectTransport { transport, options }) => {
             Plan::Create {
                 child: transport.clone(),
                 kind: Kind::DirectTransport,
-                command: Command::CreateDirectTransport {
-                    router,
-                    transport,
-                    options,
-                },
+                command: Command::CreateDirectTransport { router, transport, options },
             }
         }
         (Method::RouterCloseTransport, RequestBody::CloseTransport { transport }) => Plan::Close {
@@ -298,14 +279,12 @@ fn consumer_command(method: Method, body: RequestBody) -> Option<ConsumerCommand
 pub(super) fn plan_notification(handler: Found, body: NotificationBody) -> Option<Command> {
     let name = handler.name;
     match (handler.kind, body) {
-        (Kind::DirectTransport, NotificationBody::TransportSendRtcp(data)) => Some(Command::Transport {
-            transport: name,
-            command: TransportCommand::SendRtcp(data),
-        }),
-        (Kind::Producer, NotificationBody::ProducerSend(data)) => Some(Command::Producer {
-            producer: name,
-            command: ProducerCommand::Send(data),
-        }),
+        (Kind::DirectTransport, NotificationBody::TransportSendRtcp(data)) => {
+            Some(Command::Transport { transport: name, command: TransportCommand::SendRtcp(data) })
+        }
+        (Kind::Producer, NotificationBody::ProducerSend(data)) => {
+            Some(Command::Producer { producer: name, command: ProducerCommand::Send(data) })
+        }
         _ => None,
     }
 }

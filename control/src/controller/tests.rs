@@ -21,14 +21,8 @@ struct Sent {
 }
 
 fn bench(shards: u16) -> Bench {
-    let log = LogSettings {
-        verbosity: Verbosity::None,
-        tags: LogTags::default(),
-    };
-    Bench {
-        controller: Controller::new(&ControllerConfig { pid: 0, shards, log }),
-        next_id: 0,
-    }
+    let log = LogSettings { verbosity: Verbosity::None, tags: LogTags::default() };
+    Bench { controller: Controller::new(&ControllerConfig { pid: 0, shards, log }), next_id: 0 }
 }
 
 fn one<T>(mut items: Vec<T>) -> T {
@@ -40,37 +34,21 @@ impl Bench {
     fn request(&mut self, method: Method, handler: &str, body: RequestBody) -> Vec<Effect> {
         self.next_id += 1;
         let mut out = Vec::new();
-        let request = Request {
-            id: self.next_id,
-            method,
-            handler_id: handler.into(),
-            body: Ok(body),
-        };
-        self.controller
-            .handle_incoming(Incoming::Request(request), &mut out);
+        let request = Request { id: self.next_id, method, handler_id: handler.into(), body: Ok(body) };
+        self.controller.handle_incoming(Incoming::Request(request), &mut out);
         out
     }
 
     fn sent(&mut self, method: Method, handler: &str, body: RequestBody) -> Sent {
         match one(self.request(method, handler, body)) {
-            Effect::Command {
-                shard,
-                token,
-                command,
-            } => Sent {
-                shard: shard.0,
-                token,
-                command,
-            },
+            Effect::Command { shard, token, command } => Sent { shard: shard.0, token, command },
             other => panic!("{other:?}"),
         }
     }
 
     fn refused(&mut self, method: Method, handler: &str, body: RequestBody) -> (ErrorClass, String) {
         match one(self.request(method, handler, body)) {
-            Effect::Respond(Response {
-                result: Err(error), ..
-            }) => (error.class, error.reason),
+            Effect::Respond(Response { result: Err(error), .. }) => (error.class, error.reason),
             other => panic!("{other:?}"),
         }
     }
@@ -116,10 +94,7 @@ fn direct(name: &str) -> RequestBody {
         sctp_default_stream_buffered_amount_low_threshold: 0,
         is_data_channel: false,
     };
-    RequestBody::CreateDirectTransport {
-        transport: name.into(),
-        options,
-    }
+    RequestBody::CreateDirectTransport { transport: name.into(), options }
 }
 
 fn produce(name: &str) -> RequestBody {
@@ -131,16 +106,10 @@ fn produce(name: &str) -> RequestBody {
             codecs: Vec::new(),
             header_extensions: Vec::new(),
             encodings: Vec::new(),
-            rtcp: RtcpParameters {
-                cname: None,
-                reduced_size: false,
-            },
+            rtcp: RtcpParameters { cname: None, reduced_size: false },
             msid: None,
         },
-        rtp_mapping: RtpMapping {
-            codecs: Vec::new(),
-            encodings: Vec::new(),
-        },
+        rtp_mapping: RtpMapping { codecs: Vec::new(), encodings: Vec::new() },
         paused: false,
         key_frame_request_delay: 0,
         enable_packet_id: false,
@@ -162,22 +131,13 @@ fn a_bad_body_is_reported_after_an_unknown_handler() {
         let body = Err(CommandError::type_error("bad ip"));
         let method = Method::RouterCreatePlainTransport;
         let mut out = Vec::new();
-        let request = Request {
-            id: 1,
-            method,
-            handler_id: handler.into(),
-            body,
-        };
-        bench
-            .controller
-            .handle_incoming(Incoming::Request(request), &mut out);
+        let request = Request { id: 1, method, handler_id: handler.into(), body };
+        bench.controller.handle_incoming(Incoming::Request(request), &mut out);
         if handler.is_empty() {
             bench.done(Method::WorkerCreateRouter, "", router("r"));
         }
         match one(out) {
-            Effect::Respond(Response {
-                result: Err(error), ..
-            }) => error.class,
+            Effect::Respond(Response { result: Err(error), .. }) => error.class,
             other => panic!("{other:?}"),
         }
     };
@@ -190,18 +150,9 @@ fn foreign_and_missing_methods_are_told_apart() {
     let mut bench = bench(1);
     bench.room();
     let mut reason = |method, handler: &str| bench.refused(method, handler, RequestBody::None).1;
-    assert_eq!(
-        reason(Method::ProducerPause, "t"),
-        "unknown method 'producer.pause'"
-    );
-    assert_eq!(
-        reason(Method::PlainTransportConnect, "t"),
-        "unknown method 'plainTransport.connect'"
-    );
-    assert_eq!(
-        reason(Method::TransportConnect, "t"),
-        "unknown method 'transport.connect'"
-    );
+    assert_eq!(reason(Method::ProducerPause, "t"), "unknown method 'producer.pause'");
+    assert_eq!(reason(Method::PlainTransportConnect, "t"), "unknown method 'plainTransport.connect'");
+    assert_eq!(reason(Method::TransportConnect, "t"), "unknown method 'transport.connect'");
     assert_eq!(
         reason(Method::RouterCreateWebRtcTransport, "r"),
         "not implemented yet: router.createWebRtcTransport"
@@ -281,16 +232,10 @@ fn a_closed_name_is_gone_with_its_children_at_once() {
     bench.room();
     let closing = bench.sent(Method::WorkerCloseRouter, "", close_router("r"));
     assert!(matches!(closing.command, Command::CloseRouter { .. }));
-    assert_eq!(
-        bench.refused(Method::ProducerDump, "p", RequestBody::None).0,
-        ErrorClass::NotFound
-    );
+    assert_eq!(bench.refused(Method::ProducerDump, "p", RequestBody::None).0, ErrorClass::NotFound);
     assert_eq!(
         bench.refused(Method::WorkerCloseRouter, "", close_router("r")),
-        (
-            ErrorClass::NotFound,
-            "Router not found [method:worker.closeRouter]".into()
-        )
+        (ErrorClass::NotFound, "Router not found [method:worker.closeRouter]".into())
     );
 }
 
@@ -312,20 +257,10 @@ fn closing_a_child_of_another_is_not_found() {
 fn a_consumer_leaves_with_its_producer() {
     let mut bench = bench(1);
     bench.room();
-    assert!(
-        bench
-            .controller
-            .registry
-            .insert_child(&"c".into(), Kind::Consumer, "t", Birth(99))
-    );
+    assert!(bench.controller.registry.insert_child(&"c".into(), Kind::Consumer, "t", Birth(99)));
     let mut out = Vec::new();
-    bench
-        .controller
-        .handle_event(Event::ConsumerProducerClose { consumer: "c".into() }, &mut out);
-    assert!(matches!(
-        one(out),
-        Effect::Notify(Event::ConsumerProducerClose { .. })
-    ));
+    bench.controller.handle_event(Event::ConsumerProducerClose { consumer: "c".into() }, &mut out);
+    assert!(matches!(one(out), Effect::Notify(Event::ConsumerProducerClose { .. })));
     assert!(!bench.controller.registry.contains("c"));
 }
 
@@ -333,25 +268,16 @@ fn a_consumer_leaves_with_its_producer() {
 fn a_failed_transport_leaves_with_everything_on_it() {
     let mut bench = bench(1);
     bench.room();
-    let failed = Event::TransportFailed {
-        transport: "t".into(),
-        router: "r".into(),
-    };
+    let failed = Event::TransportFailed { transport: "t".into(), router: "r".into() };
     bench.controller.handle_event(failed, &mut Vec::new());
-    assert_eq!(
-        bench.controller.registry.request_handlers(),
-        vec![Name::from("r")]
-    );
+    assert_eq!(bench.controller.registry.request_handlers(), vec![Name::from("r")]);
 }
 
 #[test]
 fn the_dump_of_an_idle_worker_starts_no_shard() {
     let mut bench = bench(3);
     match one(bench.request(Method::WorkerDump, "", RequestBody::None)) {
-        Effect::Respond(Response {
-            result: Ok(ResponseBody::WorkerDump(dump)),
-            ..
-        }) => {
+        Effect::Respond(Response { result: Ok(ResponseBody::WorkerDump(dump)), .. }) => {
             assert_eq!(dump.shards.len(), 3);
             assert!(dump.shards.iter().all(|shard| shard.report.is_none()));
             assert!(dump.request_handlers.is_empty());
@@ -369,27 +295,17 @@ fn a_dump_waits_for_every_started_shard_and_for_no_lost_one() {
         .request(Method::WorkerDump, "", RequestBody::None)
         .into_iter()
         .map(|effect| match effect {
-            Effect::Command {
-                shard,
-                token,
-                command: Command::ReportShard,
-            } => (shard, token),
+            Effect::Command { shard, token, command: Command::ReportShard } => (shard, token),
             other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(asked.len(), 2);
-    let report = Box::new(ShardReport {
-        routers: 1,
-        ..ShardReport::default()
-    });
+    let report = Box::new(ShardReport { routers: 1, ..ShardReport::default() });
     assert!(bench.reply(asked[1].1, Ok(Reply::ShardReport(report))).is_empty());
     let mut out = Vec::new();
     bench.controller.handle_shard_lost(asked[0].0, "test", &mut out);
     match one(out) {
-        Effect::Respond(Response {
-            result: Ok(ResponseBody::WorkerDump(dump)),
-            ..
-        }) => {
+        Effect::Respond(Response { result: Ok(ResponseBody::WorkerDump(dump)), .. }) => {
             assert_eq!(dump.routers.len(), 2);
             let reported: Vec<u16> = (dump.shards.iter())
                 .filter(|shard| shard.report.is_some())
@@ -406,16 +322,8 @@ fn a_lost_shard_answers_its_requests_and_frees_its_names() {
     let mut bench = bench(2);
     let create = bench.sent(Method::WorkerCreateRouter, "", router("r"));
     let mut out = Vec::new();
-    bench
-        .controller
-        .handle_shard_lost(ShardIndex(create.shard), "no memory", &mut out);
-    assert!(matches!(
-        one(out),
-        Effect::Respond(Response {
-            id: 1,
-            result: Err(_)
-        })
-    ));
+    bench.controller.handle_shard_lost(ShardIndex(create.shard), "no memory", &mut out);
+    assert!(matches!(one(out), Effect::Respond(Response { id: 1, result: Err(_) })));
     let again = bench.sent(Method::WorkerCreateRouter, "", router("r"));
     assert_ne!(again.shard, create.shard);
 }
@@ -423,11 +331,7 @@ fn a_lost_shard_answers_its_requests_and_frees_its_names() {
 #[test]
 fn settings_change_what_is_logged() {
     let mut bench = bench(1);
-    let line = || LogLine {
-        level: LogLevel::Warn,
-        tag: LogTag::Rtp,
-        text: "Rtp::f() | x".into(),
-    };
+    let line = || LogLine { level: LogLevel::Warn, tag: LogTag::Rtp, text: "Rtp::f() | x".into() };
     let mut out = Vec::new();
     bench.controller.handle_event(Event::Log(line()), &mut out);
     assert!(out.is_empty());
@@ -437,19 +341,8 @@ fn settings_change_what_is_logged() {
         log_tags: Some(vec!["rtp".into()]),
     };
     let refused = bench.refused(Method::WorkerUpdateSettings, "", update("chicken"));
-    assert_eq!(
-        refused,
-        (
-            ErrorClass::TypeError,
-            "invalid value 'chicken' for logLevel".into()
-        )
-    );
-    assert_eq!(
-        bench
-            .request(Method::WorkerUpdateSettings, "", update("warn"))
-            .len(),
-        1
-    );
+    assert_eq!(refused, (ErrorClass::TypeError, "invalid value 'chicken' for logLevel".into()));
+    assert_eq!(bench.request(Method::WorkerUpdateSettings, "", update("warn")).len(), 1);
     bench.controller.handle_event(Event::Log(line()), &mut out);
     assert!(matches!(one(out), Effect::Log(line) if line == "WRtp::f() | x"));
 }
@@ -460,23 +353,15 @@ fn notifications_reach_direct_transports_and_producers_only() {
     bench.room();
     let mut tell = |handler: &str, body| {
         let mut out = Vec::new();
-        let notification = Notification {
-            handler_id: handler.into(),
-            body,
-        };
-        bench
-            .controller
-            .handle_incoming(Incoming::Notification(notification), &mut out);
+        let notification = Notification { handler_id: handler.into(), body };
+        bench.controller.handle_incoming(Incoming::Notification(notification), &mut out);
         out
     };
     assert_eq!(tell("t", NotificationBody::TransportSendRtcp(vec![1])).len(), 1);
     assert_eq!(tell("p", NotificationBody::ProducerSend(vec![1])).len(), 1);
     assert!(tell("p", NotificationBody::TransportSendRtcp(vec![1])).is_empty());
     assert!(tell("nobody", NotificationBody::ProducerSend(vec![1])).is_empty());
-    assert!(matches!(
-        one(tell("", NotificationBody::WorkerClose)),
-        Effect::Close
-    ));
+    assert!(matches!(one(tell("", NotificationBody::WorkerClose)), Effect::Close));
 }
 
 #[test]
@@ -484,20 +369,8 @@ fn an_undecodable_request_is_answered() {
     let mut bench = bench(1);
     let mut out = Vec::new();
     let error = CommandError::error("unknown method '200'");
-    bench.controller.handle_undecodable(
-        DecodeError {
-            request_id: Some(9),
-            error,
-        },
-        &mut out,
-    );
-    assert!(matches!(
-        one(out),
-        Effect::Respond(Response {
-            id: 9,
-            result: Err(_)
-        })
-    ));
+    bench.controller.handle_undecodable(DecodeError { request_id: Some(9), error }, &mut out);
+    assert!(matches!(one(out), Effect::Respond(Response { id: 9, result: Err(_) })));
 }
 
 #[test]
@@ -505,11 +378,6 @@ fn long_log_lines_are_cut_at_a_character() {
     let mut bench = bench(1);
     bench.controller.log.verbosity = Verbosity::Error;
     let mut out = Vec::new();
-    bench.controller.log(
-        LogLevel::Error,
-        LogTag::Info,
-        &"é".repeat(LOG_BYTES_MAX),
-        &mut out,
-    );
+    bench.controller.log(LogLevel::Error, LogTag::Info, &"é".repeat(LOG_BYTES_MAX), &mut out);
     assert!(matches!(one(out), Effect::Log(line) if line.len() <= LOG_BYTES_MAX && line.ends_with('é')));
 }

@@ -55,46 +55,24 @@ impl Controller {
         match self.registry.find(&router).map(|found| found.kind) {
             None => {}
             Some(Kind::Router) => {
-                let reason = format!(
-                    "a Router with same routerId already exists [method:{}]",
-                    method.name()
-                );
+                let reason = format!("a Router with same routerId already exists [method:{}]", method.name());
                 return Err(CommandError::error(reason));
             }
             Some(_) => return Err(handler_exists(&router)),
         }
         let shard = self.placement.place(self.registry.loads());
-        self.registry
-            .insert_router(&router, shard, Birth(self.next_token));
-        self.ask(
-            shard,
-            id,
-            method,
-            Some(router.clone()),
-            Command::CreateRouter { router },
-            out,
-        );
+        self.registry.insert_router(&router, shard, Birth(self.next_token));
+        self.ask(shard, id, method, Some(router.clone()), Command::CreateRouter { router }, out);
         Ok(())
     }
 
     fn close_router(&mut self, id: u32, router: Name, out: &mut Vec<Effect>) -> Result<(), CommandError> {
         let method = Method::WorkerCloseRouter;
-        let Some(found) = self
-            .registry
-            .find(&router)
-            .filter(|found| found.kind == Kind::Router)
-        else {
+        let Some(found) = self.registry.find(&router).filter(|found| found.kind == Kind::Router) else {
             return Err(not_found("Router", method));
         };
         self.registry.remove(&router);
-        self.ask(
-            found.shard,
-            id,
-            method,
-            None,
-            Command::CloseRouter { router },
-            out,
-        );
+        self.ask(found.shard, id, method, None, Command::CloseRouter { router }, out);
         Ok(())
     }
 
@@ -139,26 +117,13 @@ impl Controller {
             routers: self.registry.routers(),
             request_handlers: self.registry.request_handlers(),
             notification_handlers: self.registry.notification_handlers(),
-            shards: (0..)
-                .zip(&self.started)
-                .map(|(index, _)| ShardDump { index, report: None })
-                .collect(),
+            shards: (0..).zip(&self.started).map(|(index, _)| ShardDump { index, report: None }).collect(),
         });
         if started.is_empty() {
             let result = Ok(ResponseBody::WorkerDump(dump));
-            return out.push(Effect::Respond(Response {
-                id: request_id,
-                result,
-            }));
+            return out.push(Effect::Respond(Response { id: request_id, result }));
         }
-        self.gathers.insert(
-            gather,
-            Gather {
-                request_id,
-                dump,
-                outstanding: started.len(),
-            },
-        );
+        self.gathers.insert(gather, Gather { request_id, dump, outstanding: started.len() });
         for shard in started {
             self.send(shard, Purpose::ShardReport { gather }, Command::ReportShard, out);
         }

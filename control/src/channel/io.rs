@@ -1,0 +1,140 @@
+//! Both ends of the channel with their readiness: what the control thread polls.
+
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::fds::ChannelFds;
+use super::reader::{Fill, Frame, FrameReader};
+use super::writer::{FrameWriter, Importance, QueueError};
+
+/// What reading came to.
+#[derive(Debug)]
+pub enum Incoming<'a> {
+    Frame(&'a [u8]),
+    /// A message of this many bytes was too long and is skipped.
+    TooLong(usize),
+    /// Nothing more now.
+    Nothing,
+    /// The controller closed its end, or it broke.
+    Closed(Option<io::Error>),
+}
+
+#[derive(Debug)]
+pub struct Channel {
+    fds: ChannelFds,
+    reader: FrameReader,
+    writer: FrameWriter,
+    /// Cleared when a read would block, set by the poll.
+    readable: bool,
+    /// Cleared when a write would block, set by the poll.
+    writable: bool,
+    /// Nobody reads any more; what would be written is forgotten.
+    deaf: bool,
+}
+
+impl Channel {
+    pub fn new(fds: ChannelFds) -> Self {
+        let (reader, writer) = (FrameReader::default(), FrameWriter::default());
+        // The poll is edge-triggered: the first try finds out.
+        Self { fds, reader, writer, readable: true, writable: true, deaf: false }
+    }
+
+    pub fn read_fd(&self) -> RawFd {
+        self.fds.read.as_raw_fd()
+    }
+
+    pub fn write_fd(&self) -> RawFd {
+        self.fds.write.as_raw_fd()
+    }
+
+    pub fn set_readable(&mut self) {
+        self.readable = true;
+    }
+
+    pub fn set_writable(&mut self) {
+        self.writable = true;
+    }
+
+    /// True when [`next`](Self::next) may find something.
+    pub fn may_have_input(&self) -> bool {
+        self.readable
+    }
+
+    /// True while no further requests should be read.
+    pub fn is_congested(&self) -> bool {
+        self.writer.is_congested()
+    }
+
+    /// The next frame, reading as needed.
+    pub fn next(&mut self) -> Incoming<'_> {
+        // Two looks, because a frame borrowed inside a loop would stay borrowed for all of it.
+        while !self.reader.has_frame() {
+            if !self.readable {
+                return Incoming::Nothing;
+            }
+            match self.reader.fill(&mut self.fds.read) {
+                Ok(Fill::Read) => {}
+                Ok(Fill::WouldBlock) => self.readable = false,
+                Ok(Fill::Closed) => return Incoming::Closed(None),
+                Err(error) => return Incoming::Closed(Some(error)),
+            }
+        }
+        match self.reader.next_frame() {
+            Frame::Whole(frame) => Incoming::Frame(frame),
+            Frame::TooLong(bytes) => Incoming::TooLong(bytes),
+            Frame::Partial => Incoming::Nothing,
+        }
+    }
+
+    /// Queues a frame; see the writer's rules.
+    ///
+    /// # Errors
+    /// Nothing was queued then.
+    pub fn push(&mut self, frame: &[u8], importance: Importance) -> Result<(), QueueError> {
+        if self.deaf { Ok(()) } else { self.writer.push(frame, importance) }
+    }
+
+    /// Writes what the controller takes now.
+    ///
+    /// # Errors
+    /// The channel broke in another way than by the controller closing its end, which its other end tells.
+    pub fn flush(&mut self) -> io::Result<()> {
+        if !self.writable || self.deaf || self.writer.is_empty() {
+            return Ok(());
+        }
+        match self.writer.flush(&mut self.fds.write) {
+            Ok(done) => {
+                self.writable = done;
+                Ok(())
+            }
+            Err(error) => {
+                self.deaf = true;
+                self.writer = FrameWriter::default();
+                if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Frames dropped since the last call, for the log.
+    pub fn take_dropped(&mut self) -> u64 {
+        if self.writer.is_congested() { 0 } else { self.writer.take_dropped() }
+    }
+
+    /// Writes everything that is queued, waiting for the controller at most `patience`.
+    pub fn drain(&mut self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        self.writable = true;
+        while !self.writer.is_empty() && self.flush().is_ok() && !self.writer.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+            let mut wait = [PollFd::new(self.fds.write.as_fd(), PollFlags::POLLOUT)];
+            if left.is_zero() || poll(&mut wait, timeout).is_err() {
+                break;
+            }
+            self.writable = true;
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The control thread: one poll over the channel, the shards' doorbell and the signals.
+//!
+//! ```text
+//! fd 3 ─► channel ─► wire::decode ─► controller ─► effects ─┬─► shards ─► … ─► doorbell ─┐
+//!   ▲                                    ▲                  └─► wire::Encoder ─► fd 4    │
+//!   └─ not read while anything is full   └────────────────── replies, events ◄───────────┘
+//! ```
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use ringsoup_runtime::FromShard;
+use ringsoup_sfu::command::CommandError;
+use ringsoup_sfu::event::{Event, LogLevel, LogTag};
+
+use crate::channel::fds::ChannelFds;
+use crate::channel::io::{Channel, Incoming};
+use crate::channel::writer::{Importance, QueueError};
+use crate::controller::{Controller, ControllerConfig, Effect};
+use crate::message::{Response, ResponseBody};
+use crate::placement::ShardIndex;
+use crate::resource_usage;
+use crate::settings::{LogSettings, Verbosity};
+use crate::shards::{ShardSettings, Shards};
+use crate::signals::Signals;
+use crate::wire;
+
+const READ: Token = Token(0);
+const WRITE: Token = Token(1);
+const DOORBELL: Token = Token(2);
+const SIGNALS: Token = Token(3);
+
+/// Frames read before shards and the writer get their turn.
+const FRAMES_PER_TURN: usize = 256;
+/// Messages taken from one shard before the others get their turn.
+const MESSAGES_PER_TURN: usize = 1024;
+/// Commands under way above which no further requests are read.
+const PENDING_MAX: usize = 65_536;
+/// While replies are awaited: how soon the death of a shard that said nothing is noticed.
+const DEATH_WATCH: Duration = Duration::from_secs(1);
+/// How long closing waits for the shards, and then for the controller to take what is queued. Libraries give
+/// a worker 2 s to close.
+const STOP_PATIENCE: Duration = Duration::from_millis(500);
+const DRAIN_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What the worker is started with.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// As the library told it.
+    pub controller_version: String,
+    pub log: LogSettings,
+    /// Options that were given and change nothing here.
+    pub without_effect: Vec<&'static str>,
+    pub shards: ShardSettings,
+}
+
+/// Why the worker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("signals cannot be blocked: {0}")]
+    Signals(nix::Error),
+    #[error("channel cannot be polled: {0}")]
+    Poll(io::Error),
+}
+
+/// Why a running worker closes; all are normal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    /// Asked for by the controller or a signal.
+    Asked,
+    /// The channel ended or broke.
+    ChannelLost,
+}
+
+/// Runs the worker on this thread until it is closed.
+///
+/// # Errors
+/// It did not start; nothing was told to the controller then.
+pub fn run(fds: ChannelFds, config: &WorkerConfig) -> Result<(), RunError> {
+    let mut control = ControlThread::new(fds, config)?;
+    control.announce(config);
+    let closing = control.serve();
+    control.close(closing);
+    Ok(())
+}
+
+struct ControlThread {
+    poll: Poll,
+    channel: Channel,
+    signals: Signals,
+    shards: Shards,
+    controller: Controller,
+    encoder: wire::Encoder,
+    effects: Vec<Effect>,
+    /// Whether channel failures are told on stderr.
+    tell_failures: bool,
+    /// A shard may have more to say than one turn took.
+    shards_have_more: bool,
+    closing: Option<Closing>,
+}
+
+impl ControlThread {
+    fn new(fds: ChannelFds, config: &WorkerConfig) -> Result<Self, RunError> {
+        let signals = Signals::block().map_err(RunError::Signals)?;
+        let channel = Channel::new(fds);
+        let poll = Poll::new().map_err(RunError::Poll)?;
+        let watch = |fd, token, interest| {
+            poll.registry().register(&mut SourceFd(&fd), token, interest).map_err(RunError::Poll)
+        };
+        watch(channel.read_fd(), READ, Interest::READABLE)?;
+        watch(channel.write_fd(), WRITE, Interest::WRITABLE)?;
+        watch(signals.fd(), SIGNALS, Interest::READABLE)?;
+        let waker = Waker::new(poll.registry(), DOORBELL).map_err(RunError::Poll)?;
+        let controller = Controller::new(&ControllerConfig {
+            pid: std::process::id(),
+            shards: config.shards.count,
+            log: config.log,
+        });
+        Ok(Self {
+            poll,
+            channel,
+            signals,
+            shards: Shards::new(config.shards.clone(), waker),
+            controller,
+            encoder: wire::Encoder::new(),
+            effects: Vec::new(),
+            tell_failures: config.log.verbosity >= Verbosity::Error,
+            shards_have_more: false,
+            closing: None,
+        })
+    }
+
+    /// The settings as log lines, then the one notification that makes the library trust the worker.
+    fn announce(&mut self, config: &WorkerConfig) {
+        let version = &config.controller_version;
+        let mut lines = vec![format!(
+            "starting [version:{}, controller:{version}, shards:{}]",
+            env!("CARGO_PKG_VERSION"),
+            config.shards.count
+        )];
+        let (min, max) = config.shards.rtc_ports;
+        lines.push(format!("rtcMinPort: {min}, rtcMaxPort: {max}"));
+        lines.extend(config.without_effect.iter().map(|name| format!("option --{name} has no effect")));
+        for line in lines {
+            let text = format!("ControlThread::announce() | {line}");
+            self.controller.log(LogLevel::Debug, LogTag::Info, &text, &mut self.effects);
+        }
+        self.controller.log_settings(&mut self.effects);
+        self.act();
+        let pushed = self.channel.push(self.encoder.running(std::process::id()), Importance::Required);
+        self.check_pushed(pushed);
+    }
+
+    fn serve(&mut self) -> Closing {
+        let mut events = Events::with_capacity(16);
+        loop {
+            self.listen_to_shards();
+            self.read_channel();
+            self.report_dropped();
+            self.act();
+            self.flush();
+            if let Some(closing) = self.closing {
+                return closing;
+            }
+            if let Err(error) = self.poll.poll(&mut events, self.timeout()) {
+                if error.kind() != io::ErrorKind::Interrupted {
+                    self.fail_channel(&format!("poll failed: {error}"));
+                }
+                continue;
+            }
+            for event in &events {
+                match event.token() {
+                    READ => self.channel.set_readable(),
+                    WRITE => self.channel.set_writable(),
+                    SIGNALS if self.signals.take().is_some() => self.close_because(Closing::Asked),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if self.shards_have_more || (self.channel.may_have_input() && !self.is_congested()) {
+            Some(Duration::ZERO)
+        } else {
+            self.shards.awaits_replies().then_some(DEATH_WATCH)
+        }
+    }
+
+    /// True while reading further requests would only make queues longer.
+    fn is_congested(&self) -> bool {
+        self.channel.is_congested()
+            || self.shards.is_congested()
+            || self.controller.pending_count() >= PENDING_MAX
+    }
+
+    fn read_channel(&mut self) {
+        for _ in 0..FRAMES_PER_TURN {
+            if self.closing.is_some() || self.is_congested() {
+                return;
+            }
+            match self.channel.next() {
+                Incoming::Frame(frame) => match wire::decode(frame) {
+                    Ok(incoming) => self.controller.handle_incoming(incoming, &mut self.effects),
+                    Err(error) => self.controller.handle_undecodable(error, &mut self.effects),
+                },
+                Incoming::TooLong(bytes) => {
+                    self.tell_failure(&format!(
+                        "no available space in the buffer for a message of {bytes} bytes, skipping it"
+                    ));
+                }
+                Incoming::Nothing => return,
+                Incoming::Closed(None) => {
+                    return self.fail_channel("channel remotely closed, closing myself");
+                }
+                Incoming::Closed(Some(error)) => {
+                    return self.fail_channel(&format!("channel read failed: {error}, closing myself"));
+                }
+            }
+            self.act();
+        }
+    }
+
+    fn listen_to_shards(&mut self) {
+        self.shards.answer_doorbell();
+        self.shards_have_more = false;
+        for shard in self.shards.indexes() {
+            self.listen_to(shard);
+        }
+    }
+
+    fn listen_to(&mut self, shard: ShardIndex) {
+        for _ in 0..MESSAGES_PER_TURN {
+            match self.shards.receive(shard) {
+                Ok(Some(FromShard::Reply { token, result })) => {
+                    self.controller.handle_reply(token, result, &mut self.effects);
+                }
+                Ok(Some(FromShard::Event(event))) => self.controller.handle_event(event, &mut self.effects),
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+                Err(reason) => {
+                    self.controller.handle_shard_lost(shard, &reason, &mut self.effects);
+                    return self.act();
+                }
+            }
+            self.act();
+        }
+        self.shards_have_more = true;
+    }
+
+    /// Does what the controller decided, and what that leads to.
+    fn act(&mut self) {
+        while !self.effects.is_empty() {
+            for effect in std::mem::take(&mut self.effects) {
+                self.act_on(effect);
+            }
+        }
+    }
+
+    fn act_on(&mut self, effect: Effect) {
+        match effect {
+            Effect::Command { shard, token, command } => {
+                if let Err(reason) = self.shards.send(shard, token, command) {
+                    self.controller.handle_shard_lost(shard, &reason, &mut self.effects);
+                }
+            }
+            Effect::Respond(response) => self.respond(&response),
+            Effect::Notify(event) => {
+                let importance = importance(&event);
+                let Some(frame) = self.encoder.event(&event) else { return };
+                let pushed = self.channel.push(frame, importance);
+                self.check_pushed(pushed);
+            }
+            Effect::Log(line) => {
+                let pushed = self.channel.push(self.encoder.log(&line), Importance::Droppable);
+                self.check_pushed(pushed);
+            }
+            Effect::MeasureUsage { request_id } => {
+                let result = resource_usage::measure()
+                    .map(|usage| ResponseBody::ResourceUsage(Box::new(usage)))
+                    .map_err(|error| CommandError::error(format!("getrusage() failed: {error}")));
+                self.respond(&Response { id: request_id, result });
+            }
+            Effect::Close => self.close_because(Closing::Asked),
+        }
+    }
+
+    fn respond(&mut self, response: &Response) {
+        let mut pushed = self.channel.push(self.encoder.response(response), Importance::Required);
+        if let Err(QueueError::MessageTooBig(bytes)) = pushed {
+            // The request must not hang: its failure is short.
+            let error = CommandError::error(format!("response too big ({bytes} bytes)"));
+            let refusal = Response { id: response.id, result: Err(error) };
+            pushed = self.channel.push(self.encoder.response(&refusal), Importance::Required);
+        }
+        self.check_pushed(pushed);
+    }
+
+    fn check_pushed(&mut self, pushed: Result<(), QueueError>) {
+        match pushed {
+            Ok(()) => {}
+            Err(error @ QueueError::MessageTooBig(_)) => self.tell_failure(&error.to_string()),
+            Err(error @ QueueError::ControllerStuck) => self.fail_channel(&error.to_string()),
+        }
+    }
+
+    fn report_dropped(&mut self) {
+        let dropped = self.channel.take_dropped();
+        if dropped > 0 {
+            let text = format!(
+                "ControlThread::report_dropped() | {dropped} log lines and samples dropped: the controller \
+                 reads too slowly"
+            );
+            self.controller.log(LogLevel::Error, LogTag::Info, &text, &mut self.effects);
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Err(error) = self.channel.flush() {
+            self.fail_channel(&format!("channel write failed: {error}, closing myself"));
+        }
+    }
+
+    fn fail_channel(&mut self, text: &str) {
+        if self.closing.is_none() {
+            self.tell_failure(text);
+        }
+        self.close_because(Closing::ChannelLost);
+    }
+
+    fn tell_failure(&self, text: &str) {
+        if self.tell_failures {
+            // A closed stderr is nobody's problem.
+            let _ = writeln!(io::stderr(), "ControlThread::run() | {text}");
+        }
+    }
+
+    fn close_because(&mut self, closing: Closing) {
+        self.closing.get_or_insert(closing);
+    }
+
+    /// Ends everything silently: the controller knows that what it had is gone.
+    fn close(mut self, closing: Closing) {
+        self.shards.stop(STOP_PATIENCE);
+        if closing == Closing::Asked {
+            self.channel.drain(DRAIN_PATIENCE);
+        }
+    }
+}
+
+/// Scores, traces and packets are told again or missed without harm; a state change is not.
+fn importance(event: &Event) -> Importance {
+    match event {
+        Event::DirectTransportRtcp { .. }
+        | Event::ProducerScore { .. }
+        | Event::ProducerTrace { .. }
+        | Event::ConsumerRtp { .. }
+        | Event::ConsumerScore { .. }
+        | Event::ConsumerTrace { .. }
+        | Event::Log(_) => Importance::Droppable,
+        Event::PlainTransportTuple { .. }
+        | Event::PlainTransportRtcpTuple { .. }
+        | Event::TransportFailed { .. }
+        | Event::ProducerVideoOrientation { .. }
+        | Event::ConsumerProducerPause { .. }
+        | Event::ConsumerProducerResume { .. }
+        | Event::ConsumerProducerClose { .. } => Importance::Required,
+    }
+}

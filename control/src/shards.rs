@@ -1,0 +1,187 @@
+//! The worker's shards: started when first needed, spoken to through their mailboxes.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use mio::Waker;
+use ringsoup_runtime::mailbox::TO_SHARD_MAX;
+use ringsoup_runtime::shard::{ShardConfig, ShardHandle};
+use ringsoup_runtime::{Clock, FromShard, ToShard};
+use ringsoup_sfu::command::Command;
+use ringsoup_sfu::sfu::SfuConfig;
+
+use crate::placement::ShardIndex;
+
+pub use ringsoup_runtime::shard::{COALESCE_DEFAULT, COALESCE_MAX};
+
+#[derive(Debug, Clone)]
+pub struct ShardSettings {
+    /// At least 1.
+    pub count: u16,
+    /// Shard i is pinned to entry i modulo length; empty means no pinning.
+    pub cpus: Vec<usize>,
+    /// How long a loaded shard gathers packets; at most [`COALESCE_MAX`].
+    pub coalesce: Duration,
+    /// Inclusive.
+    pub rtc_ports: (u16, u16),
+}
+
+/// Wakes the control thread out of its poll, once for any number of messages it has not looked at.
+struct Doorbell {
+    rung: AtomicBool,
+    waker: Waker,
+}
+
+impl Doorbell {
+    fn ring(&self) {
+        if !self.rung.swap(true, Ordering::SeqCst) {
+            // Fails only when the counter is about to overflow, and then control is awake anyway.
+            let _ = self.waker.wake();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Slot {
+    handle: Option<ShardHandle>,
+    /// Commands passed to the mailbox whose replies have not come. Never more than its queue holds, so that
+    /// a send cannot fail for want of room.
+    outstanding: usize,
+    /// Commands that wait for replies to make room. Bounded by the caller, which reads no further requests
+    /// while anything waits here.
+    backlog: VecDeque<ToShard>,
+}
+
+pub(crate) struct Shards {
+    settings: ShardSettings,
+    clock: Clock,
+    doorbell: Arc<Doorbell>,
+    slots: Vec<Slot>,
+}
+
+impl Shards {
+    pub(crate) fn new(settings: ShardSettings, waker: Waker) -> Self {
+        let slots = (0..settings.count.max(1)).map(|_| Slot::default()).collect();
+        let doorbell = Arc::new(Doorbell { rung: AtomicBool::new(false), waker });
+        Self { settings, clock: Clock::start(), doorbell, slots }
+    }
+
+    /// Passes a command on, starting its shard if need be.
+    ///
+    /// # Errors
+    /// The shard could not be started or has ended; the command is lost with everything on it.
+    pub(crate) fn send(&mut self, shard: ShardIndex, token: u64, command: Command) -> Result<(), String> {
+        let index = usize::from(shard.0);
+        if self.slots[index].handle.is_none() {
+            self.slots[index].handle = Some(self.start(index)?);
+        }
+        let slot = &mut self.slots[index];
+        slot.backlog.push_back(ToShard::Command { token, command });
+        slot.pass_on()
+    }
+
+    fn start(&self, index: usize) -> Result<ShardHandle, String> {
+        let cpus = &self.settings.cpus;
+        let sfu = SfuConfig {
+            seed: seed().map_err(|error| format!("no random numbers: {error}"))?,
+            unix_origin_us: self.clock.unix_origin_us(),
+            rtc_ports: self.settings.rtc_ports,
+        };
+        let config = ShardConfig {
+            index,
+            cpu: cpus.get(index % cpus.len().max(1)).copied(),
+            sfu,
+            clock: self.clock,
+            coalesce: self.settings.coalesce,
+        };
+        let doorbell = Arc::clone(&self.doorbell);
+        ShardHandle::start(config, Box::new(move || doorbell.ring())).map_err(|error| error.to_string())
+    }
+
+    /// The next thing a shard says. Call until `None` for every shard after a wake.
+    ///
+    /// # Errors
+    /// The shard ended; it can be started anew.
+    pub(crate) fn receive(&mut self, shard: ShardIndex) -> Result<Option<FromShard>, String> {
+        let slot = &mut self.slots[usize::from(shard.0)];
+        let Some(handle) = &slot.handle else { return Ok(None) };
+        let message = match handle.mailbox().try_receive() {
+            Some(FromShard::Failed { reason }) => Err(reason),
+            Some(FromShard::Stopped) => Err("stopped".into()),
+            Some(reply @ FromShard::Reply { .. }) => {
+                slot.outstanding = slot.outstanding.saturating_sub(1);
+                slot.pass_on().map(|()| Some(reply))
+            }
+            None if handle.is_gone() => Err("its thread ended".into()),
+            message => Ok(message),
+        };
+        if message.is_err() {
+            *slot = Slot::default();
+        }
+        message
+    }
+
+    /// Called before the shards are listened to: what is said from here on rings again.
+    pub(crate) fn answer_doorbell(&self) {
+        self.doorbell.rung.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = ShardIndex> + use<> {
+        (0..u16::try_from(self.slots.len()).unwrap_or(u16::MAX)).map(ShardIndex)
+    }
+
+    /// True while a shard has more commands than it can take.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.slots.iter().any(|slot| !slot.backlog.is_empty())
+    }
+
+    /// True while any reply is awaited.
+    pub(crate) fn awaits_replies(&self) -> bool {
+        self.slots.iter().any(|slot| slot.outstanding > 0)
+    }
+
+    /// Stops all shards and waits for their threads, at most `patience`.
+    pub(crate) fn stop(self, patience: Duration) {
+        let handles: Vec<ShardHandle> = self.slots.into_iter().filter_map(|slot| slot.handle).collect();
+        if handles.is_empty() {
+            return;
+        }
+        let (done, wait) = mpsc::channel::<()>();
+        let spawned = std::thread::Builder::new().name("stop-shards".into()).spawn(move || {
+            for handle in &handles {
+                // So that they all wind up at once; a full queue is dealt with by the drop.
+                let _ = handle.mailbox().send(ToShard::Stop);
+            }
+            drop(handles);
+            drop(done);
+        });
+        if spawned.is_ok() {
+            // Ends early when the thread is through. What hangs longer ends with the process.
+            let _ = wait.recv_timeout(patience);
+        }
+    }
+}
+
+impl Slot {
+    fn pass_on(&mut self) -> Result<(), String> {
+        let Some(handle) = &self.handle else { return Ok(()) };
+        while self.outstanding < TO_SHARD_MAX {
+            let Some(message) = self.backlog.pop_front() else { break };
+            handle.mailbox().send(message).map_err(|error| error.to_string())?;
+            self.outstanding += 1;
+        }
+        Ok(())
+    }
+}
+
+/// From the kernel, once per shard.
+fn seed() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
