@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn a_long_sleep_expires_everything_once() {
         let mut timers = Timers::default();
-        for index in 0..100 {
-            timers.set(Time::from_millis(index * 37), rtcp(index as usize));
+        for index in 0..100_u32 {
+            timers.set(Time::from_millis(u64::from(index) * 37), rtcp(index as usize));
         }
         assert_eq!(expired(&mut timers, 60_000).len(), 100);
         assert_eq!(timers.next_timeout(), None);
