@@ -1,0 +1,204 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use ringsoup_rtc::srtp::CryptoSuite;
+
+use crate::error::Error;
+use crate::scenario::{self, DEFAULT_SCENARIO, Pacing, Scenario};
+
+/// Drives a mediasoup worker with synthetic H.264 and Opus and reports what it did and what it cost.
+///
+/// Without arguments: builds ringsoup-worker, runs the scenario one-to-many-50 and prints the report.
+#[derive(Clone, Debug, Parser)]
+#[command(version, about)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[arg(value_enum, default_value_t = Mode::Run)]
+    mode: Mode,
+
+    /// The worker binary, any mediasoup worker of 3.27.1 [default: build ringsoup-worker]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) worker: Option<PathBuf>,
+
+    /// A built-in scenario's name or a TOML file [default: one-to-many-50, or soak for soak]
+    #[arg(long, value_name = "NAME|FILE")]
+    scenario: Option<String>,
+
+    /// Seconds of measured media.
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<f64>,
+
+    /// Shards of the worker (RINGSOUP_SHARDS) [default: the worker's own]
+    #[arg(long, value_name = "N")]
+    pub(crate) shards: Option<u32>,
+
+    /// Rooms, each a router, of the scenario's form.
+    #[arg(long, value_name = "N")]
+    routers: Option<u32>,
+
+    /// Factor on every publisher's rate.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    pub(crate) rate_scale: f64,
+
+    /// When a video frame's packets leave.
+    #[arg(long, value_enum)]
+    pacing: Option<Pacing>,
+
+    /// Bytes of a full video packet, RTP header included.
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) packet_size: Option<usize>,
+
+    /// SRTP on every transport: AEAD_AES_256_GCM, AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 or _32
+    #[arg(long, value_name = "SUITE", value_parser = parse_suite)]
+    pub(crate) srtp: Option<CryptoSuite>,
+
+    /// Receivers take a train of packets in one piece (UDP_GRO): loopback then never cuts a sender's
+    /// trains, as with a network card that segments. Without it the kernel cuts them at the sender's cost.
+    #[arg(long)]
+    pub(crate) gro: bool,
+
+    /// Turns of worker and floor.
+    #[arg(long, value_name = "N")]
+    slices: Option<u32>,
+
+    /// Leave the floor out.
+    #[arg(long)]
+    pub(crate) no_floor: bool,
+
+    /// Highest growth of resident memory after the soak's first minute, in KiB.
+    #[arg(long, value_name = "KIB", default_value_t = 1024)]
+    pub(crate) soak_growth: u64,
+
+    /// Loss at which find-max stops, in percent of the packets.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.1)]
+    pub(crate) max_loss: f64,
+
+    /// A JSON object on stdout instead of tables.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// The worker's log level; its lines are printed when the run fails, or at once with --verbose.
+    #[arg(long, value_name = "LEVEL", default_value = "error")]
+    pub(crate) worker_log: String,
+
+    /// Print the worker's log and notifications.
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+
+    /// Same as the mode list.
+    #[arg(long, group = "mode-flag")]
+    list: bool,
+
+    /// Same as the mode floor.
+    #[arg(long, group = "mode-flag")]
+    floor_only: bool,
+
+    /// Same as the mode find-max.
+    #[arg(long, group = "mode-flag")]
+    find_max: bool,
+
+    /// Same as the mode soak.
+    #[arg(long, group = "mode-flag")]
+    soak: bool,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Run a scenario through the worker, in turns with the floor.
+    Run,
+    /// Only measure what the kernel asks per packet, to 50 and 200 sockets.
+    Floor,
+    /// Raise the rate until packets are lost.
+    FindMax,
+    /// Run long, watch memory and loss.
+    Soak,
+    /// Name the built-in scenarios.
+    List,
+}
+
+fn parse_suite(name: &str) -> Result<CryptoSuite, String> {
+    CryptoSuite::from_name(name).ok_or_else(|| {
+        let names: Vec<&str> = CryptoSuite::ALL.iter().map(|suite| suite.name()).collect();
+        format!("one of {}", names.join(", "))
+    })
+}
+
+impl Cli {
+    /// The mode, whichever way it was said.
+    pub(crate) fn mode(&self) -> Mode {
+        match (self.list, self.floor_only, self.find_max, self.soak) {
+            (true, ..) => Mode::List,
+            (_, true, ..) => Mode::Floor,
+            (_, _, true, _) => Mode::FindMax,
+            (.., true) => Mode::Soak,
+            _ => self.mode,
+        }
+    }
+
+    /// The scenario with what the command line changes in it.
+    pub(crate) fn scenario(&self) -> Result<Scenario, Error> {
+        let default = if self.mode() == Mode::Soak { "soak" } else { DEFAULT_SCENARIO };
+        let name = self.scenario.as_deref().unwrap_or(default);
+        let mut scenario = scenario::load(name).map_err(|error| Error::new(error.to_string()))?;
+        if let Some(duration) = self.duration {
+            scenario.duration_s = duration;
+        }
+        if let Some(slices) = self.slices {
+            scenario.slices = slices;
+        }
+        if let Some(routers) = self.routers {
+            scenario.room.count = routers;
+        }
+        if let Some(video) = &mut scenario.video {
+            video.pacing = self.pacing.unwrap_or(video.pacing);
+            video.packet_bytes = self.packet_size.unwrap_or(video.packet_bytes);
+        }
+        if !(self.rate_scale > 0.0 && self.rate_scale <= 1000.0) {
+            return Err(Error::new("--rate-scale must be above 0 and at most 1000"));
+        }
+        scenario.validate().map_err(|reason| Error::new(format!("scenario {}: {reason}", scenario.name)))?;
+        Ok(scenario)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(arguments: &[&str]) -> Cli {
+        Cli::try_parse_from([&["loadtest"], arguments].concat()).unwrap()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn modes_are_words_or_flags() {
+        assert_eq!(parse(&[]).mode(), Mode::Run);
+        assert_eq!(parse(&["floor"]).mode(), Mode::Floor);
+        assert_eq!(parse(&["--find-max"]).mode(), Mode::FindMax);
+        assert_eq!(parse(&["soak"]).scenario().unwrap().name, "soak");
+        assert_eq!(parse(&[]).scenario().unwrap().name, DEFAULT_SCENARIO);
+    }
+
+    #[test]
+    fn options_change_the_scenario_and_are_checked() {
+        let scenario =
+            parse(&["--duration", "3", "--pacing", "frame", "--routers", "2", "--packet-size", "800"])
+                .scenario();
+        let scenario = scenario.unwrap();
+        let video = scenario.video.unwrap();
+        assert_eq!((scenario.duration_s, scenario.room.count), (3.0, 2));
+        assert_eq!((video.pacing, video.packet_bytes), (Pacing::Frame, 800));
+        assert!(parse(&["--packet-size", "9000"]).scenario().is_err());
+        assert!(parse(&["--rate-scale", "0"]).scenario().is_err());
+        assert!(Cli::try_parse_from(["loadtest", "--srtp", "ROT13"]).is_err());
+        assert!(parse(&["--srtp", "AEAD_AES_128_GCM"]).srtp.is_some());
+    }
+}

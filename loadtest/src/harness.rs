@@ -1,0 +1,332 @@
+//! A worker under load: starts everything in order, measures a stretch of media, stops everything.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::channel::Channel;
+use crate::cli::Cli;
+use crate::cpu::{self, CpuUse, ThreadTimes};
+use crate::dump::{self, Shard};
+use crate::error::Error;
+use crate::progress::Progress;
+use crate::publisher::{self, Publishers};
+use crate::scenario::Scenario;
+use crate::subscriber::{self, Receiver};
+use crate::worker::{self, Launch, Worker};
+use crate::{latency, session};
+
+/// A worker that has not said it runs by then does not start.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// Sleep between two looks at anything that may end a run.
+const WATCH: Duration = Duration::from_millis(50);
+/// After a pause the last packets are on their way; the account closes once none has come for so long.
+const QUIET: Duration = Duration::from_millis(60);
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+/// First media is waited for this long: the worker may ask for a key frame first.
+const FIRST_MEDIA_LIMIT: Duration = Duration::from_secs(5);
+
+/// Everything that runs.
+#[derive(Debug)]
+pub(crate) struct Harness {
+    // In the order they must go: nobody sends to a worker that is gone, and it is gone last.
+    publishers: Publishers,
+    receiver: Receiver,
+    channel: Channel,
+    worker: Worker,
+    fan_out: Vec<u64>,
+    worker_ports: Vec<u16>,
+    addresses: Vec<SocketAddr>,
+    stop: Arc<AtomicBool>,
+    verbose: bool,
+}
+
+/// One stretch of media and what it cost.
+#[derive(Clone, Debug)]
+pub(crate) struct Slice {
+    pub(crate) wall_s: f64,
+    pub(crate) sent_packets: u64,
+    pub(crate) sent_bytes: u64,
+    /// Packets sent times the consumers of their stream.
+    pub(crate) due_packets: u64,
+    pub(crate) received: subscriber::Totals,
+    pub(crate) latency: Histogram<u64>,
+    pub(crate) lateness: Histogram<u64>,
+    pub(crate) worker_cpu: CpuUse,
+    pub(crate) harness_cpu: CpuUse,
+    pub(crate) softirq_ns: u64,
+    pub(crate) worker_drops: u64,
+    pub(crate) harness_drops: u64,
+    pub(crate) send_errors: u64,
+}
+
+/// Everything that counts, at one moment.
+struct Snapshot {
+    at: Instant,
+    sent: publisher::Totals,
+    received: subscriber::Totals,
+    worker: ThreadTimes,
+    harness: ThreadTimes,
+    softirq_ns: u64,
+    worker_drops: u64,
+    harness_drops: u64,
+}
+
+impl Harness {
+    /// Starts the worker, creates the scenario in it and starts the threads, publishers paused.
+    pub(crate) fn start(cli: &Cli, scenario: &Scenario, stop: &Arc<AtomicBool>) -> Result<Self, Error> {
+        let launch = Launch {
+            binary: worker::find_binary(cli.worker.as_deref())?,
+            shards: cli.shards,
+            log_level: cli.worker_log.clone(),
+        };
+        let (mut worker, to_worker, from_worker) = Worker::spawn(&launch)?;
+        let mut channel = Channel::new(to_worker, from_worker)?;
+        await_running(&mut worker, &channel)?;
+        let session = session::create(&mut channel, scenario, cli.srtp, cli.gro)
+            .map_err(|error| explain(&error, &mut worker, &channel))?;
+        let addresses = session.subscribers.iter().map(|each| each.socket.local_addr());
+        let addresses =
+            addresses.collect::<Result<_, _>>().map_err(Error::io("reading a socket's address"))?;
+        let receiver = Receiver::start(session.subscribers, session.consumers, cli.gro)
+            .map_err(Error::io("starting the receivers"))?;
+        let publishers = Publishers::start(session.publishers, session.fan_out.len(), scenario.seed)
+            .map_err(Error::io("starting the publishers"))?;
+        publishers.set_scale(cli.rate_scale);
+        Ok(Self {
+            publishers,
+            receiver,
+            channel,
+            worker,
+            fan_out: session.fan_out,
+            worker_ports: session.worker_ports,
+            addresses,
+            stop: Arc::clone(stop),
+            verbose: cli.verbose,
+        })
+    }
+
+    /// Where the subscribers listen.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    pub(crate) fn worker_pid(&self) -> u32 {
+        self.worker.pid()
+    }
+
+    /// Floor packets that have arrived since the start.
+    pub(crate) fn floor_received(&self) -> u64 {
+        self.receiver.account().totals().floor_packets
+    }
+
+    pub(crate) fn sent(&self) -> publisher::Totals {
+        self.publishers.totals()
+    }
+
+    /// Changes the rate from the next packet on.
+    pub(crate) fn set_scale(&self, scale: f64) {
+        self.publishers.set_scale(scale);
+    }
+
+    /// The worker's own counters.
+    pub(crate) fn dump(&mut self) -> Result<Option<Vec<Shard>>, Error> {
+        dump::read(&mut self.channel).map_err(|error| explain(&error, &mut self.worker, &self.channel))
+    }
+
+    /// Plays until every consumer has received something and `duration` is over.
+    pub(crate) fn warm_up(&mut self, duration: Duration, progress: &Progress) -> Result<(), Error> {
+        let begin = Instant::now();
+        self.publishers.play();
+        let consumers: u64 = self.fan_out.iter().sum();
+        loop {
+            self.watch()?;
+            let live = self.receiver.account().live_consumers();
+            progress.note(&format!("warming up: {live} of {consumers} consumers receive"));
+            let all = u64::try_from(live).unwrap_or(0) >= consumers;
+            if begin.elapsed() >= duration && (all || begin.elapsed() >= duration + FIRST_MEDIA_LIMIT) {
+                break;
+            }
+        }
+        self.publishers.pause();
+        self.drain()?;
+        if self.receiver.account().live_consumers() == 0 {
+            let error = Error::new("no consumer received anything");
+            return Err(explain(&error, &mut self.worker, &self.channel));
+        }
+        Ok(())
+    }
+
+    /// Plays for `duration` and accounts for it, to the last packet and nanosecond: the worker is idle
+    /// before and after.
+    pub(crate) fn measure(&mut self, duration: Duration, progress: &Progress) -> Result<Slice, Error> {
+        let _ = self.receiver.account().take_latency();
+        let _ = self.publishers.take_lateness();
+        let before = self.snapshot()?;
+        self.publishers.play();
+        while before.at.elapsed() < duration {
+            self.watch()?;
+            let sent = self.publishers.totals();
+            let received = self.receiver.account().totals();
+            progress.media(
+                before.at.elapsed(),
+                duration,
+                sent.packets - before.sent.packets,
+                &received.since(&before.received),
+            );
+        }
+        self.publishers.pause();
+        let wall_s = before.at.elapsed().as_secs_f64();
+        self.drain()?;
+        let after = self.snapshot()?;
+        Ok(self.slice(&before, &after, wall_s))
+    }
+
+    /// Sleeps a moment; an error when the run cannot go on.
+    pub(crate) fn watch(&mut self) -> Result<(), Error> {
+        std::thread::sleep(WATCH);
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Error::new("interrupted"));
+        }
+        if let Some(status) = self.worker.ended() {
+            let error = Error::new(format!("the worker ended with {}", worker::describe(status)));
+            return Err(explain(&error, &mut self.worker, &self.channel));
+        }
+        if self.receiver.has_failed() || self.publishers.has_failed() {
+            return Err(Error::new("a thread of the harness failed"));
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing arrives any more.
+    fn drain(&mut self) -> Result<(), Error> {
+        let begin = Instant::now();
+        let mut seen = self.receiver.account().totals().packets;
+        let mut quiet_since = Instant::now();
+        while quiet_since.elapsed() < QUIET && begin.elapsed() < DRAIN_LIMIT {
+            self.watch()?;
+            let now = self.receiver.account().totals().packets;
+            if now != seen {
+                seen = now;
+                quiet_since = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, Error> {
+        Ok(Snapshot {
+            sent: self.publishers.totals(),
+            received: self.receiver.account().totals(),
+            worker: ThreadTimes::read(self.worker.pid())
+                .map_err(Error::io("reading the worker's CPU time"))?,
+            harness: ThreadTimes::read(std::process::id()).map_err(Error::io("reading our CPU time"))?,
+            softirq_ns: cpu::softirq_thread_ns(),
+            worker_drops: cpu::port_drops(&self.worker_ports).unwrap_or(0),
+            harness_drops: self.receiver.socket_drops(),
+            at: Instant::now(),
+        })
+    }
+
+    fn slice(&self, before: &Snapshot, after: &Snapshot, wall_s: f64) -> Slice {
+        let by_stream = after.sent.by_stream.iter().zip(&before.sent.by_stream);
+        let due_packets =
+            by_stream.zip(&self.fan_out).map(|((after, before), consumers)| (after - before) * consumers);
+        Slice {
+            wall_s,
+            sent_packets: after.sent.packets - before.sent.packets,
+            sent_bytes: after.sent.bytes - before.sent.bytes,
+            due_packets: due_packets.sum(),
+            received: after.received.since(&before.received),
+            latency: self.receiver.account().take_latency(),
+            lateness: self.publishers.take_lateness(),
+            worker_cpu: after.worker.since(&before.worker),
+            harness_cpu: after.harness.since(&before.harness),
+            softirq_ns: after.softirq_ns.saturating_sub(before.softirq_ns),
+            worker_drops: after.worker_drops.saturating_sub(before.worker_drops),
+            harness_drops: after.harness_drops.saturating_sub(before.harness_drops),
+            send_errors: after.sent.send_errors - before.sent.send_errors,
+        }
+    }
+
+    /// Stops the threads and closes the worker; an error when it did not close in order.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        let Self { publishers, receiver, channel, mut worker, verbose, .. } = self;
+        drop((publishers, receiver));
+        if verbose {
+            for (event, count) in channel.notifications() {
+                eprintln!("notification {event}: {count}");
+            }
+            channel.log().iter().for_each(|line| eprintln!("worker log: {line}"));
+        }
+        channel.close();
+        worker.wait_closed()
+    }
+}
+
+impl Slice {
+    /// Packets due that did not arrive.
+    pub(crate) fn lost(&self) -> u64 {
+        self.due_packets.saturating_sub(self.received.unique)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "packet counts")]
+    pub(crate) fn loss(&self) -> f64 {
+        if self.due_packets == 0 { 0.0 } else { self.lost() as f64 / self.due_packets as f64 }
+    }
+
+    /// Worker CPU per packet that reached a receiver.
+    #[allow(clippy::cast_precision_loss, reason = "packet counts")]
+    pub(crate) fn worker_ns_per_packet(&self) -> Option<f64> {
+        let packets = self.received.packets;
+        (packets > 0).then(|| self.worker_cpu.total_ns() as f64 / packets as f64)
+    }
+
+    /// This and a later stretch together.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.wall_s += other.wall_s;
+        self.sent_packets += other.sent_packets;
+        self.sent_bytes += other.sent_bytes;
+        self.due_packets += other.due_packets;
+        self.received.add(&other.received);
+        latency::merge(&mut self.latency, &other.latency);
+        latency::merge(&mut self.lateness, &other.lateness);
+        self.worker_cpu.add(&other.worker_cpu);
+        self.harness_cpu.add(&other.harness_cpu);
+        self.softirq_ns += other.softirq_ns;
+        self.worker_drops += other.worker_drops;
+        self.harness_drops += other.harness_drops;
+        self.send_errors += other.send_errors;
+    }
+}
+
+fn await_running(worker: &mut Worker, channel: &Channel) -> Result<(), Error> {
+    let begin = Instant::now();
+    while !channel.is_running() {
+        if let Some(status) = worker.ended() {
+            let error = Error::new(format!("the worker ended at once with {}", worker::describe(status)));
+            return Err(explain(&error, worker, channel));
+        }
+        if begin.elapsed() > START_LIMIT {
+            let error = Error::new(format!("the worker did not say that it runs within {START_LIMIT:?}"));
+            return Err(explain(&error, worker, channel));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// An error with what the worker had to say.
+fn explain(error: &Error, worker: &mut Worker, channel: &Channel) -> Error {
+    let mut reason = error.to_string();
+    if let Some(status) = worker.ended() {
+        reason = format!("{reason}\n  the worker has ended with {}", worker::describe(status));
+    }
+    for line in channel.log().iter().chain(&worker.output()) {
+        reason = format!("{reason}\n  worker: {line}");
+    }
+    Error::new(reason)
+}

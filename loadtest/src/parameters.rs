@@ -1,0 +1,251 @@
+//! The RTP parameters a controller of 3.27.1 would send for a router of Opus and H.264.
+//!
+//! The library builds them in steps: the producer's own parameters, a mapping onto the router's payload
+//! types and an SSRC of the router's, and from these the consumable and each consumer's parameters.
+
+use ringsoup_fbs::fbs::rtp_parameters::{
+    CodecMapping, CodecMappingArgs, EncodingMapping, EncodingMappingArgs, Integer32, Integer32Args,
+    MediaKind, Parameter, ParameterArgs, RtcpFeedback, RtcpFeedbackArgs, RtcpParameters, RtcpParametersArgs,
+    RtpCodecParameters, RtpCodecParametersArgs, RtpEncodingParameters, RtpEncodingParametersArgs,
+    RtpHeaderExtensionParameters, RtpHeaderExtensionParametersArgs, RtpHeaderExtensionUri, RtpMapping,
+    RtpMappingArgs, RtpParameters, RtpParametersArgs, Rtx, RtxArgs, String as TextParameter, StringArgs,
+    Value,
+};
+use ringsoup_fbs::flatbuffers::{FlatBufferBuilder, ForwardsUOffset, Vector, WIPOffset};
+
+use crate::subscriber::Kind;
+
+/// Payload types our publishers use; the worker maps them onto the router's.
+pub(crate) const PUBLISHED_OPUS: u8 = 111;
+pub(crate) const PUBLISHED_H264: u8 = 112;
+pub(crate) const PUBLISHED_RTX: u8 = 113;
+/// What the library gives the first three codecs of a router: Opus, H.264 and its RTX.
+const ROUTER_OPUS: u8 = 100;
+const ROUTER_H264: u8 = 101;
+const ROUTER_RTX: u8 = 102;
+/// The publishers' id of the audio level extension, which the worker maps onto the router's.
+pub(crate) const PUBLISHED_LEVEL_ID: u8 = 2;
+/// Ids of header extensions inside the router since 3.19.6.
+const ROUTER_MID_ID: u8 = 1;
+const ROUTER_LEVEL_ID: u8 = 6;
+
+type Encodings<'a> = WIPOffset<Vector<'a, ForwardsUOffset<RtpEncodingParameters<'a>>>>;
+
+/// One published track, as both sides name it.
+#[derive(Clone, Debug)]
+pub(crate) struct Track {
+    pub(crate) kind: Kind,
+    pub(crate) ssrc: u32,
+    pub(crate) rtx_ssrc: Option<u32>,
+    /// The SSRC the router knows the track by.
+    pub(crate) mapped_ssrc: u32,
+    pub(crate) cname: String,
+}
+
+impl Track {
+    pub(crate) fn media_kind(&self) -> MediaKind {
+        match self.kind {
+            Kind::H264 => MediaKind::VIDEO,
+            Kind::Opus => MediaKind::AUDIO,
+        }
+    }
+
+    fn has_rtx(&self) -> bool {
+        self.rtx_ssrc.is_some()
+    }
+
+    /// What the producer is created with.
+    pub(crate) fn producer_parameters<'a>(
+        &self,
+        builder: &mut FlatBufferBuilder<'a>,
+    ) -> WIPOffset<RtpParameters<'a>> {
+        let extensions: &[_] = match self.kind {
+            Kind::H264 => &[],
+            Kind::Opus => &[(RtpHeaderExtensionUri::SsrcAudioLevel, PUBLISHED_LEVEL_ID)],
+        };
+        let payload_types = match self.kind {
+            Kind::H264 => (PUBLISHED_H264, PUBLISHED_RTX),
+            Kind::Opus => (PUBLISHED_OPUS, PUBLISHED_RTX),
+        };
+        let encodings = encoding(builder, self.ssrc, self.rtx_ssrc, self.kind == Kind::Opus);
+        self.parameters(builder, payload_types, extensions, encodings, None)
+    }
+
+    /// Payload types and SSRC of the producer onto the router's.
+    pub(crate) fn mapping<'a>(&self, builder: &mut FlatBufferBuilder<'a>) -> WIPOffset<RtpMapping<'a>> {
+        let pairs: &[(u8, u8)] = match (self.kind, self.has_rtx()) {
+            (Kind::Opus, _) => &[(PUBLISHED_OPUS, ROUTER_OPUS)],
+            (Kind::H264, false) => &[(PUBLISHED_H264, ROUTER_H264)],
+            (Kind::H264, true) => &[(PUBLISHED_H264, ROUTER_H264), (PUBLISHED_RTX, ROUTER_RTX)],
+        };
+        let codecs: Vec<_> = pairs
+            .iter()
+            .map(|(payload_type, mapped_payload_type)| {
+                let args = CodecMappingArgs {
+                    payload_type: *payload_type,
+                    mapped_payload_type: *mapped_payload_type,
+                };
+                CodecMapping::create(builder, &args)
+            })
+            .collect();
+        let codecs = builder.create_vector(&codecs);
+        let args = EncodingMappingArgs { rid: None, ssrc: Some(self.ssrc), mapped_ssrc: self.mapped_ssrc };
+        let encoding = EncodingMapping::create(builder, &args);
+        let encodings = builder.create_vector(&[encoding]);
+        RtpMapping::create(builder, &RtpMappingArgs { codecs: Some(codecs), encodings: Some(encodings) })
+    }
+
+    /// The producer's encoding as consumers are told of it.
+    pub(crate) fn consumable_encodings<'a>(&self, builder: &mut FlatBufferBuilder<'a>) -> Encodings<'a> {
+        encoding(builder, self.mapped_ssrc, None, self.kind == Kind::Opus)
+    }
+
+    /// What a consumer of this track that receives it as `ssrc` (and `rtx_ssrc`) is created with.
+    pub(crate) fn consumer_parameters<'a>(
+        &self,
+        builder: &mut FlatBufferBuilder<'a>,
+        mid: &str,
+        ssrc: u32,
+        rtx_ssrc: Option<u32>,
+    ) -> WIPOffset<RtpParameters<'a>> {
+        let extensions: &[_] = match self.kind {
+            Kind::H264 => &[(RtpHeaderExtensionUri::Mid, ROUTER_MID_ID)],
+            Kind::Opus => &[
+                (RtpHeaderExtensionUri::Mid, ROUTER_MID_ID),
+                (RtpHeaderExtensionUri::SsrcAudioLevel, ROUTER_LEVEL_ID),
+            ],
+        };
+        let payload_types = match self.kind {
+            Kind::H264 => (ROUTER_H264, ROUTER_RTX),
+            Kind::Opus => (ROUTER_OPUS, ROUTER_RTX),
+        };
+        let encodings = encoding(builder, ssrc, rtx_ssrc, false);
+        self.parameters(builder, payload_types, extensions, encodings, Some(mid))
+    }
+
+    fn parameters<'a>(
+        &self,
+        builder: &mut FlatBufferBuilder<'a>,
+        (payload_type, rtx_payload_type): (u8, u8),
+        extensions: &[(RtpHeaderExtensionUri, u8)],
+        encodings: Encodings<'a>,
+        mid: Option<&str>,
+    ) -> WIPOffset<RtpParameters<'a>> {
+        let mut codecs = vec![match self.kind {
+            Kind::H264 => h264(builder, payload_type),
+            Kind::Opus => opus(builder, payload_type),
+        }];
+        if self.has_rtx() {
+            codecs.push(rtx(builder, rtx_payload_type, payload_type));
+        }
+        let codecs = builder.create_vector(&codecs);
+        let extensions: Vec<_> = extensions
+            .iter()
+            .map(|(uri, id)| {
+                let args = RtpHeaderExtensionParametersArgs { uri: *uri, id: *id, ..Default::default() };
+                RtpHeaderExtensionParameters::create(builder, &args)
+            })
+            .collect();
+        let header_extensions = builder.create_vector(&extensions);
+        let cname = builder.create_string(&self.cname);
+        let rtcp =
+            RtcpParameters::create(builder, &RtcpParametersArgs { cname: Some(cname), reduced_size: true });
+        let mid = mid.map(|mid| builder.create_string(mid));
+        RtpParameters::create(
+            builder,
+            &RtpParametersArgs {
+                mid,
+                codecs: Some(codecs),
+                header_extensions: Some(header_extensions),
+                encodings: Some(encodings),
+                rtcp: Some(rtcp),
+                msid: None,
+            },
+        )
+    }
+}
+
+fn encoding<'a>(
+    builder: &mut FlatBufferBuilder<'a>,
+    ssrc: u32,
+    rtx_ssrc: Option<u32>,
+    dtx: bool,
+) -> Encodings<'a> {
+    let rtx = rtx_ssrc.map(|ssrc| Rtx::create(builder, &RtxArgs { ssrc }));
+    let args = RtpEncodingParametersArgs { ssrc: Some(ssrc), rtx, dtx, ..Default::default() };
+    let encoding = RtpEncodingParameters::create(builder, &args);
+    builder.create_vector(&[encoding])
+}
+
+fn h264<'a>(builder: &mut FlatBufferBuilder<'a>, payload_type: u8) -> WIPOffset<RtpCodecParameters<'a>> {
+    let parameters = [
+        number(builder, "packetization-mode", 1),
+        text(builder, "profile-level-id", "42e01f"),
+        number(builder, "level-asymmetry-allowed", 1),
+    ];
+    // NACK holds without RTX too: a peer without that codec is sent the same SSRC again.
+    let feedback = [("nack", ""), ("nack", "pli"), ("ccm", "fir")];
+    codec(builder, "video/H264", payload_type, 90_000, None, &parameters, &feedback)
+}
+
+fn opus<'a>(builder: &mut FlatBufferBuilder<'a>, payload_type: u8) -> WIPOffset<RtpCodecParameters<'a>> {
+    let parameters = [number(builder, "useinbandfec", 1), number(builder, "usedtx", 1)];
+    codec(builder, "audio/opus", payload_type, 48_000, Some(2), &parameters, &[])
+}
+
+fn rtx<'a>(
+    builder: &mut FlatBufferBuilder<'a>,
+    payload_type: u8,
+    associated: u8,
+) -> WIPOffset<RtpCodecParameters<'a>> {
+    let parameters = [number(builder, "apt", i32::from(associated))];
+    codec(builder, "video/rtx", payload_type, 90_000, None, &parameters, &[])
+}
+
+fn codec<'a>(
+    builder: &mut FlatBufferBuilder<'a>,
+    mime_type: &str,
+    payload_type: u8,
+    clock_rate: u32,
+    channels: Option<u8>,
+    parameters: &[WIPOffset<Parameter<'a>>],
+    feedback: &[(&str, &str)],
+) -> WIPOffset<RtpCodecParameters<'a>> {
+    let mime_type = builder.create_string(mime_type);
+    let parameters = builder.create_vector(parameters);
+    let feedback: Vec<_> = feedback
+        .iter()
+        .map(|(kind, parameter)| {
+            let kind = builder.create_string(kind);
+            let parameter = builder.create_string(parameter);
+            RtcpFeedback::create(builder, &RtcpFeedbackArgs { type_: Some(kind), parameter: Some(parameter) })
+        })
+        .collect();
+    let rtcp_feedback = builder.create_vector(&feedback);
+    RtpCodecParameters::create(
+        builder,
+        &RtpCodecParametersArgs {
+            mime_type: Some(mime_type),
+            payload_type,
+            clock_rate,
+            channels,
+            parameters: Some(parameters),
+            rtcp_feedback: Some(rtcp_feedback),
+        },
+    )
+}
+
+fn number<'a>(builder: &mut FlatBufferBuilder<'a>, name: &str, value: i32) -> WIPOffset<Parameter<'a>> {
+    let name = builder.create_string(name);
+    let value = Integer32::create(builder, &Integer32Args { value }).as_union_value();
+    let args = ParameterArgs { name: Some(name), value_type: Value::Integer32, value: Some(value) };
+    Parameter::create(builder, &args)
+}
+
+fn text<'a>(builder: &mut FlatBufferBuilder<'a>, name: &str, value: &str) -> WIPOffset<Parameter<'a>> {
+    let name = builder.create_string(name);
+    let value = builder.create_string(value);
+    let value = TextParameter::create(builder, &StringArgs { value: Some(value) }).as_union_value();
+    let args = ParameterArgs { name: Some(name), value_type: Value::String, value: Some(value) };
+    Parameter::create(builder, &args)
+}

@@ -1,0 +1,234 @@
+//! The receiving side: one thread drains every subscriber's socket in ticks and keeps the accounts.
+//!
+//! It polls each millisecond instead of sleeping in the kernel: nobody who sends to it then pays for
+//! waking it, neither the worker nor the floor, and latency is still exact because the kernel stamps
+//! each datagram on arrival.
+
+mod account;
+mod report;
+mod sequence;
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+
+pub(crate) use account::{Account, Consumer, FLOOR_SSRC, Kind, Totals};
+
+use crate::net;
+use crate::srtp::Unprotector;
+use crate::sys::{Epoll, ReceiveBatch, monotonic_ns, realtime_ns, set_precise_timers, sleep_until};
+
+/// How often the sockets are drained.
+const TICK_NS: u64 = 1_000_000;
+/// Receiver reports go out about once a second (RFC 3550 6.2 leaves the interval to the session).
+const REPORT_INTERVAL_NS: u64 = 1_000_000_000;
+/// Sockets one poll reports; the rest are reported by the next.
+const EVENTS: usize = 256;
+/// Without trains a buffer holds one datagram of an Ethernet's size.
+const DATAGRAM_BUFFERS: (usize, usize) = (32, 2048);
+/// A train may be as long as a UDP datagram.
+const TRAIN_BUFFERS: (usize, usize) = (8, 65_536);
+
+/// One receiving socket.
+#[derive(Debug)]
+pub(crate) struct Subscriber {
+    pub(crate) socket: UdpSocket,
+    /// Where its receiver reports go: the worker's transport.
+    pub(crate) worker: Option<SocketAddr>,
+    pub(crate) srtp: Option<Unprotector>,
+}
+
+/// The running receive thread; stops and joins when dropped.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    account: Arc<Mutex<Account>>,
+    sockets: Vec<UdpSocket>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+/// Locks what only short critical sections hold; a panic elsewhere must not hide the figures.
+fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
+    account.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Receiver {
+    /// Starts draining `subscribers`, accounting for `consumers`.
+    pub(crate) fn start(
+        subscribers: Vec<Subscriber>,
+        consumers: Vec<Consumer>,
+        gro: bool,
+    ) -> io::Result<Self> {
+        let sockets = subscribers.iter().map(|each| each.socket.try_clone()).collect::<Result<_, _>>()?;
+        let account = Arc::new(Mutex::new(Account::new(consumers)));
+        let stop = Arc::new(AtomicBool::new(false));
+        let drain = Drain::new(subscribers, Arc::clone(&account), Arc::clone(&stop), gro)?;
+        let thread = std::thread::Builder::new().name("subscribers".to_owned()).spawn(move || drain.run())?;
+        Ok(Self { account, sockets, stop, thread: Some(thread) })
+    }
+
+    /// The accounts, for a moment.
+    pub(crate) fn account(&self) -> MutexGuard<'_, Account> {
+        lock(&self.account)
+    }
+
+    /// Datagrams the kernel dropped because the harness did not drain in time.
+    pub(crate) fn socket_drops(&self) -> u64 {
+        self.sockets.iter().map(net::drops).sum()
+    }
+
+    /// True once the receive thread has ended, which before `stop` means it failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            match thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => eprintln!("loadtest: the receive thread failed: {error}"),
+                Err(_) => eprintln!("loadtest: the receive thread panicked"),
+            }
+        }
+    }
+}
+
+/// The thread's own state.
+struct Drain {
+    subscribers: Vec<Subscriber>,
+    account: Arc<Mutex<Account>>,
+    stop: Arc<AtomicBool>,
+    epoll: Epoll,
+    gro: bool,
+    report_at_ns: u64,
+    report_cursor: usize,
+}
+
+impl Drain {
+    fn new(
+        subscribers: Vec<Subscriber>,
+        account: Arc<Mutex<Account>>,
+        stop: Arc<AtomicBool>,
+        gro: bool,
+    ) -> io::Result<Self> {
+        let epoll = Epoll::new(EVENTS)?;
+        for (index, subscriber) in subscribers.iter().enumerate() {
+            epoll.add(&subscriber.socket, index)?;
+        }
+        Ok(Self { subscribers, account, stop, epoll, gro, report_at_ns: 0, report_cursor: 0 })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        set_precise_timers();
+        let (buffers, bytes) = if self.gro { TRAIN_BUFFERS } else { DATAGRAM_BUFFERS };
+        let mut batch = ReceiveBatch::new(buffers, bytes);
+        let mut next_ns = monotonic_ns();
+        while !self.stop.load(Ordering::Relaxed) {
+            let more = self.turn(&mut batch)?;
+            self.send_reports();
+            let now_ns = monotonic_ns();
+            next_ns += TICK_NS;
+            if more || next_ns < now_ns {
+                next_ns = now_ns;
+            } else {
+                sleep_until(next_ns);
+            }
+        }
+        Ok(())
+    }
+
+    /// Drains every ready socket once. True when something was surely left behind.
+    fn turn(&mut self, batch: &mut ReceiveBatch) -> io::Result<bool> {
+        let ready = self.epoll.poll()?;
+        if ready == 0 {
+            return Ok(false);
+        }
+        let mut more = ready == EVENTS;
+        let mut account = lock(&self.account);
+        // Kernel stamps are wall-clock time, the publishers' monotonic: one difference per turn.
+        account.set_clock(realtime_ns(), monotonic_ns());
+        for index in 0..ready {
+            let Some(token) = self.epoll.token(index) else {
+                continue;
+            };
+            let Some(subscriber) = self.subscribers.get_mut(token) else {
+                continue;
+            };
+            let count = batch.receive(&subscriber.socket)?;
+            more |= count == batch.capacity();
+            for datagram in 0..count {
+                let received = batch.get(datagram);
+                let segment = received.segment_bytes.unwrap_or(received.bytes.len()).max(1);
+                for packet in received.bytes.chunks_mut(segment) {
+                    account.receive(token, packet, received.received_at_ns, subscriber.srtp.as_mut());
+                }
+            }
+        }
+        Ok(more)
+    }
+
+    /// A receiver report from each subscriber about once a second, a few of them per tick so that they
+    /// do not come in a burst.
+    fn send_reports(&mut self) {
+        let now_ns = monotonic_ns();
+        if now_ns < self.report_at_ns || self.subscribers.is_empty() {
+            return;
+        }
+        let step_ns = REPORT_INTERVAL_NS / u64::try_from(self.subscribers.len()).unwrap_or(1);
+        self.report_at_ns = if self.report_at_ns == 0 { now_ns } else { self.report_at_ns } + step_ns.max(1);
+        if self.report_at_ns + REPORT_INTERVAL_NS < now_ns {
+            self.report_at_ns = now_ns;
+        }
+        self.report_cursor = (self.report_cursor + 1) % self.subscribers.len();
+        let index = self.report_cursor;
+        let Some(subscriber) = self.subscribers.get_mut(index) else {
+            return;
+        };
+        let Some(worker) = subscriber.worker else { return };
+        for mut packet in lock(&self.account).receiver_reports(index, now_ns) {
+            if let Some(srtp) = &mut subscriber.srtp
+                && !srtp.protect_rtcp(&mut packet)
+            {
+                continue;
+            }
+            // A report that cannot be sent now is replaced by the next one.
+            let _ = subscriber.socket.send_to(&packet, worker);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtp::Header;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn datagrams_reach_the_account() {
+        let socket = net::receiving_socket(false).unwrap();
+        let to = socket.local_addr().unwrap();
+        let consumer = Consumer::new(0, 0, 77, None, Kind::Opus);
+        let subscriber = Subscriber { socket, worker: None, srtp: None };
+        let receiver = Receiver::start(vec![subscriber], vec![consumer], false).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for sequence in [1, 2, 4] {
+            let mut packet = [0; 40];
+            let header = Header { payload_type: 100, marker: false, sequence, timestamp: 0, ssrc: 77 };
+            header.write(&[], &mut packet).unwrap();
+            sender.send_to(&packet, to).unwrap();
+        }
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while receiver.account().totals().packets < 3 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let totals = receiver.account().totals();
+        assert_eq!((totals.packets, totals.unique, totals.expected), (3, 3, 4));
+        assert_eq!(receiver.socket_drops(), 0);
+        assert!(!receiver.has_failed());
+    }
+}
