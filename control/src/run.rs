@@ -65,15 +65,6 @@ pub enum RunError {
     Poll(io::Error),
 }
 
-/// Why a running worker closes; all are normal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Closing {
-    /// Asked for by the controller or a signal.
-    Asked,
-    /// The channel ended or broke.
-    ChannelLost,
-}
-
 /// Runs the worker on this thread until it is closed.
 ///
 /// # Errors
@@ -81,8 +72,8 @@ enum Closing {
 pub fn run(fds: ChannelFds, config: &WorkerConfig) -> Result<(), RunError> {
     let mut control = ControlThread::new(fds, config)?;
     control.announce(config);
-    let closing = control.serve();
-    control.close(closing);
+    control.serve();
+    control.close();
     Ok(())
 }
 
@@ -98,7 +89,7 @@ struct ControlThread {
     tell_failures: bool,
     /// A shard may have more to say than one turn took.
     shards_have_more: bool,
-    closing: Option<Closing>,
+    closing: bool,
 }
 
 impl ControlThread {
@@ -128,7 +119,7 @@ impl ControlThread {
             effects: Vec::new(),
             tell_failures: config.log.verbosity >= Verbosity::Error,
             shards_have_more: false,
-            closing: None,
+            closing: false,
         })
     }
 
@@ -153,7 +144,7 @@ impl ControlThread {
         self.check_pushed(pushed);
     }
 
-    fn serve(&mut self) -> Closing {
+    fn serve(&mut self) {
         let mut events = Events::with_capacity(16);
         loop {
             self.listen_to_shards();
@@ -161,8 +152,8 @@ impl ControlThread {
             self.report_dropped();
             self.act();
             self.flush();
-            if let Some(closing) = self.closing {
-                return closing;
+            if self.closing {
+                return;
             }
             if let Err(error) = self.poll.poll(&mut events, self.timeout()) {
                 if error.kind() != io::ErrorKind::Interrupted {
@@ -174,7 +165,7 @@ impl ControlThread {
                 match event.token() {
                     READ => self.channel.set_readable(),
                     WRITE => self.channel.set_writable(),
-                    SIGNALS if self.signals.take().is_some() => self.close_because(Closing::Asked),
+                    SIGNALS if self.signals.take().is_some() => self.closing = true,
                     _ => {}
                 }
             }
@@ -198,10 +189,10 @@ impl ControlThread {
 
     fn read_channel(&mut self) {
         for _ in 0..FRAMES_PER_TURN {
-            if self.closing.is_some() || self.is_congested() {
+            if self.closing || self.is_congested() {
                 return;
             }
-            match self.channel.next() {
+            match self.channel.receive() {
                 Incoming::Frame(frame) => match wire::decode(frame) {
                     Ok(incoming) => self.controller.handle_incoming(incoming, &mut self.effects),
                     Err(error) => self.controller.handle_undecodable(error, &mut self.effects),
@@ -283,7 +274,7 @@ impl ControlThread {
                     .map_err(|error| CommandError::error(format!("getrusage() failed: {error}")));
                 self.respond(&Response { id: request_id, result });
             }
-            Effect::Close => self.close_because(Closing::Asked),
+            Effect::Close => self.closing = true,
         }
     }
 
@@ -324,10 +315,10 @@ impl ControlThread {
     }
 
     fn fail_channel(&mut self, text: &str) {
-        if self.closing.is_none() {
+        if !self.closing {
             self.tell_failure(text);
         }
-        self.close_because(Closing::ChannelLost);
+        self.closing = true;
     }
 
     fn tell_failure(&self, text: &str) {
@@ -337,16 +328,10 @@ impl ControlThread {
         }
     }
 
-    fn close_because(&mut self, closing: Closing) {
-        self.closing.get_or_insert(closing);
-    }
-
     /// Ends everything silently: the controller knows that what it had is gone.
-    fn close(mut self, closing: Closing) {
+    fn close(mut self) {
         self.shards.stop(STOP_PATIENCE);
-        if closing == Closing::Asked {
-            self.channel.drain(DRAIN_PATIENCE);
-        }
+        self.channel.drain(DRAIN_PATIENCE);
     }
 }
 

@@ -58,7 +58,7 @@ impl Channel {
         self.writable = true;
     }
 
-    /// True when [`next`](Self::next) may find something.
+    /// True when [`receive`](Self::receive) may find something.
     pub fn may_have_input(&self) -> bool {
         self.readable
     }
@@ -69,7 +69,7 @@ impl Channel {
     }
 
     /// The next frame, reading as needed.
-    pub fn next(&mut self) -> Incoming<'_> {
+    pub fn receive(&mut self) -> Incoming<'_> {
         // Two looks, because a frame borrowed inside a loop would stay borrowed for all of it.
         while !self.reader.has_frame() {
             if !self.readable {
