@@ -1,0 +1,67 @@
+//! A shard's events as notifications to the controller.
+
+use flatbuffers::WIPOffset;
+use ringsoup_fbs::fbs::notification as wire;
+use ringsoup_fbs::fbs::notification::{Body, Event as Number};
+use ringsoup_sfu::event::Event;
+
+use super::{Builder, consumer, direct_transport, plain_transport, producer};
+
+/// `None` for events that are not the controller's: log lines, and failures that the controller's bookkeeping has
+/// to see first.
+pub(super) fn encode(builder: &mut Builder, event: &Event) -> Option<WIPOffset<wire::Notification<'static>>> {
+    let (name, number, body) = match event {
+        Event::PlainTransportTuple { transport, tuple } => {
+            let body = plain_transport::tuple_notification(builder, tuple);
+            (transport, Number::PLAINTRANSPORT_TUPLE, Some((Body::PlainTransport_TupleNotification, body)))
+        }
+        Event::PlainTransportRtcpTuple { transport, tuple } => {
+            let body = plain_transport::rtcp_tuple_notification(builder, tuple);
+            (
+                transport,
+                Number::PLAINTRANSPORT_RTCP_TUPLE,
+                Some((Body::PlainTransport_RtcpTupleNotification, body)),
+            )
+        }
+        Event::DirectTransportRtcp { transport, data } => {
+            let body = direct_transport::rtcp_notification(builder, data);
+            (transport, Number::DIRECTTRANSPORT_RTCP, Some((Body::DirectTransport_RtcpNotification, body)))
+        }
+        Event::ProducerScore { producer, scores } => {
+            let body = producer::score_notification(builder, scores);
+            (producer, Number::PRODUCER_SCORE, Some((Body::Producer_ScoreNotification, body)))
+        }
+        Event::ProducerTrace { producer, trace } => {
+            let body = producer::trace_notification(builder, trace);
+            (producer, Number::PRODUCER_TRACE, Some((Body::Producer_TraceNotification, body)))
+        }
+        Event::ProducerVideoOrientation { producer, camera, flip, rotation } => {
+            let body = producer::video_orientation_notification(builder, *camera, *flip, *rotation);
+            let body = (Body::Producer_VideoOrientationChangeNotification, body);
+            (producer, Number::PRODUCER_VIDEO_ORIENTATION_CHANGE, Some(body))
+        }
+        Event::ConsumerProducerPause { consumer } => (consumer, Number::CONSUMER_PRODUCER_PAUSE, None),
+        Event::ConsumerProducerResume { consumer } => (consumer, Number::CONSUMER_PRODUCER_RESUME, None),
+        Event::ConsumerProducerClose { consumer } => (consumer, Number::CONSUMER_PRODUCER_CLOSE, None),
+        Event::ConsumerRtp { consumer, data } => {
+            let body = consumer::rtp_notification(builder, data);
+            (consumer, Number::CONSUMER_RTP, Some((Body::Consumer_RtpNotification, body)))
+        }
+        Event::ConsumerScore { consumer, score } => {
+            let body = consumer::score_notification(builder, score);
+            (consumer, Number::CONSUMER_SCORE, Some((Body::Consumer_ScoreNotification, body)))
+        }
+        Event::ConsumerTrace { consumer, trace } => {
+            let body = consumer::trace_notification(builder, trace);
+            (consumer, Number::CONSUMER_TRACE, Some((Body::Consumer_TraceNotification, body)))
+        }
+        Event::TransportFailed { .. } | Event::Log(_) => return None,
+    };
+    let handler_id = Some(builder.create_string(name));
+    let (body_type, body) = match body {
+        Some((body_type, body)) => (body_type, Some(body)),
+        None => (Body::NONE, None),
+    };
+    let args = wire::NotificationArgs { handler_id, event: number, body_type, body };
+    Some(wire::Notification::create(builder, &args))
+}

@@ -1,0 +1,77 @@
+//! Requests: the head, and which body belongs to which method.
+
+use ringsoup_fbs::fbs::request as wire;
+use ringsoup_sfu::command::CommandError;
+
+use super::{consumer, direct_transport, plain_transport, producer, router, transport, worker};
+use crate::message::{DecodeError, Request, RequestBody};
+use crate::method::Method;
+
+pub(super) fn decode(request: wire::Request<'_>) -> Result<Request, DecodeError> {
+    let id = request.id();
+    let number = request.method().0;
+    let Some(&method) = Method::ALL.get(usize::from(number)) else {
+        let error = CommandError::error(format!("unknown method '{number}'"));
+        return Err(DecodeError { request_id: Some(id), error });
+    };
+    Ok(Request { id, method, handler_id: request.handler_id().to_owned(), body: body(method, &request) })
+}
+
+/// A method without a body, or of a capability this worker does not have, ignores whatever came along.
+fn body(method: Method, request: &wire::Request<'_>) -> Result<RequestBody, CommandError> {
+    let read = match method {
+        Method::WorkerUpdateSettings => {
+            request.body_as_worker_update_settings_request().map(worker::update_settings)
+        }
+        Method::WorkerCreateRouter => {
+            request.body_as_worker_create_router_request().map(worker::create_router)
+        }
+        Method::WorkerCloseRouter => request.body_as_worker_close_router_request().map(worker::close_router),
+        Method::RouterCreatePlainTransport => {
+            request.body_as_router_create_plain_transport_request().map(plain_transport::create)
+        }
+        Method::RouterCreateDirectTransport => {
+            request.body_as_router_create_direct_transport_request().map(direct_transport::create)
+        }
+        Method::RouterCloseTransport => {
+            request.body_as_router_close_transport_request().map(router::close_transport)
+        }
+        Method::PlainTransportConnect => {
+            request.body_as_plain_transport_connect_request().map(plain_transport::connect)
+        }
+        Method::TransportSetMaxIncomingBitrate => request
+            .body_as_transport_set_max_incoming_bitrate_request()
+            .map(|body| Ok(RequestBody::SetBitrate(body.max_incoming_bitrate()))),
+        Method::TransportSetMaxOutgoingBitrate => request
+            .body_as_transport_set_max_outgoing_bitrate_request()
+            .map(|body| Ok(RequestBody::SetBitrate(body.max_outgoing_bitrate()))),
+        Method::TransportSetMinOutgoingBitrate => request
+            .body_as_transport_set_min_outgoing_bitrate_request()
+            .map(|body| Ok(RequestBody::SetBitrate(body.min_outgoing_bitrate()))),
+        Method::TransportEnableTraceEvent => {
+            request.body_as_transport_enable_trace_event_request().map(transport::enable_trace_event)
+        }
+        Method::TransportProduce => request.body_as_transport_produce_request().map(producer::produce),
+        Method::TransportConsume => request.body_as_transport_consume_request().map(consumer::consume),
+        Method::TransportCloseProducer => {
+            request.body_as_transport_close_producer_request().map(transport::close_producer)
+        }
+        Method::TransportCloseConsumer => {
+            request.body_as_transport_close_consumer_request().map(transport::close_consumer)
+        }
+        Method::ProducerEnableTraceEvent => {
+            request.body_as_producer_enable_trace_event_request().map(producer::enable_trace_event)
+        }
+        Method::ConsumerSetPreferredLayers => {
+            request.body_as_consumer_set_preferred_layers_request().map(consumer::set_preferred_layers)
+        }
+        Method::ConsumerSetPriority => {
+            request.body_as_consumer_set_priority_request().map(consumer::set_priority)
+        }
+        Method::ConsumerEnableTraceEvent => {
+            request.body_as_consumer_enable_trace_event_request().map(consumer::enable_trace_event)
+        }
+        _ => return Ok(RequestBody::None),
+    };
+    read.unwrap_or_else(|| Err(CommandError::type_error(format!("wrong body for {}", method.name()))))
+}

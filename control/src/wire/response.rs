@@ -1,0 +1,95 @@
+//! Responses: accepted with the body of the reply's kind, or refused with an error's class and reason.
+
+use flatbuffers::WIPOffset;
+use ringsoup_fbs::fbs::response as wire;
+use ringsoup_sfu::command::{CommandError, ErrorClass};
+use ringsoup_sfu::reply::Reply;
+
+use super::{Builder, Union, consumer, direct_transport, plain_transport, producer, router, worker};
+use crate::message::{Response, ResponseBody};
+
+pub(super) fn encode(builder: &mut Builder, response: &Response) -> WIPOffset<wire::Response<'static>> {
+    let body = match &response.result {
+        Ok(body) => encode_body(builder, body),
+        Err(error) => return refused(builder, response.id, error),
+    };
+    let (body_type, body) = match body {
+        Some((body_type, body)) => (body_type, Some(body)),
+        None => (wire::Body::NONE, None),
+    };
+    let args = wire::ResponseArgs {
+        id: response.id,
+        accepted: true,
+        body_type,
+        body,
+        ..wire::ResponseArgs::default()
+    };
+    wire::Response::create(builder, &args)
+}
+
+fn refused(builder: &mut Builder, id: u32, error: &CommandError) -> WIPOffset<wire::Response<'static>> {
+    let class = match error.class {
+        ErrorClass::Error => "Error",
+        ErrorClass::TypeError => "TypeError",
+        ErrorClass::NotFound => "NotFoundError",
+    };
+    let class = Some(builder.create_string(class));
+    let reason = Some(builder.create_string(&error.reason));
+    let args = wire::ResponseArgs { id, error: class, reason, ..wire::ResponseArgs::default() };
+    wire::Response::create(builder, &args)
+}
+
+/// `None` for a plain accept.
+fn encode_body(builder: &mut Builder, body: &ResponseBody) -> Option<(wire::Body, Union)> {
+    match body {
+        ResponseBody::Shard(reply) => encode_reply(builder, reply),
+        ResponseBody::WorkerDump(dump) => {
+            Some((wire::Body::Worker_DumpResponse, worker::dump(builder, dump)))
+        }
+        ResponseBody::ResourceUsage(usage) => {
+            Some((wire::Body::Worker_ResourceUsageResponse, worker::resource_usage(builder, usage)))
+        }
+    }
+}
+
+fn encode_reply(builder: &mut Builder, reply: &Reply) -> Option<(wire::Body, Union)> {
+    Some(match reply {
+        // A shard's report is a part of the worker's dump and has no body of its own.
+        Reply::Done | Reply::ShardReport(_) => return None,
+        Reply::RouterDump(dump) => (wire::Body::Router_DumpResponse, router::dump(builder, dump)),
+        Reply::PlainTransportDump(dump) => {
+            (wire::Body::PlainTransport_DumpResponse, plain_transport::dump(builder, dump))
+        }
+        Reply::DirectTransportDump(dump) => {
+            (wire::Body::DirectTransport_DumpResponse, direct_transport::dump(builder, dump))
+        }
+        Reply::PlainTransportStats(stats) => {
+            (wire::Body::PlainTransport_GetStatsResponse, plain_transport::stats(builder, stats))
+        }
+        Reply::DirectTransportStats(stats) => {
+            (wire::Body::DirectTransport_GetStatsResponse, direct_transport::stats(builder, stats))
+        }
+        Reply::PlainConnect(connected) => {
+            (wire::Body::PlainTransport_ConnectResponse, plain_transport::connected(builder, connected))
+        }
+        Reply::Produce { rtp_type } => {
+            (wire::Body::Transport_ProduceResponse, producer::produced(builder, *rtp_type))
+        }
+        Reply::Consume(reply) => (wire::Body::Transport_ConsumeResponse, consumer::consumed(builder, reply)),
+        Reply::ProducerDump(dump) => (wire::Body::Producer_DumpResponse, producer::dump(builder, dump)),
+        Reply::ProducerStats(stats) => {
+            (wire::Body::Producer_GetStatsResponse, producer::stats(builder, stats))
+        }
+        Reply::ConsumerDump(dump) => (wire::Body::Consumer_DumpResponse, consumer::dump(builder, dump)),
+        Reply::ConsumerStats(stats) => {
+            (wire::Body::Consumer_GetStatsResponse, consumer::stats(builder, stats))
+        }
+        Reply::SetPreferredLayers(layers) => {
+            let body = consumer::preferred_layers(builder, *layers);
+            (wire::Body::Consumer_SetPreferredLayersResponse, body)
+        }
+        Reply::SetPriority(priority) => {
+            (wire::Body::Consumer_SetPriorityResponse, consumer::priority(builder, *priority))
+        }
+    })
+}

@@ -1,0 +1,56 @@
+//! A router's dump, and closing a transport.
+
+use flatbuffers::WIPOffset;
+use ringsoup_fbs::fbs::{common, router as wire};
+use ringsoup_sfu::command::CommandError;
+use ringsoup_sfu::reply::RouterDump;
+
+use super::{Builder, Union, latency, tables, texts};
+use crate::message::RequestBody;
+
+pub(super) fn close_transport(body: wire::CloseTransportRequest<'_>) -> Result<RequestBody, CommandError> {
+    Ok(RequestBody::CloseTransport { transport: body.transport_id().into() })
+}
+
+pub(super) fn dump(builder: &mut Builder, dump: &RouterDump) -> Union {
+    let id = builder.create_string(&dump.router);
+    let transport_ids = texts(builder, &dump.transports);
+    let rtp_observer_ids = texts(builder, &dump.rtp_observers);
+    let consumers_of_producer =
+        tables(builder, &dump.consumers_of_producer, |builder, (producer, consumers)| {
+            let key = Some(builder.create_string(producer));
+            let values = Some(texts(builder, consumers));
+            common::StringStringArray::create(builder, &common::StringStringArrayArgs { key, values })
+        });
+    let producer_of_consumer =
+        tables(builder, &dump.producer_of_consumer, |builder, (consumer, producer)| {
+            string_string(builder, consumer, producer)
+        });
+    // Observers and data channels are not in this worker yet; the tables are required.
+    let none = builder.create_vector::<WIPOffset<common::StringStringArray<'static>>>(&[]);
+    let no_pairs = builder.create_vector::<WIPOffset<common::StringString<'static>>>(&[]);
+    let latency = latency::encode(builder, &dump.latency, 0);
+    let args = wire::DumpResponseArgs {
+        id: Some(id),
+        transport_ids: Some(transport_ids),
+        rtp_observer_ids: Some(rtp_observer_ids),
+        map_producer_id_consumer_ids: Some(consumers_of_producer),
+        map_consumer_id_producer_id: Some(producer_of_consumer),
+        map_producer_id_observer_ids: Some(none),
+        map_data_producer_id_data_consumer_ids: Some(none),
+        map_data_consumer_id_data_producer_id: Some(no_pairs),
+        ringsoup_latency: Some(latency),
+        ringsoup_shard: None,
+    };
+    wire::DumpResponse::create(builder, &args).as_union_value()
+}
+
+pub(super) fn string_string(
+    builder: &mut Builder,
+    key: &str,
+    value: &str,
+) -> WIPOffset<common::StringString<'static>> {
+    let key = Some(builder.create_string(key));
+    let value = Some(builder.create_string(value));
+    common::StringString::create(builder, &common::StringStringArgs { key, value })
+}
