@@ -162,7 +162,8 @@ fn run(config: ShardConfig, mailbox: ShardMailbox, ready: &flume::Sender<Result<
         }
     };
     let coalesce = config.coalesce.min(COALESCE_MAX);
-    let driver = Driver::new(config.clock, Sfu::new(config.sfu), mailbox, coalesce);
+    let sfu = Sfu::new(config.sfu, Box::new(fill_random));
+    let driver = Driver::new(config.clock, sfu, mailbox, coalesce);
     match driver {
         Ok(driver) => {
             let _ = ready.send(Ok(()));
@@ -172,6 +173,11 @@ fn run(config: ShardConfig, mailbox: ShardMailbox, ready: &flume::Sender<Result<
             let _ = ready.send(Err(StartError::Ring(error)));
         }
     }
+}
+
+/// Key material from the kernel. A kernel without randomness cannot serve SRTP: the panic answers the command.
+fn fill_random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("getrandom(2) works on every kernel that has io_uring");
 }
 
 /// glommio panics where a ring cannot be had, so that is caught here too.
