@@ -13,6 +13,7 @@ use crate::args::{self, Invocation, Settings, SettingsError};
 use crate::controller_version;
 use crate::exit_code::Exit;
 use crate::help;
+use crate::limits;
 use crate::shard_env::ShardEnv;
 use crate::stderr;
 
@@ -36,6 +37,7 @@ pub(crate) fn launch(words: &[OsString]) -> Exit {
             return Exit::Settings;
         }
     };
+    limits::lift();
     // Nothing that stays open may be opened before: a controller that gave no fd 3 must not get somebody
     // else's descriptor for its channel.
     let outcome = fds::take().map_err(|error| error.to_string());

@@ -6,6 +6,7 @@ mod exit_code;
 mod getopt;
 mod help;
 mod launch;
+mod limits;
 mod shard_env;
 mod stderr;
 

@@ -82,7 +82,11 @@ impl Shards {
         }
         let slot = &mut self.slots[index];
         slot.backlog.push_back(ToShard::Command { token, command });
-        slot.pass_on()
+        let passed = slot.pass_on();
+        if passed.is_err() {
+            *slot = Slot::default();
+        }
+        passed
     }
 
     fn start(&self, index: usize) -> Result<ShardHandle, String> {

@@ -138,3 +138,75 @@ impl Channel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read as _, Write as _};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// A channel over sockets, and the controller's ends: where it writes, where it reads.
+    fn channel() -> (Channel, UnixStream, UnixStream) {
+        let pair = || UnixStream::pair().unwrap();
+        let ((read, to_worker), (write, from_worker)) = (pair(), pair());
+        let file = |stream: UnixStream| {
+            stream.set_nonblocking(true).unwrap();
+            File::from(OwnedFd::from(stream))
+        };
+        let fds = ChannelFds { read: file(read), write: file(write) };
+        (Channel::new(fds), to_worker, from_worker)
+    }
+
+    #[test]
+    fn frames_are_read_until_there_are_no_more() {
+        let (mut channel, mut to_worker, _from_worker) = channel();
+        assert!(matches!(channel.receive(), Incoming::Nothing));
+        assert!(!channel.may_have_input());
+        to_worker.write_all(b"\x01\0\0\0a\x02\0\0\0bc").unwrap();
+        channel.set_readable();
+        assert!(matches!(channel.receive(), Incoming::Frame(b"\x01\0\0\0a")));
+        assert!(matches!(channel.receive(), Incoming::Frame(b"\x02\0\0\0bc")));
+        assert!(matches!(channel.receive(), Incoming::Nothing));
+        drop(to_worker);
+        channel.set_readable();
+        assert!(matches!(channel.receive(), Incoming::Closed(None)));
+    }
+
+    #[test]
+    fn what_does_not_fit_waits_for_the_reader() {
+        let (mut channel, _to_worker, mut from_worker) = channel();
+        let frame = vec![5; 4 << 20];
+        channel.push(&frame, Importance::Required).unwrap();
+        channel.flush().unwrap();
+        assert!(!channel.writer.is_empty());
+        let reading = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            from_worker.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+        channel.drain(Duration::from_secs(30));
+        drop(channel);
+        assert_eq!(reading.join().unwrap(), frame);
+    }
+
+    #[test]
+    fn a_reader_that_left_is_no_failure() {
+        let (mut channel, _to_worker, from_worker) = channel();
+        drop(from_worker);
+        channel.push(b"x", Importance::Required).unwrap();
+        channel.flush().unwrap();
+        channel.push(b"x", Importance::Required).unwrap();
+        assert!(channel.writer.is_empty());
+    }
+
+    #[test]
+    fn closing_does_not_wait_for_ever() {
+        let (mut channel, _to_worker, _from_worker) = channel();
+        channel.push(&vec![5; 4 << 20], Importance::Required).unwrap();
+        channel.drain(Duration::from_millis(20));
+        assert!(!channel.writer.is_empty());
+    }
+}

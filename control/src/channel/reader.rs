@@ -182,6 +182,8 @@ impl FrameReader {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Gives at most `step` bytes a time, then says "later".
@@ -271,6 +273,16 @@ mod tests {
     fn garbage_is_a_message_of_nonsense_length() {
         let stream = [0xff; 100_000];
         assert_eq!(read_all(&stream, 1000), vec![Vec::<u8>::new()]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_read_the_same_in_any_pieces(
+            bytes in prop::collection::vec(prop_oneof![3 => Just(0u8), 1 => any::<u8>()], 0..3000),
+            step in 1usize..200,
+        ) {
+            prop_assert_eq!(read_all(&bytes, step), read_all(&bytes, usize::MAX));
+        }
     }
 
     #[test]
