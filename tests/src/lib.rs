@@ -1,1 +1,11 @@
-//! Tests above the unit: simulation, channel, conformance, interop.
+//! What the tests above the unit share: the worker as a process, its channel,
+//! and requests to send over it.
+//!
+//! docs/TESTING.md says which test goes where. Everything here is bounded in
+//! time and kills what it started, by its pid, when it is dropped.
+
+pub mod binary;
+pub mod channel;
+pub mod request;
+pub mod rng;
+pub mod worker;

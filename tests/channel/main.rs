@@ -1,0 +1,13 @@
+//! The real binary over its descriptors: what a controller other than Node
+//! would see. Each test starts its own worker.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod closing;
+mod framing;
+mod logs;
+mod malformed;
+mod objects;
+mod options;
+mod startup;
+mod worker_requests;
