@@ -74,11 +74,7 @@ impl ReceiveBuffers {
         let count = usize::from(BUFFER_COUNT);
         let entries = Mapping::new(count * size_of::<BufRingEntry>())?;
         let memory = Mapping::new(count * BUFFER_BYTES)?;
-        let mut buffers = Self {
-            entries,
-            memory,
-            tail: 0,
-        };
+        let mut buffers = Self { entries, memory, tail: 0 };
         for id in 0..BUFFER_COUNT {
             buffers.recycle(id);
         }

@@ -21,16 +21,10 @@ pub struct Clock {
 
 impl Clock {
     /// Starts time: `now()` is [`Time::ZERO`] here.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "this file is the one that reads the clock"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "this file is the one that reads the clock")]
     pub fn start() -> Self {
         let unix_origin = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            origin: Instant::now(),
-            unix_origin,
-        }
+        Self { origin: Instant::now(), unix_origin }
     }
 
     pub fn now(&self) -> Time {
@@ -43,16 +37,10 @@ impl Clock {
     }
 
     /// Both clocks, read together.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "this file is the one that reads the clock"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "this file is the one that reads the clock")]
     pub(crate) fn batch(&self) -> BatchClock {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        BatchClock {
-            now: self.now(),
-            unix,
-        }
+        BatchClock { now: self.now(), unix }
     }
 }
 
@@ -78,10 +66,7 @@ mod tests {
     use super::*;
 
     fn batch() -> BatchClock {
-        BatchClock {
-            now: Time::from_millis(50_000),
-            unix: Duration::from_secs(1_000_000),
-        }
+        BatchClock { now: Time::from_millis(50_000), unix: Duration::from_secs(1_000_000) }
     }
 
     #[test]

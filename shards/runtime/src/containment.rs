@@ -41,10 +41,7 @@ impl Containment {
 
     /// The line for the controller's log; `None` while one was told just before.
     pub(crate) fn report(&mut self, now: Time, what: &str, message: &str, bytes: &[u8]) -> Option<Event> {
-        if self
-            .told_at
-            .is_some_and(|told| now.saturating_since(told) < REPORT_INTERVAL)
-        {
+        if self.told_at.is_some_and(|told| now.saturating_since(told) < REPORT_INTERVAL) {
             return None;
         }
         self.told_at = Some(now);
@@ -56,11 +53,7 @@ impl Containment {
                 let _ = write!(text, "{byte:02x}");
             }
         }
-        Some(Event::Log(LogLine {
-            level: LogLevel::Error,
-            tag: LogTag::Info,
-            text,
-        }))
+        Some(Event::Log(LogLine { level: LogLevel::Error, tag: LogTag::Info, text }))
     }
 }
 
@@ -80,10 +73,7 @@ mod tests {
     fn a_panic_becomes_a_value_with_its_message() {
         let mut containment = Containment::default();
         assert_eq!(containment.contain(|| 7), Ok(7));
-        assert_eq!(
-            containment.contain(|| -> () { panic!("offset {}", 12) }),
-            Err("offset 12".to_owned())
-        );
+        assert_eq!(containment.contain(|| -> () { panic!("offset {}", 12) }), Err("offset 12".to_owned()));
         assert_eq!(containment.panics(), 1);
     }
 
@@ -96,15 +86,7 @@ mod tests {
             panic!("the first fault is told");
         };
         assert!(line.text.ends_with("2 bytes: 8001"), "{}", line.text);
-        assert!(
-            containment
-                .report(Time::from_millis(999), "a datagram", "x", &[])
-                .is_none()
-        );
-        assert!(
-            containment
-                .report(Time::from_millis(1000), "a datagram", "x", &[])
-                .is_some()
-        );
+        assert!(containment.report(Time::from_millis(999), "a datagram", "x", &[]).is_none());
+        assert!(containment.report(Time::from_millis(1000), "a datagram", "x", &[]).is_some());
     }
 }

@@ -16,7 +16,7 @@ use ringsoup_sfu::command::{Command, CommandError};
 use ringsoup_sfu::outbox::Outbox;
 use ringsoup_sfu::reply::Reply;
 use ringsoup_sfu::sfu::{Datagram, Sfu};
-use ringsoup_sfu::sockets::SocketId;
+use ringsoup_sfu::sockets::{SocketId, Sockets as _};
 
 use crate::buffers::{BUFFER_COUNT, ReceiveBuffers};
 use crate::clock::{BatchClock, Clock};
@@ -87,9 +87,7 @@ impl Driver {
     pub(crate) fn run(mut self) {
         let last_word = match self.turns() {
             Ok(Ended::Stopped) => FromShard::Stopped,
-            Err(error) => FromShard::Failed {
-                reason: format!("io_uring failed: {error}"),
-            },
+            Err(error) => FromShard::Failed { reason: format!("io_uring failed: {error}") },
         };
         self.sockets.close_all();
         self.mailbox.tell(last_word);
@@ -102,7 +100,7 @@ impl Driver {
             self.report.turns += 1;
             let batch = self.clock.batch();
             self.take_completions(batch)?;
-            self.take_commands();
+            self.take_commands()?;
             if self.sfu.next_timeout().is_some_and(|at| at <= batch.now) {
                 self.handle_timeout();
             }
@@ -115,8 +113,7 @@ impl Driver {
             let rests = self.clock.now();
             self.wait(rests)?;
             let now = self.clock.now();
-            self.load
-                .record(rests.saturating_since(woke), now.saturating_since(rests));
+            self.load.record(rests.saturating_since(woke), now.saturating_since(rests));
             woke = now;
         }
     }
@@ -148,7 +145,7 @@ impl Driver {
         let current = self.sockets.is_current(slot, generation);
         if let Some(id) = completion.buffer {
             if current {
-                self.take_datagrams(batch, slot, id, completion.result);
+                self.take_datagrams(batch, slot, id, completion.result)?;
             } else {
                 self.report.receive_stale += 1;
             }
@@ -167,12 +164,12 @@ impl Driver {
     }
 
     /// Hands each datagram of a received train to the Sfu.
-    fn take_datagrams(&mut self, batch: BatchClock, slot: u32, buffer: u16, result: i32) {
+    fn take_datagrams(&mut self, batch: BatchClock, slot: u32, buffer: u16, result: i32) -> io::Result<()> {
         self.report.receives += 1;
         let bytes = self.buffers.bytes(buffer, usize::try_from(result).unwrap_or(0));
         let Some(train) = receive::parse(bytes) else {
             self.report.receive_malformed += 1;
-            return;
+            return Ok(());
         };
         self.sockets.received(slot);
         let socket = SocketId(slot);
@@ -181,30 +178,40 @@ impl Driver {
             self.report.received_datagrams += 1;
             let (sfu, sockets, out) = (&mut self.sfu, &mut self.sockets, &mut self.out);
             let handled = self.containment.contain(|| {
-                let datagram = Datagram {
-                    socket,
-                    remote: train.remote,
-                    bytes: &mut *bytes,
-                    received,
-                };
+                let datagram = Datagram { socket, remote: train.remote, bytes: &mut *bytes, received };
                 sfu.handle_datagram(batch.now, datagram, sockets, out);
             });
             if let Err(message) = handled {
-                contained(&mut self.sfu, &mut self.sockets, &mut self.out, Some(socket));
-                self.out
-                    .events
-                    .extend(self.containment.report(batch.now, "a datagram", &message, bytes));
+                self.out.events.extend(self.containment.report(batch.now, "a datagram", &message, bytes));
+                // The rest of the train was for the transport that is closed now.
+                return self.close_faulty(batch.now, socket);
             }
         }
+        Ok(())
     }
 
-    fn take_commands(&mut self) {
+    /// Has the Sfu close what it was handling when it panicked.
+    ///
+    /// Its sockets and lanes may be given again from here on, so what they still had to send goes first.
+    fn close_faulty(&mut self, now: Time, socket: SocketId) -> io::Result<()> {
+        self.flush()?;
+        let (sfu, sockets, out) = (&mut self.sfu, &mut self.sockets, &mut self.out);
+        if let Err(message) = self.containment.contain(|| sfu.handle_panic(socket, sockets, out)) {
+            self.out.events.extend(self.containment.report(now, "a panic", &message, &[]));
+            // It could not be closed in order; at least nothing more comes of it.
+            self.sockets.close(socket);
+        }
+        Ok(())
+    }
+
+    /// A command may close a socket or free a lane that the next one takes. What is in the Outbox goes first,
+    /// or it would leave through the successor.
+    fn take_commands(&mut self) -> io::Result<()> {
         for _ in 0..COMMANDS_PER_TURN {
-            let Some(message) = self.mailbox.next() else {
-                return;
-            };
+            let Some(message) = self.mailbox.next() else { break };
             match message {
                 ToShard::Command { token, command } => {
+                    self.flush()?;
                     let result = self.handle_command(command);
                     self.tell_events();
                     self.mailbox.tell(FromShard::Reply { token, result });
@@ -216,23 +223,19 @@ impl Driver {
                 }
                 ToShard::Stop => {
                     self.stopping = true;
-                    return;
+                    break;
                 }
             }
         }
+        Ok(())
     }
 
     fn handle_command(&mut self, command: Command) -> Result<Reply, CommandError> {
         let now = self.clock.now();
         let (sfu, sockets, out) = (&mut self.sfu, &mut self.sockets, &mut self.out);
-        let handled = self
-            .containment
-            .contain(|| sfu.handle_command(now, command, sockets, out));
+        let handled = self.containment.contain(|| sfu.handle_command(now, command, sockets, out));
         handled.unwrap_or_else(|message| {
-            contained(&mut self.sfu, &mut self.sockets, &mut self.out, None);
-            self.out
-                .events
-                .extend(self.containment.report(now, "a command", &message, &[]));
+            self.out.events.extend(self.containment.report(now, "a command", &message, &[]));
             Err(CommandError::error(format!("internal error: {message}")))
         })
     }
@@ -241,18 +244,14 @@ impl Driver {
         let now = self.clock.now();
         let (sfu, out) = (&mut self.sfu, &mut self.out);
         if let Err(message) = self.containment.contain(|| sfu.handle_timeout(now, out)) {
-            contained(&mut self.sfu, &mut self.sockets, &mut self.out, None);
-            self.out
-                .events
-                .extend(self.containment.report(now, "a timer", &message, &[]));
+            self.out.events.extend(self.containment.report(now, "a timer", &message, &[]));
         }
     }
 
     /// Sends what the turn produced, then lets the Sfu note when it left.
     fn flush(&mut self) -> io::Result<()> {
         if self.out.has_datagrams() {
-            self.transmit
-                .flush(&self.out, &mut self.sockets, &mut self.report)?;
+            self.transmit.flush(&self.out, &mut self.sockets, &mut self.report)?;
             self.out.clear_datagrams();
         }
         if !self.out.forwarded.is_empty() {
@@ -278,11 +277,7 @@ impl Driver {
         if self.mailbox.has_overflow() || self.sockets.has_resting() {
             timeout = timeout.min(RETRY_WAIT);
         }
-        let gather = if self.load.is_coalescing() {
-            self.gather.min(timeout)
-        } else {
-            Duration::ZERO
-        };
+        let gather = if self.load.is_coalescing() { self.gather.min(timeout) } else { Duration::ZERO };
         let waited = self.sockets.ring.wait(Wait { timeout, gather });
         self.mailbox.wake_up();
         self.sockets.rearm_resting()?;
@@ -290,13 +285,6 @@ impl Driver {
     }
 
     fn io_report(&self) -> IoReport {
-        IoReport {
-            events_lost: self.mailbox.lost(),
-            panics: self.containment.panics(),
-            ..self.report
-        }
+        IoReport { events_lost: self.mailbox.lost(), panics: self.containment.panics(), ..self.report }
     }
 }
-
-/// The single place where a contained panic is handed to the Sfu, which closes what it was handling.
-fn contained(_sfu: &mut Sfu, _sockets: &mut ShardSockets, _out: &mut Outbox, _socket: Option<SocketId>) {}

@@ -18,6 +18,7 @@ pub mod mailbox;
 mod ring;
 pub mod shard;
 mod socket;
+mod sys;
 
 pub use clock::Clock;
 pub use mailbox::{FromShard, IoReport, Mailbox, SendError, ToShard};

@@ -12,13 +12,15 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ringsoup_sfu::command::{Command, CommandError};
 use ringsoup_sfu::event::Event;
 use ringsoup_sfu::reply::Reply;
+
+use crate::sys;
 
 /// Commands waiting for one shard. A controller that has this many outstanding is not waiting for replies.
 pub const TO_SHARD_MAX: usize = 4096;
@@ -125,17 +127,7 @@ pub(crate) struct WakeFlag {
 
 impl WakeFlag {
     fn new() -> io::Result<Self> {
-        // SAFETY: eventfd takes no pointers; the result is checked before use.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: a fresh descriptor that nothing else owns.
-        let owned = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Self {
-            asleep: AtomicBool::new(false),
-            eventfd: File::from(owned),
-        })
+        Ok(Self { asleep: AtomicBool::new(false), eventfd: sys::eventfd()? })
     }
 
     fn wake(&self) {
@@ -229,14 +221,7 @@ pub(crate) fn mailbox(notify: Notify) -> io::Result<(Mailbox, ShardMailbox)> {
         told: false,
         lost: 0,
     };
-    Ok((
-        Mailbox {
-            to_shard,
-            from_shard,
-            flag,
-        },
-        shard,
-    ))
+    Ok((Mailbox { to_shard, from_shard, flag }, shard))
 }
 
 impl ShardMailbox {
@@ -341,16 +326,11 @@ mod tests {
     use super::*;
 
     fn pause(name: &str) -> FromShard {
-        FromShard::Event(Event::ConsumerProducerPause {
-            consumer: name.into(),
-        })
+        FromShard::Event(Event::ConsumerProducerPause { consumer: name.into() })
     }
 
     fn rtp() -> FromShard {
-        FromShard::Event(Event::ConsumerRtp {
-            consumer: "c".into(),
-            data: Vec::new(),
-        })
+        FromShard::Event(Event::ConsumerRtp { consumer: "c".into(), data: Vec::new() })
     }
 
     #[test]
@@ -368,14 +348,8 @@ mod tests {
         shard.finish_batch();
         shard.finish_batch();
         assert_eq!(wakes.load(Ordering::Relaxed), 1);
-        assert!(matches!(
-            control.try_receive(),
-            Some(FromShard::Event(Event::ConsumerRtp { .. }))
-        ));
-        assert!(matches!(
-            control.try_receive(),
-            Some(FromShard::Event(Event::ConsumerProducerPause { .. }))
-        ));
+        assert!(matches!(control.try_receive(), Some(FromShard::Event(Event::ConsumerRtp { .. }))));
+        assert!(matches!(control.try_receive(), Some(FromShard::Event(Event::ConsumerProducerPause { .. }))));
         assert!(control.try_receive().is_none());
     }
 
@@ -388,27 +362,15 @@ mod tests {
         shard.tell(rtp());
         shard.tell(pause("a"));
         shard.tell(rtp());
-        shard.tell(FromShard::Reply {
-            token: 7,
-            result: Ok(Reply::Done),
-        });
+        shard.tell(FromShard::Reply { token: 7, result: Ok(Reply::Done) });
         assert_eq!(shard.lost(), 2);
         assert!(shard.has_overflow());
         for _ in 0..FROM_SHARD_MAX {
-            assert!(matches!(
-                control.try_receive(),
-                Some(FromShard::Event(Event::ConsumerRtp { .. }))
-            ));
+            assert!(matches!(control.try_receive(), Some(FromShard::Event(Event::ConsumerRtp { .. }))));
         }
         shard.finish_batch();
-        assert!(matches!(
-            control.try_receive(),
-            Some(FromShard::Event(Event::ConsumerProducerPause { .. }))
-        ));
-        assert!(matches!(
-            control.try_receive(),
-            Some(FromShard::Reply { token: 7, .. })
-        ));
+        assert!(matches!(control.try_receive(), Some(FromShard::Event(Event::ConsumerProducerPause { .. }))));
+        assert!(matches!(control.try_receive(), Some(FromShard::Reply { token: 7, .. })));
         assert!(!shard.has_overflow());
     }
 
@@ -416,17 +378,9 @@ mod tests {
     fn a_full_command_queue_is_an_error_value() {
         let (control, mut shard) = mailbox(Box::new(|| ())).unwrap();
         for token in 0..TO_SHARD_MAX as u64 {
-            control
-                .send(ToShard::Command {
-                    token,
-                    command: Command::ReportShard,
-                })
-                .unwrap();
+            control.send(ToShard::Command { token, command: Command::ReportShard }).unwrap();
         }
-        let one_more = ToShard::Command {
-            token: 0,
-            command: Command::ReportShard,
-        };
+        let one_more = ToShard::Command { token: 0, command: Command::ReportShard };
         assert_eq!(control.send(one_more), Err(SendError::Full));
         assert!(matches!(shard.next(), Some(ToShard::Command { token: 0, .. })));
         drop(shard);

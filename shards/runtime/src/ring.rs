@@ -17,6 +17,7 @@ use io_uring::types::{Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
 use crate::buffers::{BUFFER_COUNT, CONTROL_BYTES, NAME_BYTES, ReceiveBuffers};
+use crate::sys;
 
 /// Submission queue entries: a flush of this many sends is one enter.
 pub(crate) const SUBMISSIONS_MAX: u32 = 1024;
@@ -70,17 +71,11 @@ impl Operation {
         }
     }
 
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "taking the fields apart is the purpose"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "taking the fields apart is the purpose")]
     fn decode(user_data: u64) -> Option<Self> {
         let index = user_data as u32;
         match user_data >> 56 {
-            1 => Some(Self::Receive {
-                slot: index,
-                generation: (user_data >> 32) as u32 & GENERATION_MASK,
-            }),
+            1 => Some(Self::Receive { slot: index, generation: (user_data >> 32) as u32 & GENERATION_MASK }),
             2 => Some(Self::Send { index }),
             3 => Some(Self::Wake),
             4 => Some(Self::Cancel),
@@ -114,12 +109,7 @@ pub(crate) struct Wait {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum SendRequest {
     /// One slice; `address` is null on a connected socket.
-    Plain {
-        bytes: *const u8,
-        len: u32,
-        address: *const libc::sockaddr,
-        address_len: libc::socklen_t,
-    },
+    Plain { bytes: *const u8, len: u32, address: *const libc::sockaddr, address_len: libc::socklen_t },
     /// Address, slices and control data as the header says.
     Message(*const libc::msghdr),
 }
@@ -175,18 +165,10 @@ impl RingPoller {
     pub(crate) fn remove_socket(&mut self, slot: u32, generation: u32) -> io::Result<()> {
         let receive = Operation::Receive { slot, generation }.encode();
         let cancel = opcode::AsyncCancel::new(receive).build();
-        self.push(
-            &cancel
-                .user_data(Operation::Cancel.encode())
-                .flags(Flags::SKIP_SUCCESS),
-        )?;
+        self.push(&cancel.user_data(Operation::Cancel.encode()).flags(Flags::SKIP_SUCCESS))?;
         self.submit()?;
         // SAFETY: submits nothing, waits for nothing, passes no argument: only deferred work is run.
-        let ran = unsafe {
-            self.ring
-                .submitter()
-                .enter::<libc::sigset_t>(0, 0, ENTER_GETEVENTS, None)
-        };
+        let ran = unsafe { self.ring.submitter().enter::<libc::sigset_t>(0, 0, ENTER_GETEVENTS, None) };
         match ran {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
@@ -213,26 +195,19 @@ impl RingPoller {
     /// Everything `request` points to stays valid and unchanged until the next [`submit`](Self::submit) returns.
     pub(crate) unsafe fn push_send(&mut self, slot: u32, index: u32, request: SendRequest) -> io::Result<()> {
         let entry = match request {
-            SendRequest::Plain {
-                bytes,
-                len,
-                address,
-                address_len,
-            } => opcode::Send::new(Fixed(slot), bytes, len)
-                .flags(libc::MSG_DONTWAIT)
-                .dest_addr(address)
-                .dest_addr_len(address_len)
-                .build(),
+            SendRequest::Plain { bytes, len, address, address_len } => {
+                opcode::Send::new(Fixed(slot), bytes, len)
+                    .flags(libc::MSG_DONTWAIT)
+                    .dest_addr(address)
+                    .dest_addr_len(address_len)
+                    .build()
+            }
             #[allow(clippy::cast_sign_loss, reason = "a small positive flag")]
-            SendRequest::Message(header) => opcode::SendMsg::new(Fixed(slot), header)
-                .flags(libc::MSG_DONTWAIT as u32)
-                .build(),
+            SendRequest::Message(header) => {
+                opcode::SendMsg::new(Fixed(slot), header).flags(libc::MSG_DONTWAIT as u32).build()
+            }
         };
-        self.push(
-            &entry
-                .user_data(Operation::Send { index }.encode())
-                .flags(Flags::SKIP_SUCCESS),
-        )
+        self.push(&entry.user_data(Operation::Send { index }.encode()).flags(Flags::SKIP_SUCCESS))
     }
 
     /// Room for this many more sends before a submit.
@@ -282,11 +257,7 @@ impl RingPoller {
         }
         let timeout = timespec(wait.timeout);
         if wait.gather.is_zero() {
-            return outcome(
-                self.ring
-                    .submitter()
-                    .submit_with_args(1, &SubmitArgs::new().timespec(&timeout)),
-            );
+            return outcome(self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout)));
         }
         if self.gathers_in_kernel {
             let gather_us = u32::try_from(wait.gather.as_micros()).unwrap_or(u32::MAX);
@@ -294,19 +265,11 @@ impl RingPoller {
             return outcome(self.ring.submitter().submit_with_args(GATHER_MAX, &args));
         }
         let gather = timespec(wait.gather.min(wait.timeout));
-        outcome(
-            self.ring
-                .submitter()
-                .submit_with_args(GATHER_MAX, &SubmitArgs::new().timespec(&gather)),
-        )?;
+        outcome(self.ring.submitter().submit_with_args(GATHER_MAX, &SubmitArgs::new().timespec(&gather)))?;
         if !self.ring.completion().is_empty() {
             return Ok(());
         }
-        outcome(
-            self.ring
-                .submitter()
-                .submit_with_args(1, &SubmitArgs::new().timespec(&timeout)),
-        )
+        outcome(self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout)))
     }
 
     /// Moves completions, oldest first, until `into` is full or none is left.
@@ -335,17 +298,13 @@ impl RingPoller {
     }
 
     fn take_completions(&mut self) {
-        self.backlog
-            .extend(self.ring.completion().filter_map(|entry| read(&entry)));
+        self.backlog.extend(self.ring.completion().filter_map(|entry| read(&entry)));
     }
 }
 
 impl std::fmt::Debug for RingPoller {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("RingPoller")
-            .field("sockets_max", &self.sockets_max)
-            .finish_non_exhaustive()
+        formatter.debug_struct("RingPoller").field("sockets_max", &self.sockets_max).finish_non_exhaustive()
     }
 }
 
@@ -359,22 +318,12 @@ fn build_ring() -> io::Result<IoUring> {
         .dontfork();
     let plain = builder.clone();
     // NO_SQARRAY came with 6.6 and saves an indirection; the rest is needed (6.1).
-    builder
-        .setup_no_sqarray()
-        .build(SUBMISSIONS_MAX)
-        .or_else(|_| plain.build(SUBMISSIONS_MAX))
+    builder.setup_no_sqarray().build(SUBMISSIONS_MAX).or_else(|_| plain.build(SUBMISSIONS_MAX))
 }
 
 fn sockets_max() -> u32 {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the pointer is to a live rlimit.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0;
-    let files = if known { limit.rlim_cur } else { 1024 };
     #[allow(clippy::cast_possible_truncation, reason = "at most SOCKETS_MAX")]
-    let count = files.clamp(1, SOCKETS_MAX) as u32;
+    let count = sys::files_max().clamp(1, SOCKETS_MAX) as u32;
     count
 }
 
@@ -420,14 +369,8 @@ mod tests {
     #[test]
     fn operations_survive_user_data() {
         for operation in [
-            Operation::Receive {
-                slot: u32::MAX,
-                generation: GENERATION_MASK,
-            },
-            Operation::Receive {
-                slot: 0,
-                generation: 0,
-            },
+            Operation::Receive { slot: u32::MAX, generation: GENERATION_MASK },
+            Operation::Receive { slot: 0, generation: 0 },
             Operation::Send { index: 1023 },
             Operation::Wake,
             Operation::Cancel,

@@ -85,20 +85,13 @@ impl ShardHandle {
             .spawn(move || run(config, shard_end, &ready))
             .map_err(StartError::Thread)?;
         match started.recv() {
-            Ok(Ok(())) => Ok(Self {
-                index,
-                mailbox: control_end,
-                thread: Some(thread),
-            }),
+            Ok(Ok(())) => Ok(Self { index, mailbox: control_end, thread: Some(thread) }),
             Ok(Err(error)) => {
                 let _ = thread.join();
                 Err(error)
             }
             Err(_) => {
-                let reason = thread
-                    .join()
-                    .err()
-                    .map_or_else(|| "ended".to_owned(), |panic| message(&*panic));
+                let reason = thread.join().err().map_or_else(|| "ended".to_owned(), |panic| message(&*panic));
                 Err(StartError::Executor(reason))
             }
         }
@@ -207,7 +200,11 @@ fn message(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ringsoup_sfu::command::Command;
+    use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use ringsoup_sfu::command::{Command, ListenInfo, PlainTransportOptions, Protocol, TransportOptions};
+    use ringsoup_sfu::reply::Reply;
 
     use super::*;
     use crate::mailbox::{FromShard, ToShard};
@@ -219,18 +216,8 @@ mod tests {
 
     fn config(index: usize) -> ShardConfig {
         let clock = Clock::start();
-        let sfu = SfuConfig {
-            seed: 1,
-            unix_origin_us: clock.unix_origin_us(),
-            rtc_ports: (10_000, 59_999),
-        };
-        ShardConfig {
-            index,
-            cpu: None,
-            sfu,
-            clock,
-            coalesce: COALESCE_DEFAULT,
-        }
+        let sfu = SfuConfig { seed: 1, unix_origin_us: clock.unix_origin_us(), rtc_ports: (10_000, 59_999) };
+        ShardConfig { index, cpu: None, sfu, clock, coalesce: COALESCE_DEFAULT }
     }
 
     fn start(index: usize) -> ShardHandle {
@@ -238,13 +225,7 @@ mod tests {
     }
 
     fn ask(shard: &ShardHandle, token: u64) {
-        shard
-            .mailbox()
-            .send(ToShard::Command {
-                token,
-                command: Command::ReportShard,
-            })
-            .unwrap();
+        shard.mailbox().send(ToShard::Command { token, command: Command::ReportShard }).unwrap();
     }
 
     fn expect_reply(shard: &ShardHandle, token: u64) {
@@ -264,11 +245,7 @@ mod tests {
         assert!(
             matches!(
                 words[..],
-                [
-                    FromShard::Reply { token: 1, .. },
-                    FromShard::Reply { token: 2, .. },
-                    FromShard::Stopped
-                ]
+                [FromShard::Reply { token: 1, .. }, FromShard::Reply { token: 2, .. }, FromShard::Stopped]
             ),
             "{words:?}"
         );
@@ -288,14 +265,8 @@ mod tests {
 
     #[test]
     fn a_cpu_that_is_not_there_is_an_error_value() {
-        let pinned = ShardConfig {
-            cpu: Some(1_000_000),
-            ..config(0)
-        };
-        assert!(matches!(
-            ShardHandle::start(pinned, Box::new(|| ())),
-            Err(StartError::Executor(_))
-        ));
+        let pinned = ShardConfig { cpu: Some(1_000_000), ..config(0) };
+        assert!(matches!(ShardHandle::start(pinned, Box::new(|| ())), Err(StartError::Executor(_))));
     }
 
     #[test]
@@ -306,9 +277,7 @@ mod tests {
         // A small generator: pauses from none to 20 ms, so that sleep is met at every stage.
         let mut random = 12_345_u64;
         while clock.now().as_millis() < HANG_TEST {
-            random = random
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let pause_us = match (random >> 33) % 4 {
                 0 => 0,
                 1 => (random >> 40) % 100,
@@ -320,10 +289,102 @@ mod tests {
             expect_reply(&shard, token);
         }
         shard.mailbox().send(ToShard::ReportIo { token: 0 }).unwrap();
-        assert!(matches!(
-            shard.mailbox().receive_timeout(PATIENCE),
-            Some(FromShard::IoReport { .. })
-        ));
+        assert!(matches!(shard.mailbox().receive_timeout(PATIENCE), Some(FromShard::IoReport { .. })));
+    }
+
+    fn listen() -> ListenInfo {
+        ListenInfo {
+            protocol: Protocol::Udp,
+            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            announced_address: None,
+            expose_internal_ip: false,
+            port: 0,
+            port_range: (0, 0),
+            ipv6_only: false,
+            udp_reuse_port: false,
+            send_buffer_size: 0,
+            recv_buffer_size: 0,
+        }
+    }
+
+    fn plain_transport() -> PlainTransportOptions {
+        let base = TransportOptions {
+            direct: false,
+            initial_available_outgoing_bitrate: None,
+            enable_sctp: false,
+            max_send_message_size: 0,
+            max_receive_message_size: 0,
+            sctp_send_buffer_size: 0,
+            sctp_per_stream_send_queue_limit: 0,
+            sctp_max_receiver_window_buffer_size: 0,
+            sctp_default_stream_buffered_amount_low_threshold: 0,
+            is_data_channel: false,
+        };
+        PlainTransportOptions {
+            base,
+            listen_info: listen(),
+            rtcp_listen_info: None,
+            rtcp_mux: true,
+            comedia: true,
+            srtp_crypto_suite: None,
+        }
+    }
+
+    /// Sends a command and returns its answer; events in between are ignored.
+    fn command(shard: &ShardHandle, command: Command) -> Reply {
+        shard.mailbox().send(ToShard::Command { token: 99, command }).unwrap();
+        loop {
+            match shard.mailbox().receive_timeout(PATIENCE) {
+                Some(FromShard::Reply { token: 99, result }) => break result.unwrap(),
+                Some(FromShard::Event(_)) => {}
+                other => panic!("no reply: {other:?}"),
+            }
+        }
+    }
+
+    fn create_transport(shard: &ShardHandle) -> u16 {
+        command(shard, Command::CreateRouter { router: "router".into() });
+        let create = Command::CreatePlainTransport {
+            router: "router".into(),
+            transport: "transport".into(),
+            options: Box::new(plain_transport()),
+        };
+        let Reply::PlainTransportDump(dump) = command(shard, create) else { panic!("not a dump") };
+        dump.tuple.local_port
+    }
+
+    #[test]
+    fn commands_are_answered_under_packet_load() {
+        let shard = start(0);
+        let port = create_transport(&shard);
+        let flooding = AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+                let packet = [0x80; 1200];
+                while flooding.load(Ordering::Relaxed) {
+                    let _ = socket.send_to(&packet, (Ipv4Addr::LOCALHOST, port));
+                }
+            });
+            for _ in 0..200 {
+                command(&shard, Command::DumpRouter { router: "router".into() });
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            flooding.store(false, Ordering::Relaxed);
+        });
+        let Reply::ShardReport(report) = command(&shard, Command::ReportShard) else {
+            panic!("not a report")
+        };
+        assert!(report.received_packets > 0);
+    }
+
+    #[test]
+    fn sockets_of_a_stopped_shard_are_free() {
+        let shard = start(0);
+        let port = create_transport(&shard);
+        assert!(UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_err());
+        shard.stop();
+        assert!(UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
     }
 
     #[test]

@@ -192,18 +192,12 @@ impl Transmit {
     fn push_slice(&mut self, train: &mut Train, part: &[u8]) {
         if train.slices > 0
             && let Some(last) = self.slices.last_mut()
-            && ptr::eq(
-                last.iov_base.cast::<u8>().wrapping_add(last.iov_len),
-                part.as_ptr(),
-            )
+            && ptr::eq(last.iov_base.cast::<u8>().wrapping_add(last.iov_len), part.as_ptr())
         {
             last.iov_len += part.len();
             return;
         }
-        self.slices.push(libc::iovec {
-            iov_base: part.as_ptr().cast_mut().cast(),
-            iov_len: part.len(),
-        });
+        self.slices.push(libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() });
         train.slices += 1;
     }
 
@@ -216,10 +210,8 @@ impl Transmit {
             self.scratch_used += copy(&self.slices[train.first_slice..], &mut self.scratch[start..]);
             self.slices.truncate(train.first_slice);
             let copied = &self.scratch[start..self.scratch_used];
-            self.slices.push(libc::iovec {
-                iov_base: copied.as_ptr().cast_mut().cast(),
-                iov_len: copied.len(),
-            });
+            self.slices
+                .push(libc::iovec { iov_base: copied.as_ptr().cast_mut().cast(), iov_len: copied.len() });
             train.slices = 1;
         }
         self.trains.push(train);
@@ -255,12 +247,7 @@ impl Transmit {
         {
             #[allow(clippy::cast_possible_truncation, reason = "at most TRAIN_BYTES_MAX")]
             let len = only.iov_len as u32;
-            SendRequest::Plain {
-                bytes: only.iov_base.cast(),
-                len,
-                address,
-                address_len,
-            }
+            SendRequest::Plain { bytes: only.iov_base.cast(), len, address, address_len }
         } else {
             header.set_message(train, slices, address, address_len);
             SendRequest::Message(&raw const header.message)
@@ -316,24 +303,13 @@ impl Transmit {
     ) -> io::Result<()> {
         report.send_retried += 1;
         self.split.resize(train.bytes, 0);
-        copy(
-            &self.slices[train.first_slice..train.first_slice + train.slices],
-            &mut self.split,
-        );
+        copy(&self.slices[train.first_slice..train.first_slice + train.slices], &mut self.split);
         let mut name = Name::ZERO;
         let (address, address_len) = name.set(train.remote);
         for (index, datagram) in self.split.chunks(train.segment).enumerate() {
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "at most SEGMENTS_MAX and TRAIN_BYTES_MAX"
-            )]
+            #[allow(clippy::cast_possible_truncation, reason = "at most SEGMENTS_MAX and TRAIN_BYTES_MAX")]
             let (index, len) = (index as u32, datagram.len() as u32);
-            let request = SendRequest::Plain {
-                bytes: datagram.as_ptr(),
-                len,
-                address,
-                address_len,
-            };
+            let request = SendRequest::Plain { bytes: datagram.as_ptr(), len, address, address_len };
             // SAFETY: `split` and `name` stay untouched until `submit` below has returned.
             unsafe { sockets.ring.push_send(train.socket.0, index, request)? };
         }
@@ -341,14 +317,7 @@ impl Transmit {
         self.failures.clear();
         sockets.ring.take_failures(&mut self.failures);
         for &(_, errno) in &self.failures {
-            count_failure(
-                &Train {
-                    datagrams: 1,
-                    ..*train
-                },
-                errno,
-                report,
-            );
+            count_failure(&Train { datagrams: 1, ..*train }, errno, report);
         }
         Ok(())
     }
@@ -356,10 +325,7 @@ impl Transmit {
 
 impl std::fmt::Debug for Transmit {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Transmit")
-            .field("trains", &self.trains.len())
-            .finish_non_exhaustive()
+        formatter.debug_struct("Transmit").field("trains", &self.trains.len()).finish_non_exhaustive()
     }
 }
 
@@ -442,30 +408,20 @@ impl Name {
                 self.v4 = libc::sockaddr_in {
                     sin_family: libc::AF_INET as libc::sa_family_t,
                     sin_port: remote.port().to_be(),
-                    sin_addr: libc::in_addr {
-                        s_addr: u32::from_ne_bytes(remote.ip().octets()),
-                    },
+                    sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(remote.ip().octets()) },
                     sin_zero: [0; 8],
                 };
-                (
-                    (&raw const *self).cast(),
-                    size_of::<libc::sockaddr_in>() as libc::socklen_t,
-                )
+                ((&raw const *self).cast(), size_of::<libc::sockaddr_in>() as libc::socklen_t)
             }
             Some(SocketAddr::V6(remote)) => {
                 self.v6 = libc::sockaddr_in6 {
                     sin6_family: libc::AF_INET6 as libc::sa_family_t,
                     sin6_port: remote.port().to_be(),
                     sin6_flowinfo: remote.flowinfo(),
-                    sin6_addr: libc::in6_addr {
-                        s6_addr: remote.ip().octets(),
-                    },
+                    sin6_addr: libc::in6_addr { s6_addr: remote.ip().octets() },
                     sin6_scope_id: remote.scope_id(),
                 };
-                (
-                    (&raw const *self).cast(),
-                    size_of::<libc::sockaddr_in6>() as libc::socklen_t,
-                )
+                ((&raw const *self).cast(), size_of::<libc::sockaddr_in6>() as libc::socklen_t)
             }
         }
     }

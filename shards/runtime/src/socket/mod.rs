@@ -48,12 +48,7 @@ pub(crate) struct ShardSockets {
 
 impl ShardSockets {
     pub(crate) fn new(ring: RingPoller) -> Self {
-        Self {
-            ring,
-            slots: Vec::new(),
-            free: Vec::new(),
-            resting: Vec::new(),
-        }
+        Self { ring, slots: Vec::new(), free: Vec::new(), resting: Vec::new() }
     }
 
     /// The socket, if it is still the one the completion was for.
@@ -133,22 +128,13 @@ impl Sockets for ShardSockets {
     fn bind_udp(&mut self, request: &UdpBind) -> Result<BoundSocket, BindError> {
         let slot = self.take_slot()?;
         let bound = ports::bind(request).and_then(|(socket, local)| {
-            self.register(slot, &socket).map_err(|error| BindError::SetUp {
-                cause: error.to_string(),
-            })?;
+            self.register(slot, &socket).map_err(|error| BindError::SetUp { cause: error.to_string() })?;
             Ok((socket, local))
         });
         match bound {
             Ok((socket, local)) => {
-                self.slots[slot as usize].socket = Some(UdpSocket {
-                    socket,
-                    segments: true,
-                    failures: 0,
-                });
-                Ok(BoundSocket {
-                    id: SocketId(slot),
-                    local,
-                })
+                self.slots[slot as usize].socket = Some(UdpSocket { socket, segments: true, failures: 0 });
+                Ok(BoundSocket { id: SocketId(slot), local })
             }
             Err(error) => {
                 self.free.push(slot);
@@ -158,8 +144,7 @@ impl Sockets for ShardSockets {
     }
 
     fn connect(&mut self, socket: SocketId, remote: SocketAddr) -> bool {
-        self.get_mut(socket)
-            .is_some_and(|socket| socket.socket.connect(&remote.into()).is_ok())
+        self.get_mut(socket).is_some_and(|socket| socket.socket.connect(&remote.into()).is_ok())
     }
 
     fn close(&mut self, socket: SocketId) {

@@ -30,11 +30,7 @@ fn bind_fixed(request: &UdpBind, port: u16) -> Result<(Socket, SocketAddr), Bind
 
 /// A port of a range is the socket's own: SO_REUSEPORT would let two transports be given the same one.
 fn bind_range(request: &UdpBind, min: u16, max: u16) -> Result<(Socket, SocketAddr), BindError> {
-    let no_more_ports = BindError::NoMorePorts {
-        ip: request.ip,
-        min,
-        max,
-    };
+    let no_more_ports = BindError::NoMorePorts { ip: request.ip, min, max };
     let Some(span) = max.checked_sub(min) else {
         return Err(no_more_ports);
     };
@@ -66,17 +62,11 @@ fn random_below(count: u32) -> u32 {
 }
 
 fn set_up_error(error: io::Error) -> BindError {
-    BindError::SetUp {
-        cause: error.to_string(),
-    }
+    BindError::SetUp { cause: error.to_string() }
 }
 
 fn bind_error(ip: IpAddr, port: u16, error: &io::Error) -> BindError {
-    BindError::Bind {
-        ip,
-        port,
-        cause: error.to_string(),
-    }
+    BindError::Bind { ip, port, cause: error.to_string() }
 }
 
 #[cfg(test)]
@@ -121,14 +111,7 @@ mod tests {
             }
             assert!(held.len() <= 3, "the range has four ports and one was taken");
         };
-        assert_eq!(
-            error,
-            BindError::NoMorePorts {
-                ip: "127.0.0.1".parse().unwrap(),
-                min,
-                max
-            }
-        );
+        assert_eq!(error, BindError::NoMorePorts { ip: "127.0.0.1".parse().unwrap(), min, max });
     }
 
     #[test]
@@ -139,10 +122,7 @@ mod tests {
 
     #[test]
     fn an_address_of_another_host_is_a_bind_error() {
-        let mut foreign = request(PortChoice::Range {
-            min: 40_000,
-            max: 40_010,
-        });
+        let mut foreign = request(PortChoice::Range { min: 40_000, max: 40_010 });
         foreign.ip = "192.0.2.1".parse().unwrap();
         assert!(matches!(bind(&foreign), Err(BindError::Bind { .. })));
     }

@@ -42,17 +42,8 @@ pub(crate) fn parse(buffer: &mut [u8]) -> Option<Received<'_>> {
     let control_end = OUT_BYTES + NAME_BYTES + control_len.min(CONTROL_BYTES);
     let control = parse_control(head.get(OUT_BYTES + NAME_BYTES..control_end)?);
     let payload = payload.get_mut(..payload_len)?;
-    let stride = control
-        .segment
-        .filter(|&size| size > 0)
-        .unwrap_or(payload_len)
-        .max(1);
-    Some(Received {
-        remote,
-        stamp: control.stamp,
-        payload,
-        stride,
-    })
+    let stride = control.segment.filter(|&size| size > 0).unwrap_or(payload_len).max(1);
+    Some(Received { remote, stamp: control.stamp, payload, stride })
 }
 
 fn parse_name(name: &[u8]) -> Option<SocketAddr> {
@@ -66,12 +57,7 @@ fn parse_name(name: &[u8]) -> Option<SocketAddr> {
         libc::AF_INET6 => {
             let octets: [u8; 16] = name.get(8..24)?.try_into().ok()?;
             let scope = read_u32(name, 24)?;
-            Some(SocketAddr::V6(SocketAddrV6::new(
-                Ipv6Addr::from(octets),
-                port,
-                0,
-                scope,
-            )))
+            Some(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(octets), port, 0, scope)))
         }
         _ => None,
     }
@@ -103,9 +89,7 @@ fn parse_control(mut control: &[u8]) -> Control {
 }
 
 fn parse_timespec(data: &[u8]) -> Option<Duration> {
-    let nanos = u32::try_from(read_u64(data, 8)?)
-        .ok()
-        .filter(|&nanos| nanos < 1_000_000_000)?;
+    let nanos = u32::try_from(read_u64(data, 8)?).ok().filter(|&nanos| nanos < 1_000_000_000)?;
     Some(Duration::new(read_u64(data, 0)?, nanos))
 }
 
@@ -176,23 +160,12 @@ mod tests {
 
     #[test]
     fn a_cut_datagram_is_none() {
-        assert!(
-            parse(&mut buffer(
-                b"hello",
-                &[],
-                u32::try_from(libc::MSG_TRUNC).unwrap()
-            ))
-            .is_none()
-        );
+        assert!(parse(&mut buffer(b"hello", &[], u32::try_from(libc::MSG_TRUNC).unwrap())).is_none());
     }
 
     #[test]
     fn nonsense_is_none_and_never_panics() {
-        let whole = buffer(
-            b"hello",
-            &cmsg(libc::SOL_UDP, UDP_GRO, &(-1_i32).to_ne_bytes()),
-            0,
-        );
+        let whole = buffer(b"hello", &cmsg(libc::SOL_UDP, UDP_GRO, &(-1_i32).to_ne_bytes()), 0);
         for len in 0..whole.len() {
             assert!(parse(&mut whole.clone()[..len]).is_none());
         }

@@ -49,13 +49,7 @@ impl Rig {
 
     /// Datagrams of one wait.
     fn wait(&mut self, timeout: Duration) -> Vec<(SocketId, SocketAddr, Vec<u8>)> {
-        self.sockets
-            .ring
-            .wait(Wait {
-                timeout,
-                gather: Duration::ZERO,
-            })
-            .unwrap();
+        self.sockets.ring.wait(Wait { timeout, gather: Duration::ZERO }).unwrap();
         let mut completions: Vec<Completion> = Vec::with_capacity(256);
         self.sockets.ring.drain(&mut completions);
         let mut datagrams = Vec::new();
@@ -65,9 +59,7 @@ impl Rig {
             };
             let current = self.sockets.is_current(slot, generation);
             if let Some(id) = completion.buffer {
-                let bytes = self
-                    .buffers
-                    .bytes(id, usize::try_from(completion.result).unwrap());
+                let bytes = self.buffers.bytes(id, usize::try_from(completion.result).unwrap());
                 if current {
                     self.receives += 1;
                     let train = receive::parse(bytes).unwrap();
@@ -107,9 +99,7 @@ impl Rig {
     }
 
     fn flush(&mut self) {
-        self.transmit
-            .flush(&self.out, &mut self.sockets, &mut self.report)
-            .unwrap();
+        self.transmit.flush(&self.out, &mut self.sockets, &mut self.report).unwrap();
         self.out.clear_datagrams();
     }
 }
@@ -117,14 +107,7 @@ impl Rig {
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn request(ip: IpAddr, port: PortChoice) -> UdpBind {
-    UdpBind {
-        ip,
-        port,
-        ipv6_only: false,
-        reuse_port: false,
-        send_buffer_size: 0,
-        recv_buffer_size: 0,
-    }
+    UdpBind { ip, port, ipv6_only: false, reuse_port: false, send_buffer_size: 0, recv_buffer_size: 0 }
 }
 
 fn peer() -> (StdSocket, SocketAddr) {
@@ -141,11 +124,7 @@ fn receive_one(socket: &StdSocket) -> Vec<u8> {
 }
 
 fn destination(lane: u32, socket: SocketId, remote: Option<SocketAddr>) -> Destination {
-    Destination {
-        lane: Lane(lane),
-        socket,
-        remote,
-    }
+    Destination { lane: Lane(lane), socket, remote }
 }
 
 /// A datagram that can be told from every other.
@@ -172,11 +151,7 @@ fn trains_arrive_as_the_datagrams_they_are() {
         }
         rig.flush();
         for (number, &size) in sizes.iter().enumerate() {
-            assert_eq!(
-                receive_one(&receiver),
-                numbered(number, size),
-                "datagram {number}"
-            );
+            assert_eq!(receive_one(&receiver), numbered(number, size), "datagram {number}");
         }
     }
     assert_eq!(rig.report.sent_datagrams, 20);
@@ -193,17 +168,9 @@ fn heads_and_shared_tails_are_joined_on_the_wire() {
     let first = rig.out.share(&[7; 1000]).unwrap();
     let second = rig.out.share(&[8; 900]).unwrap();
     for (lane, (_, remote)) in (0_u8..).zip(&receivers) {
-        rig.push(
-            destination(lane.into(), socket.id, Some(*remote)),
-            &[lane; 12],
-            first,
-        );
+        rig.push(destination(lane.into(), socket.id, Some(*remote)), &[lane; 12], first);
         if lane > 0 {
-            rig.push(
-                destination(lane.into(), socket.id, Some(*remote)),
-                &[lane; 12],
-                second,
-            );
+            rig.push(destination(lane.into(), socket.id, Some(*remote)), &[lane; 12], second);
         }
     }
     rig.flush();
@@ -251,11 +218,7 @@ fn a_train_longer_than_the_kernel_takes_is_cut() {
     let socket = rig.bind(LOCALHOST);
     let (receiver, remote) = peer();
     for number in 0..150 {
-        rig.push(
-            destination(0, socket.id, Some(remote)),
-            &numbered(number, 100),
-            Shared::EMPTY,
-        );
+        rig.push(destination(0, socket.id, Some(remote)), &numbered(number, 100), Shared::EMPTY);
     }
     rig.flush();
     for number in 0..150 {
@@ -264,11 +227,7 @@ fn a_train_longer_than_the_kernel_takes_is_cut() {
     // By count: 64 + 64 + 22. By bytes: 54 of 1200 at most.
     assert_eq!(rig.report.trains, 3);
     for number in 0..64 {
-        rig.push(
-            destination(0, socket.id, Some(remote)),
-            &numbered(number, 1200),
-            Shared::EMPTY,
-        );
+        rig.push(destination(0, socket.id, Some(remote)), &numbered(number, 1200), Shared::EMPTY);
     }
     rig.flush();
     assert_eq!(rig.report.trains, 5);
@@ -281,17 +240,9 @@ fn a_received_train_is_taken_apart_in_order() {
     let sender = rig.bind(LOCALHOST);
     let receiver = rig.bind(LOCALHOST);
     for number in 0..20 {
-        rig.push(
-            destination(0, sender.id, Some(receiver.local)),
-            &numbered(number, 1100),
-            Shared::EMPTY,
-        );
+        rig.push(destination(0, sender.id, Some(receiver.local)), &numbered(number, 1100), Shared::EMPTY);
     }
-    rig.push(
-        destination(0, sender.id, Some(receiver.local)),
-        &numbered(20, 300),
-        Shared::EMPTY,
-    );
+    rig.push(destination(0, sender.id, Some(receiver.local)), &numbered(20, 300), Shared::EMPTY);
     rig.flush();
     let datagrams = rig.expect(21);
     for (number, (socket, remote, bytes)) in datagrams.iter().enumerate() {
@@ -333,23 +284,14 @@ fn a_closed_socket_leaves_nothing_to_its_successor() {
         }
         // Half of the rounds the datagrams are completions already when the socket goes.
         if round % 2 == 0 {
-            rig.sockets
-                .ring
-                .wait(Wait {
-                    timeout: PATIENCE,
-                    gather: Duration::ZERO,
-                })
-                .unwrap();
+            rig.sockets.ring.wait(Wait { timeout: PATIENCE, gather: Duration::ZERO }).unwrap();
         }
         rig.sockets.close(socket.id);
         let successor = rig.bind(LOCALHOST);
         assert_eq!(successor.id, socket.id, "the place is used again");
         assert_eq!(rig.wait(Duration::from_millis(1)).len(), 0);
         sender.send_to(b"mine", successor.local).unwrap();
-        assert_eq!(
-            rig.expect(1),
-            [(successor.id, sender.local_addr().unwrap(), b"mine".to_vec())]
-        );
+        assert_eq!(rig.expect(1), [(successor.id, sender.local_addr().unwrap(), b"mine".to_vec())]);
         rig.sockets.close(successor.id);
     }
     assert!(rig.stale > 0, "the late completions were seen and dropped");
@@ -362,10 +304,7 @@ fn a_closed_port_is_free_at_once() {
     let first = rig.bind(LOCALHOST);
     for _ in 0..20 {
         let same = PortChoice::Fixed(first.local.port());
-        assert!(matches!(
-            rig.sockets.bind_udp(&request(LOCALHOST, same)),
-            Err(BindError::Bind { .. })
-        ));
+        assert!(matches!(rig.sockets.bind_udp(&request(LOCALHOST, same)), Err(BindError::Bind { .. })));
         rig.sockets.close(first.id);
         let again = rig.sockets.bind_udp(&request(LOCALHOST, same)).unwrap();
         assert_eq!(again, first);
@@ -422,11 +361,7 @@ fn ipv6_works_where_the_host_has_it() {
     let socket = rig.bind(loopback);
     let remote = receiver.local_addr().unwrap();
     for number in 0..3 {
-        rig.push(
-            destination(0, socket.id, Some(remote)),
-            &numbered(number, 500),
-            Shared::EMPTY,
-        );
+        rig.push(destination(0, socket.id, Some(remote)), &numbered(number, 500), Shared::EMPTY);
     }
     rig.flush();
     for number in 0..3 {
@@ -457,12 +392,6 @@ fn a_wait_that_gathers_returns_all_that_came_meanwhile() {
     for number in 0..10 {
         sender.send_to(&numbered(number, 100), socket.local).unwrap();
     }
-    rig.sockets
-        .ring
-        .wait(Wait {
-            timeout: PATIENCE,
-            gather: Duration::from_millis(1),
-        })
-        .unwrap();
+    rig.sockets.ring.wait(Wait { timeout: PATIENCE, gather: Duration::from_millis(1) }).unwrap();
     assert_eq!(rig.expect(10).len(), 10);
 }

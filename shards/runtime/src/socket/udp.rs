@@ -7,6 +7,8 @@ use std::os::fd::AsRawFd as _;
 use ringsoup_sfu::sockets::UdpBind;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::sys;
+
 /// Bytes asked for where the request leaves the size open. The kernel's own 208 KiB hold about 90 packets,
 /// less than one key frame of several producers; this holds some 450. Where the process may not exceed
 /// `net.core.{r,w}mem_max`, it is cut to that.
@@ -17,11 +19,7 @@ const UDP_GRO: libc::c_int = 104;
 
 /// A socket that is set up but not bound.
 pub(super) fn open(request: &UdpBind, reuse_port: bool) -> io::Result<Socket> {
-    let domain = if request.ip.is_ipv6() {
-        Domain::IPV6
-    } else {
-        Domain::IPV4
-    };
+    let domain = if request.ip.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
     // The ring does its own waiting: a non-blocking socket would end a receive instead of arming it.
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     if request.ip.is_ipv6() {
@@ -30,30 +28,18 @@ pub(super) fn open(request: &UdpBind, reuse_port: bool) -> io::Result<Socket> {
     if reuse_port {
         socket.set_reuse_port(true)?;
     }
-    set_buffer(
-        &socket,
-        libc::SO_RCVBUFFORCE,
-        request.recv_buffer_size,
-        Socket::set_recv_buffer_size,
-    )?;
-    set_buffer(
-        &socket,
-        libc::SO_SNDBUFFORCE,
-        request.send_buffer_size,
-        Socket::set_send_buffer_size,
-    )?;
-    set_option(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
+    set_buffer(&socket, libc::SO_RCVBUFFORCE, request.recv_buffer_size, Socket::set_recv_buffer_size)?;
+    set_buffer(&socket, libc::SO_SNDBUFFORCE, request.send_buffer_size, Socket::set_send_buffer_size)?;
+    sys::set_option(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
     // Kernels without it deliver datagrams one by one.
-    let _ = set_option(&socket, libc::SOL_UDP, UDP_GRO, 1);
+    let _ = sys::set_option(socket.as_raw_fd(), libc::SOL_UDP, UDP_GRO, 1);
     Ok(socket)
 }
 
 pub(super) fn bind(socket: &Socket, address: SocketAddr) -> io::Result<SocketAddr> {
     socket.bind(&address.into())?;
     let local = socket.local_addr()?;
-    local
-        .as_socket()
-        .ok_or_else(|| io::Error::other("not an IP socket"))
+    local.as_socket().ok_or_else(|| io::Error::other("not an IP socket"))
 }
 
 /// A size that was asked for is set as asked; the default also goes beyond the system's limit where allowed.
@@ -67,17 +53,6 @@ fn set_buffer(
         return set(socket, requested as usize);
     }
     let bytes = libc::c_int::try_from(BUFFER_BYTES_DEFAULT).unwrap_or(libc::c_int::MAX);
-    set_option(socket, libc::SOL_SOCKET, force, bytes).or_else(|_| set(socket, BUFFER_BYTES_DEFAULT))
-}
-
-fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
-    #[allow(clippy::cast_possible_truncation, reason = "the size of an int")]
-    let len = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: a live descriptor and a pointer to an int of the given size.
-    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    sys::set_option(socket.as_raw_fd(), libc::SOL_SOCKET, force, bytes)
+        .or_else(|_| set(socket, BUFFER_BYTES_DEFAULT))
 }
