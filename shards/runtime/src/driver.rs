@@ -90,8 +90,7 @@ impl Driver {
             Err(error) => FromShard::Failed { reason: format!("io_uring failed: {error}") },
         };
         self.sockets.close_all();
-        self.mailbox.tell(last_word);
-        self.mailbox.finish_batch();
+        self.mailbox.tell_last(last_word);
     }
 
     fn turns(&mut self) -> io::Result<Ended> {
@@ -268,7 +267,8 @@ impl Driver {
 
     fn wait(&mut self, now: Time) -> io::Result<()> {
         if !self.mailbox.fall_asleep() {
-            return Ok(());
+            // Commands wait already; packets must not starve behind a stream of them.
+            return self.sockets.ring.look();
         }
         let mut timeout = IDLE_WAIT;
         if let Some(at) = self.sfu.next_timeout() {

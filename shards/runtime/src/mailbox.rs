@@ -15,6 +15,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ringsoup_sfu::command::{Command, CommandError};
 use ringsoup_sfu::event::Event;
@@ -173,7 +174,7 @@ impl Mailbox {
     }
 
     /// Blocks until a message comes or `timeout` is over.
-    pub fn receive_timeout(&self, timeout: std::time::Duration) -> Option<FromShard> {
+    pub fn receive_timeout(&self, timeout: Duration) -> Option<FromShard> {
         self.from_shard.recv_timeout(timeout).ok()
     }
 
@@ -191,7 +192,10 @@ impl Mailbox {
 }
 
 /// How long a stop may wait behind commands.
-const STOP_SEND_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+const STOP_SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a stopped shard waits for control to read what it said before.
+const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Called by the shard once per batch of messages, from its own thread.
 pub type Notify = Box<dyn Fn() + Send>;
@@ -293,6 +297,18 @@ impl ShardMailbox {
             self.told = false;
             (self.notify)();
         }
+    }
+
+    /// Delivers everything with the last word behind it. The only place that waits for control, and not long:
+    /// there is no packet to forward any more.
+    pub(crate) fn tell_last(&mut self, message: FromShard) {
+        self.overflow.push_back(message);
+        while let Some(message) = self.overflow.pop_front() {
+            if self.outgoing.send_timeout(message, LAST_WORD_TIMEOUT).is_err() {
+                break;
+            }
+        }
+        (self.notify)();
     }
 
     /// True while messages wait for control to read.

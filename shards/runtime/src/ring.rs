@@ -166,13 +166,7 @@ impl RingPoller {
         let receive = Operation::Receive { slot, generation }.encode();
         let cancel = opcode::AsyncCancel::new(receive).build();
         self.push(&cancel.user_data(Operation::Cancel.encode()).flags(Flags::SKIP_SUCCESS))?;
-        self.submit()?;
-        // SAFETY: submits nothing, waits for nothing, passes no argument: only deferred work is run.
-        let ran = unsafe { self.ring.submitter().enter::<libc::sigset_t>(0, 0, ENTER_GETEVENTS, None) };
-        match ran {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
+        self.look()?;
         self.ring.submitter().register_files_update(slot, &[-1]).map(drop)
     }
 
@@ -248,6 +242,13 @@ impl RingPoller {
         } else {
             Err(io::Error::other("submission queue stuck"))
         }
+    }
+
+    /// Submits what is queued and makes the completions that are due, without waiting.
+    pub(crate) fn look(&mut self) -> io::Result<()> {
+        self.submit()?;
+        // SAFETY: submits nothing, waits for nothing, passes no argument: only deferred work is run.
+        outcome(unsafe { self.ring.submitter().enter::<libc::sigset_t>(0, 0, ENTER_GETEVENTS, None) })
     }
 
     /// Submits what is queued and sleeps until completions come or the time is over.
