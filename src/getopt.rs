@@ -2,8 +2,9 @@
 //! unique prefixes (`--logTag` is how every Node library says `--logTags`), words that are no options ignored.
 //!
 //! Written here because no argument crate resolves unique prefixes of single-dash long options; lexopt, for
-//! one, reads `-logLevel` as a cluster of short ones. One deliberate addition: a value may be the next word
-//! (`--logLevel debug`), which the original answers with an error.
+//! one, reads `-logLevel` as a cluster of short ones. A value follows an equals sign and is never the next
+//! word: that is the grammar of optional arguments, which the original uses for all of its options, and a
+//! word standing alone is ignored there.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -37,7 +38,9 @@ impl std::fmt::Display for OptionError {
         match self {
             Self::Unknown(given) => write!(formatter, "unknown option '{given}'"),
             Self::Ambiguous(given) => write!(formatter, "option '{given}' is ambiguous"),
-            Self::MissingValue(name) => write!(formatter, "missing value of option '--{name}'"),
+            Self::MissingValue(name) => {
+                write!(formatter, "missing value of option '--{name}' (--{name}=VALUE)")
+            }
             Self::UnwantedValue(name) => write!(formatter, "option '--{name}' takes no value"),
         }
     }
@@ -49,24 +52,14 @@ impl std::fmt::Display for OptionError {
 /// The first word that cannot be resolved.
 pub(crate) fn read<Id: Copy>(words: &[OsString], specs: &[Spec<Id>]) -> Result<Vec<Given<Id>>, OptionError> {
     let mut given = Vec::new();
-    let mut rest = words.iter();
-    while let Some(word) = rest.next() {
-        if word == "--" {
-            break;
-        }
+    for word in words.iter().take_while(|word| *word != "--") {
         let Some((name, value)) = split(word) else { continue };
         let spec = resolve(name, specs)?;
         let value = match (spec.takes_value, value) {
             (false, None) => OsString::new(),
             (false, Some(_)) => return Err(OptionError::UnwantedValue(spec.name)),
             (true, Some(value)) => value.to_owned(),
-            (true, None) => match rest.as_slice().first() {
-                Some(next) if split(next).is_none() && next != "--" => {
-                    rest.next();
-                    next.clone()
-                }
-                _ => return Err(OptionError::MissingValue(spec.name)),
-            },
+            (true, None) => return Err(OptionError::MissingValue(spec.name)),
         };
         given.push(Given { id: spec.id, value });
     }
@@ -121,8 +114,7 @@ mod tests {
         for words in [
             &["--logLevel=debug"][..],
             &["-logLevel=debug"],
-            &["--logLevel", "debug"],
-            &["-logL", "debug"],
+            &["-logL=debug"],
             &["--logL=debug"],
             &["word", "--logLevel=debug", "-", "word"],
             &["--logLevel=debug", "--", "--nonsense"],
@@ -147,8 +139,7 @@ mod tests {
     fn what_cannot_be_resolved_is_an_error() {
         let missing = |name| Err(OptionError::MissingValue(name));
         assert_eq!(read_words(&["--logLevel"]), missing("logLevel"));
-        assert_eq!(read_words(&["--logLevel", "--log"]), missing("logLevel"));
-        assert_eq!(read_words(&["--logLevel", "--"]), missing("logLevel"));
+        assert_eq!(read_words(&["--logLevel", "debug"]), missing("logLevel"));
         assert_eq!(read_words(&["--lo=x"]), Err(OptionError::Ambiguous("--lo".into())));
         assert_eq!(read_words(&["--=x"]), Err(OptionError::Ambiguous("--".into())));
         assert_eq!(read_words(&["-z"]), Err(OptionError::Unknown("--z".into())));

@@ -15,7 +15,7 @@ A mediasoup worker: one process, a control thread, a shard per core.
 It is started by a mediasoup library, not by hand. With Node and mediasoup 3.27:
   MEDIASOUP_WORKER_BIN=/path/to/ringsoup-worker node app.js
 
-OPTIONS (one dash or two, unique prefixes, value after '=' or as the next word)
+OPTIONS (one dash or two; a unique prefix will do; a value follows '=')
   --logLevel=debug|warn|error|none   What is told on the channel; default error
   --logTags=TAG                      Repeatable: info ice dtls rtp srtp rtcp rtx bwe score simulcast svc
                                      sctp message. Needed for debug and warn lines

@@ -330,6 +330,9 @@ impl ControlThread {
 
     /// Ends everything silently: the controller knows that what it had is gone.
     fn close(mut self) {
+        let text = "ControlThread::close() | closing";
+        self.controller.log(LogLevel::Debug, LogTag::Info, text, &mut self.effects);
+        self.act();
         self.shards.stop(STOP_PATIENCE);
         self.channel.drain(DRAIN_PATIENCE);
     }
