@@ -49,7 +49,7 @@ const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 #[derive(Debug, Clone, Copy)]
 struct Variant {
     name: &'static str,
-    /// Packets that arrive together.
+    /// Packets that arrive together; 0 sends without receiving.
     frame: u64,
     connected: bool,
     /// A header per receiver and a payload for all, or whole packets per receiver.
@@ -57,6 +57,9 @@ struct Variant {
     /// One sending socket per receiver, or one for all.
     sockets: bool,
     rate: u64,
+    /// Receivers used, of those there are.
+    fan_out: usize,
+    gather: Duration,
 }
 
 fn main() {
@@ -71,18 +74,41 @@ fn main() {
         shared: true,
         sockets: true,
         rate: RATE,
+        fan_out: usize::MAX,
+        gather: Duration::ZERO,
     };
     let variants = [
         base,
-        Variant { name: "flood, connected, shared, payload", frame: 0, ..base },
-        Variant { name: "flood, connected, whole", frame: 0, shared: false, ..base },
-        Variant { name: "flood, unconnected, whole", frame: 0, shared: false, connected: false, ..base },
+        Variant { name: "flood, connected, shared payload", frame: 0, ..base },
+        Variant { name: "flood, connected, whole packets", frame: 0, shared: false, ..base },
+        Variant {
+            name: "flood, unconnected, whole packets",
+            frame: 0,
+            shared: false,
+            connected: false,
+            ..base
+        },
         Variant { name: "paced, connected, whole packets", shared: false, ..base },
         Variant { name: "paced, unconnected, shared payload", connected: false, ..base },
         Variant { name: "paced, one socket, shared payload", connected: false, sockets: false, ..base },
         Variant { name: "frames of 16, connected, shared payload", frame: 16, ..base },
         Variant { name: "frames of 16, connected, whole packets", frame: 16, shared: false, ..base },
         Variant { name: "frames of 16, unconnected, shared payload", frame: 16, connected: false, ..base },
+        Variant { name: "12,000/s to 5, no gathering", rate: 12_000, fan_out: 5, ..base },
+        Variant {
+            name: "12,000/s to 5, gathering 0.5 ms",
+            rate: 12_000,
+            fan_out: 5,
+            gather: Duration::from_micros(500),
+            ..base
+        },
+        Variant {
+            name: "12,000/s to 5, gathering 1 ms",
+            rate: 12_000,
+            fan_out: 5,
+            gather: Duration::from_millis(1),
+            ..base
+        },
     ];
     let only = std::env::var("FORWARD_ONLY").unwrap_or_default();
     let variants: Vec<_> = variants.into_iter().filter(|variant| variant.name.contains(&only)).collect();
@@ -152,6 +178,7 @@ struct Forwarder {
     completions: Vec<Completion>,
     destinations: Vec<Destination>,
     shared: bool,
+    gather: Duration,
     turns: u64,
 }
 
@@ -173,7 +200,7 @@ fn forward(variant: Variant, receivers: &[SocketAddr]) -> f64 {
     let incoming = bind(&mut sockets);
     let common = bind(&mut sockets);
     let destinations = (0..)
-        .zip(receivers)
+        .zip(receivers.iter().take(variant.fan_out))
         .map(|(lane, &remote)| {
             let socket = if variant.sockets { bind(&mut sockets) } else { common };
             let connected = variant.connected && sockets.connect(socket.id, remote);
@@ -190,6 +217,7 @@ fn forward(variant: Variant, receivers: &[SocketAddr]) -> f64 {
         completions: Vec::with_capacity(256),
         destinations,
         shared: variant.shared,
+        gather: variant.gather,
         turns: 0,
     };
     if variant.frame == 0 {
@@ -265,7 +293,7 @@ impl Forwarder {
         self.transmit.flush(&self.out, &mut self.sockets, &mut self.report).expect("ring");
         self.out.clear_datagrams();
         std::hint::black_box(self.clock.now());
-        let wait = Wait { timeout: Duration::from_millis(100), gather: Duration::ZERO };
+        let wait = Wait { timeout: Duration::from_millis(100), gather: self.gather };
         self.sockets.ring.wait(wait).expect("ring");
     }
 }

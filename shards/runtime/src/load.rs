@@ -1,17 +1,18 @@
 //! When a shard is loaded enough to wait for more before it acts.
 //!
 //! Waiting 0.5-1 ms lets packets of one destination meet and leave as one train, which costs a fraction of
-//! their sum. It also adds that much latency, so it is done only while the shard is short of CPU: then the
-//! queueing it replaces is no shorter.
+//! their sum: at 12,000 packets/s to 5 receivers 0.40 of the CPU. It also adds up to that much latency, so it
+//! is done only under load. The wait counts from the last flush: packets that are further apart than the
+//! gathering time are never held back, loaded or not.
 
 use std::time::Duration;
 
 /// How far back the share of busy time is remembered.
 const MEMORY: Duration = Duration::from_millis(20);
 /// Share of time spent working above which batches are allowed to grow.
-const BUSY_ON: f32 = 0.50;
-/// And below which they are not any more. Coalescing itself lowers the share, hence the wide gap.
-const BUSY_OFF: f32 = 0.15;
+const BUSY_ON: f32 = 0.25;
+/// And below which they are not any more. Gathering itself lowers the share to a third, hence the wide gap.
+const BUSY_OFF: f32 = 0.06;
 
 /// A running share of busy time with hysteresis.
 #[derive(Debug, Default)]
