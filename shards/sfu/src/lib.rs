@@ -7,6 +7,7 @@
 pub mod command;
 pub mod consumer;
 pub mod demux;
+pub mod drop_log;
 pub mod drop_reason;
 pub mod event;
 mod feedback;

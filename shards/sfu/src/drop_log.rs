@@ -1,0 +1,94 @@
+//! Dropped packets in words, for the controller's log: at most one line a second for each reason.
+
+use std::time::Duration;
+
+use ringsoup_rtc::time::Time;
+
+use crate::drop_reason::DropReason;
+use crate::event::{LogLevel, LogLine, LogTag};
+
+/// Between two lines about the same reason: a flood of bad packets must not become a flood of log lines.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Default)]
+pub struct DropLog {
+    reasons: [Said; DropReason::ALL.len()],
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Said {
+    last: Option<Time>,
+    unsaid: u64,
+}
+
+impl DropLog {
+    /// A line about a packet that `transport` dropped, unless there was one lately or the reason is everyday.
+    #[cold]
+    pub fn line(&mut self, now: Time, reason: DropReason, transport: &str) -> Option<LogLine> {
+        let (level, tag, text) = words(reason)?;
+        let said = &mut self.reasons[reason as usize];
+        if said.last.is_some_and(|last| now.saturating_since(last) < INTERVAL) {
+            said.unsaid += 1;
+            return None;
+        }
+        said.last = Some(now);
+        let unsaid = std::mem::take(&mut said.unsaid);
+        let text = match unsaid {
+            0 => format!("{text} [transportId:{transport}]"),
+            more => format!("{text} [transportId:{transport}, {more} more since the last line]"),
+        };
+        Some(LogLine { level, tag, text })
+    }
+}
+
+/// `None` for what happens in every healthy session.
+fn words(reason: DropReason) -> Option<(LogLevel, LogTag, &'static str)> {
+    use LogLevel::{Debug, Warn};
+    Some(match reason {
+        DropReason::UnknownProducer => (Warn, LogTag::Rtp, "no suitable Producer for received RTP packet"),
+        DropReason::UnknownStream => (Warn, LogTag::Rtp, "received RTP packet matches no stream of its Producer"),
+        DropReason::UnknownPayloadType => (Warn, LogTag::Rtp, "received RTP packet has no mapped payload type"),
+        DropReason::MalformedRtp => (Warn, LogTag::Rtp, "received data is not a valid RTP packet"),
+        DropReason::MalformedRtcp => (Warn, LogTag::Rtcp, "received data is not a valid RTCP packet"),
+        DropReason::MalformedRtx => (Debug, LogTag::Rtx, "received RTX packet is empty"),
+        DropReason::SrtpAuthentication => (Warn, LogTag::Srtp, "received SRTP packet does not authenticate"),
+        DropReason::SrtpReplay => (Debug, LogTag::Srtp, "received SRTP packet is a replay"),
+        DropReason::BadSequence => (Warn, LogTag::Rtp, "received RTP packet is too far out of sequence"),
+        DropReason::NotConnected => (Debug, LogTag::Rtp, "ignoring packet while not connected"),
+        DropReason::ForeignTuple => (Debug, LogTag::Rtp, "ignoring packet from unknown IP:port"),
+        DropReason::UnknownProtocol => (Debug, LogTag::Rtp, "ignoring received packet of unknown type"),
+        DropReason::OutboxFull => (Warn, LogTag::Rtp, "cannot send as fast as packets come"),
+        DropReason::UnknownSocket
+        | DropReason::Duplicate
+        | DropReason::PaddingOnly
+        | DropReason::ProducerPaused
+        | DropReason::NoTakers
+        | DropReason::Panicked => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_one_line_a_second() {
+        let mut log = DropLog::default();
+        let reason = DropReason::MalformedRtp;
+        let first = log.line(Time::ZERO, reason, "t").expect("the first is told");
+        assert_eq!(first.text, "received data is not a valid RTP packet [transportId:t]");
+        for millis in 1..1_000 {
+            assert!(log.line(Time::from_millis(millis), reason, "t").is_none());
+        }
+        let next = log.line(Time::from_millis(1_000), reason, "t").expect("a second later");
+        assert!(next.text.ends_with("999 more since the last line]"));
+    }
+
+    #[test]
+    fn reasons_do_not_silence_each_other() {
+        let mut log = DropLog::default();
+        assert!(log.line(Time::ZERO, DropReason::MalformedRtp, "t").is_some());
+        assert!(log.line(Time::ZERO, DropReason::SrtpAuthentication, "t").is_some());
+        assert!(log.line(Time::ZERO, DropReason::NoTakers, "t").is_none());
+    }
+}
