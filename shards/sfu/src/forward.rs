@@ -60,15 +60,22 @@ impl Sfu {
             return Err(DropReason::ProducerPaused);
         }
         trace::received_packet(&self.producers[producer], now, &packet, &arrived, out);
-        let payload_type = self.producers[producer].mapping.payload_type(arrived.payload_type);
-        let payload_type = payload_type.ok_or(DropReason::UnknownPayloadType)?;
+        let payload_type = match self.producers[producer].mapping.payload_type(arrived.payload_type) {
+            Some(payload_type) if !arrived.payload.is_empty() => payload_type,
+            unusable => {
+                self.skip(producer, arrived.seq);
+                return Err(unusable.map_or(DropReason::UnknownPayloadType, |_| DropReason::PaddingOnly));
+            }
+        };
         let block = self.map_extensions(producer, &packet, out);
         let csrcs = packet.csrc_bytes();
         let mut passing =
             Passing { now, payload_type, csrcs, block: &block, arrived: &arrived, shared: None };
+        let refused = out.refused();
         let count = self.fan_out(producer, matched.index, &mut passing, out);
         if count == 0 {
-            return Err(DropReason::NoTakers);
+            let is_full = out.refused() != refused;
+            return Err(if is_full { DropReason::OutboxFull } else { DropReason::NoTakers });
         }
         let router = self.producers[producer].router;
         out.forwarded.push(Forwarded { router, received, count });
@@ -133,13 +140,38 @@ impl Sfu {
         {
             stream.key_frames.received();
         }
+        if arrived.has_restarted {
+            self.restart_consumers(producer);
+        }
         if arrived.needs_key_frame {
             self.request_key_frame(now, producer, matched.index, out);
         }
         if arrived.score.is_some() {
+            self.schedule_inactivity(producer, matched.index);
             self.announce_score(producer, out);
         }
         Ok(arrived)
+    }
+
+    /// The sender began anew: receivers go on without a jump in their sequence numbers, which SRTP could take for numbers it
+    /// has seen, and from a key frame on.
+    #[cold]
+    fn restart_consumers(&mut self, producer: Id<Producer>) {
+        for &consumer in &self.producers[producer].consumers {
+            let consumer = &mut self.consumers[consumer];
+            if consumer.is_active() {
+                consumer.deactivate();
+                consumer.activate();
+            }
+        }
+    }
+
+    /// A packet that nobody gets leaves no gap: receivers would ask for it in vain.
+    #[cold]
+    fn skip(&mut self, producer: Id<Producer>, seq: u64) {
+        for &consumer in &self.producers[producer].consumers {
+            self.consumers[consumer].layers.skip(seq);
+        }
     }
 
     /// The extensions that travel with the media, under the router's ids.

@@ -109,6 +109,8 @@ pub struct Outbox {
     records: Vec<Record>,
     lanes: Vec<LaneState>,
     active: Vec<Destination>,
+    /// Datagrams that found the arena full.
+    refused: u64,
     /// In the order in which they happened.
     pub events: Vec<Event>,
     /// Taken by `Sfu::handle_flushed`.
@@ -123,6 +125,7 @@ impl Default for Outbox {
             records: Vec::with_capacity(DATAGRAMS_FLUSH),
             lanes: Vec::new(),
             active: Vec::with_capacity(1024),
+            refused: 0,
             events: Vec::with_capacity(64),
             forwarded: Vec::with_capacity(1024),
         }
@@ -130,25 +133,13 @@ impl Default for Outbox {
 }
 
 impl Outbox {
-    /// An Outbox whose contents nobody wants; it takes no memory before it is used.
-    pub fn for_nothing() -> Self {
-        Self {
-            arena: Vec::new(),
-            used: 0,
-            records: Vec::new(),
-            lanes: Vec::new(),
-            active: Vec::new(),
-            events: Vec::new(),
-            forwarded: Vec::new(),
-        }
-    }
-
     /// A writable slot of `len` bytes at the arena's end, or `None` when the arena may not grow further.
     /// What is written there counts only after [`push`](Self::push) or [`share`](Self::share).
     fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
         let end = self.used + len;
         if end > self.arena.len() {
             if end > ARENA_BYTES_MAX {
+                self.refused += 1;
                 return None;
             }
             let grown = end.next_power_of_two().clamp(ARENA_BYTES_INITIAL, ARENA_BYTES_MAX);
@@ -257,6 +248,21 @@ impl Outbox {
     fn bytes(&self, range: Shared) -> &[u8] {
         let start = range.offset as usize;
         &self.arena[start..start + range.len()]
+    }
+
+    /// Datagrams and payloads refused so far because the arena was full.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Forgets the datagrams of one destination, which is about to close: its lane and its socket may be given to another
+    /// before the next flush.
+    pub fn forget(&mut self, destination: Destination) {
+        let lane = destination.lane;
+        if let Some(state) = self.lanes.get_mut(lane.0 as usize) {
+            *state = LaneState { first: NONE, last: NONE };
+            self.active.retain(|other| other.lane != lane);
+        }
     }
 
     /// Forgets all datagrams; events and forwarded marks stay.

@@ -61,6 +61,8 @@ pub struct ShardReport {
     pub sent_packets: u64,
     pub dropped: Vec<(&'static str, u64)>,
     pub latency: LatencyHistogram,
+    /// What sockets, ring and queues counted, by name. Filled in by the runtime; the Sfu knows none of it.
+    pub io: Vec<(&'static str, u64)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -71,6 +73,8 @@ pub struct RouterDump {
     pub consumers_of_producer: Vec<(Name, Vec<Name>)>,
     pub producer_of_consumer: Vec<(Name, Name)>,
     pub latency: LatencyHistogram,
+    /// Which shard the router is on. Filled in by the runtime; the Sfu does not know its own place.
+    pub shard: Option<u16>,
 }
 
 /// One end of a transport as controllers see it.

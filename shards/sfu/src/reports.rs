@@ -126,6 +126,10 @@ impl Sfu {
     pub(crate) fn send_nacks(&mut self, now: Time, id: Id<Producer>, index: usize, out: &mut Outbox) {
         let Some(producer) = self.producers.get_mut(id) else { return };
         let Some(stream) = producer.streams.get_mut(index).and_then(Option::as_mut) else { return };
+        // A timer of an earlier deadline, or of a former owner of the id.
+        if stream.nack_timer.is_none_or(|deadline| deadline > now) {
+            return;
+        }
         stream.nack_timer = None;
         let rtt = stream.rtt();
         let Some(nack) = &mut stream.nack else { return };
@@ -199,6 +203,9 @@ impl Sfu {
     ) {
         let Some(producer) = self.producers.get_mut(id) else { return };
         let Some(stream) = producer.streams.get_mut(index).and_then(Option::as_mut) else { return };
+        if stream.key_frame_timer.is_none_or(|deadline| deadline > now) {
+            return;
+        }
         stream.key_frame_timer = None;
         let asks = stream.key_frames.handle_timeout(now);
         if asks && !producer.paused {
@@ -241,8 +248,11 @@ impl Sfu {
     }
 
     pub(crate) fn schedule_inactivity(&mut self, id: Id<Producer>, index: usize) {
-        let stream = self.producers[id].streams[index].as_ref();
-        if let Some(deadline) = stream.and_then(|stream| stream.inactivity_deadline) {
+        let Some(stream) = self.producers[id].streams[index].as_mut() else { return };
+        let Some(deadline) = stream.inactivity_deadline else { return };
+        // A deadline that moved on is looked at when the timer of the old one has come.
+        if stream.inactivity_timer.is_none() {
+            stream.inactivity_timer = Some(deadline);
             self.timers.set(deadline, Timer::ProducerInactivity(id, timer_index(index)));
         }
     }
@@ -250,20 +260,21 @@ impl Sfu {
     pub(crate) fn check_inactivity(&mut self, now: Time, id: Id<Producer>, index: usize, out: &mut Outbox) {
         let Some(producer) = self.producers.get_mut(id) else { return };
         let Some(stream) = producer.streams.get_mut(index).and_then(Option::as_mut) else { return };
+        if stream.inactivity_timer.is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        stream.inactivity_timer = None;
         let Some(deadline) = stream.inactivity_deadline else { return };
         if deadline > now {
             // Heard since: look again when that is over.
             self.schedule_inactivity(id, index);
             return;
         }
+        // Nothing to look at before it is heard again.
+        stream.inactivity_deadline = None;
         if stream.score.set_inactive().is_some() {
             self.announce_score(id, out);
         }
-        let stream = self.producers[id].streams[index].as_mut();
-        if let Some(stream) = stream {
-            stream.inactivity_deadline = Some(now + REPORT_INTERVAL);
-        }
-        self.schedule_inactivity(id, index);
     }
 }
 

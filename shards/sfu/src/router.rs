@@ -40,6 +40,7 @@ impl Router {
                 .map(|consumer| (consumer.name.clone(), consumer.producer_name.clone()))
                 .collect(),
             latency: self.latency.as_ref().map(|latency| latency.report()).unwrap_or_default(),
+            shard: None,
         }
     }
 }

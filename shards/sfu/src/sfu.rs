@@ -8,6 +8,7 @@ use ringsoup_rtc::time::Time;
 use crate::command::{Command, CommandError};
 use crate::consumer::Consumer;
 use crate::demux::{Protocol, SocketOwners, protocol_of};
+use crate::drop_log::DropLog;
 use crate::drop_reason::DropReason;
 use crate::event::Event;
 use crate::map::Map;
@@ -73,6 +74,7 @@ pub struct Sfu {
     pub(crate) timers: Timers,
     pub(crate) next_packet_id: u32,
     counters: ShardCounters,
+    drop_log: DropLog,
     latency: Box<Latency>,
     due: Vec<Timer>,
 }
@@ -106,6 +108,7 @@ impl Sfu {
             timers: Timers::default(),
             next_packet_id: 0,
             counters: ShardCounters::default(),
+            drop_log: DropLog::default(),
             latency: Box::default(),
             due: Vec::new(),
         }
@@ -123,7 +126,7 @@ impl Sfu {
         match command {
             Command::ReportShard => Ok(Reply::ShardReport(Box::new(self.report()))),
             Command::CreateRouter { router } => self.create_router(router),
-            Command::CloseRouter { router } => self.close_router(&router, sockets),
+            Command::CloseRouter { router } => self.close_router(&router, sockets, out),
             Command::DumpRouter { router } => self.dump_router(&router),
             Command::CreatePlainTransport { router, transport, options } => {
                 self.create_plain_transport(now, &router, transport, &options, sockets)
@@ -154,8 +157,19 @@ impl Sfu {
         sockets: &mut dyn Sockets,
         out: &mut Outbox,
     ) {
+        let socket = datagram.socket;
         let result = self.receive_datagram(now, datagram, sockets, out);
+        if let Err(reason) = result {
+            self.log_drop(now, socket, reason, out);
+        }
         self.counters.count(result);
+    }
+
+    #[cold]
+    fn log_drop(&mut self, now: Time, socket: SocketId, reason: DropReason, out: &mut Outbox) {
+        let Some(transport) = self.socket_owners.owner(socket) else { return };
+        let line = self.drop_log.line(now, reason, &self.transports[transport].name);
+        out.events.extend(line.map(Event::Log));
     }
 
     fn receive_datagram(
@@ -254,6 +268,7 @@ impl Sfu {
             sent_packets: self.counters.sent,
             dropped: dropped.map(|(reason, count)| (reason.as_str(), count)).collect(),
             latency: self.latency.report(),
+            io: Vec::new(),
         }
     }
 }

@@ -135,6 +135,7 @@ impl Consumer {
     /// The consumer begins to take packets: the next one starts a new run.
     pub(crate) fn activate(&mut self) {
         self.layers.sync();
+        self.stream.begin();
     }
 
     /// The consumer stops taking packets.

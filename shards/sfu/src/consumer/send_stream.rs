@@ -160,6 +160,11 @@ impl SendStream {
         })
     }
 
+    /// A new run of packets: its timestamps need not follow the ones before.
+    pub(crate) fn begin(&mut self) {
+        self.newest = None;
+    }
+
     /// What was sent before a pause is of no use after it.
     pub(crate) fn pause(&mut self) {
         if let Some(guard) = &mut self.guard {

@@ -101,6 +101,10 @@ impl Sfu {
         self.names.remove(&consumer.name);
         if let Some(producer) = self.producers.get_mut(consumer.producer) {
             producer.consumers.retain(|&other| other != id);
+            // Nobody left who could ask for a packet again: no need to keep any.
+            if !producer.consumers.iter().any(|&other| self.consumers[other].stream.guard.is_some()) {
+                producer.streams.iter_mut().flatten().for_each(|stream| stream.history = None);
+            }
         }
         let transport = &mut self.transports[consumer.transport];
         transport.consumers.retain(|&other| other != id);

@@ -140,8 +140,10 @@ impl Sfu {
             }
             out.events.push(Event::ConsumerProducerResume { consumer: consumer.name.clone() });
         }
-        if producer.kind == MediaKind::Video {
-            for index in 0..producer.streams.len() {
+        let (kind, streams) = (producer.kind, producer.streams.len());
+        for index in 0..streams {
+            self.schedule_inactivity(id, index);
+            if kind == MediaKind::Video {
                 self.force_key_frame(now, id, index, out);
             }
         }

@@ -22,12 +22,14 @@ impl Sfu {
         &mut self,
         name: &str,
         sockets: &mut dyn Sockets,
+        out: &mut Outbox,
     ) -> Result<Reply, CommandError> {
         let id = self.router(name)?;
-        let mut unheard = Outbox::for_nothing();
+        let told = out.events.len();
         for transport in self.routers[id].transports.clone() {
-            self.close_transport(transport, sockets, &mut unheard);
+            self.close_transport(transport, sockets, out);
         }
+        out.events.truncate(told);
         self.routers.remove(id);
         self.names.remove(name);
         Ok(Reply::Done)

@@ -110,7 +110,7 @@ impl Sfu {
             if let Some(rtcp) = &plain.rtcp {
                 self.socket_owners.remove(rtcp.socket());
             }
-            plain.close(&mut self.lanes, sockets);
+            plain.close(&mut self.lanes, sockets, out);
         }
     }
 

@@ -50,7 +50,12 @@ pub struct RecvStream {
     rtt: Duration,
     last_report: LossReport,
     pub(crate) counters: RecvCounters,
+    /// After how long a silence the stream is inactive; `None` where nobody looks.
+    inactivity: Option<Duration>,
+    /// `None` while paused or inactive.
     pub(crate) inactivity_deadline: Option<Time>,
+    /// The deadline for which a timer is set.
+    pub(crate) inactivity_timer: Option<Time>,
     fir_sequence: u8,
 }
 
@@ -78,6 +83,8 @@ pub struct Arrived<'a> {
     pub is_rtx: bool,
     /// So much is missing that only a key frame helps.
     pub needs_key_frame: bool,
+    /// The sender began anew: earlier sequence numbers and timestamps mean nothing any more.
+    pub has_restarted: bool,
     /// The stream was silent and is heard again.
     pub score: Option<ScoreChange>,
 }
@@ -90,7 +97,8 @@ impl RecvStream {
         checks_inactivity: bool,
         now: Time,
     ) -> Self {
-        let inactivity = if params.shown.use_dtx { INACTIVITY_DTX } else { INACTIVITY };
+        let silence = if params.shown.use_dtx { INACTIVITY_DTX } else { INACTIVITY };
+        let inactivity = checks_inactivity.then_some(silence);
         Self {
             nack: params.shown.use_nack.then(NackGenerator::new),
             jitter: Jitter::new(params.shown.clock_rate),
@@ -110,7 +118,9 @@ impl RecvStream {
             rtt: Duration::ZERO,
             last_report: LossReport::default(),
             counters: RecvCounters::default(),
-            inactivity_deadline: checks_inactivity.then(|| now + inactivity),
+            inactivity,
+            inactivity_deadline: inactivity.map(|silence| now + silence),
+            inactivity_timer: None,
             fir_sequence: 0,
         }
     }
@@ -130,15 +140,16 @@ impl RecvStream {
         received: Time,
         packet: &RtpPacket<'a>,
     ) -> Result<Arrived<'a>, DropReason> {
-        let seq = self.place(packet.sequence_number(), SequenceStats::receive)?;
+        let (seq, has_restarted) = self.place(packet.sequence_number(), SequenceStats::receive)?;
         let payload = packet.payload();
         let is_key_frame = self.is_key_frame(packet.payload_type(), payload);
         let is_new = self.window.insert(seq);
         self.jitter.update(received, packet.timestamp());
-        let mut needs_key_frame = false;
+        // The packet that gave the restart away was refused: it may have been the key frame's first.
+        let mut needs_key_frame = has_restarted && !is_key_frame;
         if let Some(nack) = &mut self.nack {
             let heard = nack.receive(now, seq, is_key_frame, false);
-            needs_key_frame = heard.needs_key_frame;
+            needs_key_frame |= heard.needs_key_frame;
             // Without RTX a retransmission looks like the packet itself.
             if heard.was_missing && self.params.shown.rtx_ssrc.is_none() {
                 self.counters.retransmitted += 1;
@@ -150,9 +161,9 @@ impl RecvStream {
         }
         if payload.is_empty() {
             self.traffic.count_padding_only();
-            return Err(DropReason::PaddingOnly);
+        } else {
+            self.traffic.update(now, packet.wire().len());
         }
-        self.traffic.update(now, packet.wire().len());
         let score = self.heard(now);
         Ok(Arrived {
             seq,
@@ -163,6 +174,7 @@ impl RecvStream {
             is_key_frame,
             is_rtx: false,
             needs_key_frame,
+            has_restarted,
             score,
         })
     }
@@ -179,7 +191,7 @@ impl RecvStream {
         }
         let original = opened?;
         self.counters.retransmitted += 1;
-        let seq = self.place(original.sequence_number, SequenceStats::receive_recovered)?;
+        let (seq, has_restarted) = self.place(original.sequence_number, SequenceStats::receive_recovered)?;
         let payload_type = self.params.shown.payload_type;
         let is_key_frame = self.is_key_frame(payload_type, original.payload);
         if let Some(nack) = &mut self.nack {
@@ -188,9 +200,6 @@ impl RecvStream {
         // Whether it was asked for or not: what the stream has not seen yet repairs it.
         if !self.window.insert(seq) {
             return Err(DropReason::Duplicate);
-        }
-        if original.payload.is_empty() {
-            return Err(DropReason::PaddingOnly);
         }
         self.counters.repaired += 1;
         self.traffic.update(now, packet.wire().len());
@@ -203,7 +212,8 @@ impl RecvStream {
             payload: original.payload,
             is_key_frame,
             is_rtx: true,
-            needs_key_frame: false,
+            needs_key_frame: has_restarted && !is_key_frame,
+            has_restarted,
             score,
         })
     }
@@ -218,16 +228,17 @@ impl RecvStream {
         rtx::decapsulate(packet.payload()).ok_or(DropReason::MalformedRtx)
     }
 
+    /// The extended sequence number, and whether the sender has restarted with it.
     fn place(
         &mut self,
         sequence_number: u16,
         judge: fn(&mut SequenceStats, u16) -> Sequence,
-    ) -> Result<u64, DropReason> {
+    ) -> Result<(u64, bool), DropReason> {
         match judge(&mut self.sequence, sequence_number) {
-            Sequence::Ok { extended } => Ok(extended),
+            Sequence::Ok { extended } => Ok((extended, false)),
             Sequence::Restarted { extended } => {
                 self.forget_packets();
-                Ok(extended)
+                Ok((extended, true))
             }
             Sequence::Discarded => Err(DropReason::BadSequence),
         }
@@ -250,8 +261,7 @@ impl RecvStream {
 
     /// The stream is alive: an inactive one starts over at the best score.
     fn heard(&mut self, now: Time) -> Option<ScoreChange> {
-        let deadline = self.inactivity_deadline.as_mut()?;
-        *deadline = now + if self.params.shown.use_dtx { INACTIVITY_DTX } else { INACTIVITY };
+        self.inactivity_deadline = Some(now + self.inactivity?);
         self.score.set_active()
     }
 
@@ -271,13 +281,11 @@ impl RecvStream {
             nack.reset();
         }
         self.jitter.reset();
-        if self.inactivity_deadline.is_some() {
-            self.inactivity_deadline = Some(Time::from_nanos(u64::MAX));
-        }
+        self.inactivity_deadline = None;
     }
 
     pub(crate) fn resume(&mut self, now: Time) {
-        if self.inactivity_deadline.is_some() && !self.score.is_inactive() {
+        if !self.score.is_inactive() {
             self.heard(now);
         }
     }

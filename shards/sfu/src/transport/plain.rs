@@ -8,7 +8,7 @@ use crate::command::{
     CommandError, ListenInfo, PlainConnect, PlainTransportOptions, Protocol, SrtpParameters,
 };
 use crate::drop_reason::DropReason;
-use crate::outbox::{Destination, LaneAllocator};
+use crate::outbox::{Destination, LaneAllocator, Outbox};
 use crate::reply::{PlainConnected, Tuple};
 use crate::sockets::{BoundSocket, PortChoice, SocketId, Sockets, UdpBind};
 
@@ -78,9 +78,10 @@ impl Flow {
         })
     }
 
-    fn close(&mut self, lanes: &mut LaneAllocator, sockets: &mut dyn Sockets) {
+    fn close(&mut self, lanes: &mut LaneAllocator, sockets: &mut dyn Sockets, out: &mut Outbox) {
         sockets.close(self.socket.id);
         if let Some(destination) = self.destination.take() {
+            out.forget(destination);
             lanes.release(destination.lane);
         }
     }
@@ -177,10 +178,10 @@ impl PlainTransport {
         })
     }
 
-    pub(crate) fn close(&mut self, lanes: &mut LaneAllocator, sockets: &mut dyn Sockets) {
-        self.rtp.close(lanes, sockets);
+    pub(crate) fn close(&mut self, lanes: &mut LaneAllocator, sockets: &mut dyn Sockets, out: &mut Outbox) {
+        self.rtp.close(lanes, sockets, out);
         if let Some(rtcp) = &mut self.rtcp {
-            rtcp.close(lanes, sockets);
+            rtcp.close(lanes, sockets, out);
         }
     }
 

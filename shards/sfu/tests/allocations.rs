@@ -1,0 +1,414 @@
+//! Nothing is allocated per packet: not when it is forwarded, encrypted or sent again.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use ringsoup_rtc::srtp::{CryptoSuite, InboundSession, OutboundSession};
+use ringsoup_rtc::time::Time;
+use ringsoup_sfu::command::{PlainTransportOptions, TransportCommand};
+use ringsoup_sfu::reply::Reply;
+use ringsoup_sfu::sfu::Datagram;
+use ringsoup_sfu::sockets::SocketId;
+
+mod common;
+
+use common::packets::{DELTA, KEY, SPEECH, nack, rtp, rtx};
+use common::parameters::{
+    H264, H264_RTX, OPUS, connect_to, consume_audio, consume_video, key, plain, produce_audio, produce_video,
+};
+use common::{Peer, World, remote};
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts what the calling thread allocates.
+struct Counting;
+
+fn count() {
+    // A thread that is being torn down has no counter any more, and is none that a test measures.
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps `alloc_zeroed`'s contract.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps `realloc`'s contract.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps `dealloc`'s contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static GLOBAL: Counting = Counting;
+
+fn allocations_of(act: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.with(Cell::get);
+    act();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+const VIDEO: u32 = 1_000;
+const VIDEO_RTX: u32 = 1_001;
+const AUDIO: u32 = 2_000;
+const CONSUMERS: u32 = 50;
+/// Receivers of the encrypted rooms: unoptimised ciphers are slow.
+const SRTP_CONSUMERS: u32 = 4;
+/// Video payload, bytes.
+const PAYLOAD_LEN: usize = 300;
+/// Long enough for every ring to have its full size: packets are kept for two seconds.
+const WARM_UP: u32 = 3_000;
+const MEASURED: u32 = 2_000;
+/// 500 packets per second.
+const PACKET_NANOS: u64 = 2_000_000;
+
+/// A sender and its receivers, driven without the harness's own allocations.
+struct Room {
+    world: World,
+    sender: Peer,
+    receivers: Vec<Peer>,
+    /// The sender's end, where it encrypts.
+    session: Option<OutboundSession>,
+    buffer: [u8; 2_048],
+    payload: [u8; PAYLOAD_LEN],
+    sent: u64,
+}
+
+fn srtp_plain(suite: CryptoSuite) -> PlainTransportOptions {
+    PlainTransportOptions { srtp_crypto_suite: Some(suite), ..plain() }
+}
+
+fn srtp_peer(world: &mut World, name: &str, suite: CryptoSuite, port: u16) -> Peer {
+    let dump = world.create_plain(name, srtp_plain(suite)).expect("created");
+    let mut request = connect_to(remote(port));
+    request.srtp_parameters = Some(key(suite, 7));
+    world.connect(name, request).expect("connected");
+    let socket = world.socket_of(dump.tuple.local_port);
+    let local = std::net::SocketAddr::from(([127, 0, 0, 1], dump.tuple.local_port));
+    Peer { name: name.into(), socket, local, remote: remote(port) }
+}
+
+fn consumers_of(suite: Option<CryptoSuite>) -> u32 {
+    suite.map_or(CONSUMERS, |_| SRTP_CONSUMERS)
+}
+
+impl Room {
+    /// `suite` is that of every transport.
+    fn new(suite: Option<CryptoSuite>) -> Self {
+        let mut world = World::new();
+        let peer = |world: &mut World, name: &str, port: u16| match suite {
+            Some(suite) => srtp_peer(world, name, suite, port),
+            None => world.plain(name),
+        };
+        let sender = peer(&mut world, "sender", 9_000);
+        world.produce("sender", produce_video("video", VIDEO, Some(VIDEO_RTX), 5_000));
+        world.produce("sender", produce_audio("audio", AUDIO, 5_001));
+        let mut receivers = Vec::new();
+        for index in 0..consumers_of(suite) {
+            let name = format!("receiver {index}");
+            let port = u16::try_from(20_000 + index).expect("few receivers");
+            receivers.push(peer(&mut world, &name, port));
+            let ssrc = 10_000 + 10 * index;
+            let rtx_ssrc = (index % 2 == 0).then_some(ssrc + 1);
+            world.consume(&name, consume_video(&format!("v{index}"), "video", ssrc, rtx_ssrc, 5_000));
+            world.consume(&name, consume_audio(&format!("a{index}"), "audio", ssrc + 2, 5_001));
+        }
+        let session = suite.map(|suite| {
+            let parameters = key(suite, 7);
+            OutboundSession::new(suite, &parameters.key_and_salt).expect("a valid key")
+        });
+        let mut payload = [0xab; PAYLOAD_LEN];
+        payload[..DELTA.len()].copy_from_slice(DELTA);
+        Self { world, sender, receivers, session, buffer: [0; 2_048], payload, sent: 0 }
+    }
+
+    fn receive(&mut self, socket: SocketId, from: std::net::SocketAddr, len: usize) {
+        let World { sfu, sockets, out, now, .. } = &mut self.world;
+        let datagram = Datagram { socket, remote: from, bytes: &mut self.buffer[..len], received: *now };
+        sfu.handle_datagram(*now, datagram, sockets, out);
+    }
+
+    fn send(&mut self, payload_type: u8, seq: u16, timestamp: u32, ssrc: u32, payload_len: usize) {
+        let payload = &self.payload[..payload_len];
+        let packet = ringsoup_rtc::rtp::RtpWriter::new(payload_type, seq, timestamp, ssrc).payload(payload);
+        let mut len = packet.write(&mut self.buffer).expect("it fits");
+        if let Some(session) = &mut self.session {
+            len = session.protect_rtp(&mut self.buffer, 12, len).expect("it fits");
+        }
+        self.receive(self.sender.socket, self.sender.remote, len);
+    }
+
+    /// What the runtime does after a batch, without keeping anything.
+    fn drain(&mut self) {
+        let World { sfu, out, now, .. } = &mut self.world;
+        for destination in out.destinations() {
+            for (head, tail) in out.datagrams(destination.lane) {
+                assert!(head.len() + tail.len() > 12);
+                self.sent += 1;
+            }
+        }
+        out.clear_datagrams();
+        sfu.handle_flushed(*now, out);
+        assert!(out.events.len() < 10_000, "events pile up");
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
+    fn step(&mut self, index: u32) {
+        self.world.now = Time::from_nanos(self.world.now.as_nanos() + PACKET_NANOS);
+        let len = if index == 0 { KEY.len() } else { PAYLOAD_LEN };
+        if index == 0 {
+            self.payload[..KEY.len()].copy_from_slice(KEY);
+        }
+        self.send(H264, index as u16, index * 180, VIDEO, len);
+        self.payload[..DELTA.len()].copy_from_slice(DELTA);
+        self.send(OPUS, index as u16, index * 960, AUDIO, SPEECH.len());
+        self.drain();
+    }
+
+    fn warm_up(&mut self) {
+        for index in 0..WARM_UP {
+            self.step(index);
+        }
+        self.world.events.clear();
+        self.world.out.events.clear();
+    }
+}
+
+fn forwarding_allocates_nothing(suite: Option<CryptoSuite>) {
+    let mut room = Room::new(suite);
+    room.warm_up();
+    let before = room.sent;
+    let allocations = allocations_of(|| {
+        for index in WARM_UP..WARM_UP + MEASURED {
+            room.step(index);
+        }
+    });
+    assert_eq!(room.sent - before, u64::from(MEASURED) * 2 * u64::from(consumers_of(suite)));
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn an_allocation_is_counted() {
+    let allocations = allocations_of(|| {
+        std::hint::black_box(Box::new(1_u8));
+        std::hint::black_box(vec![0_u8; 100]);
+        std::hint::black_box(Vec::<u8>::with_capacity(10));
+    });
+    assert_eq!(allocations, 3);
+}
+
+#[test]
+fn an_allocating_path_would_be_noticed() {
+    // A consumer on a direct transport gets its packets as messages, which are allocated.
+    let mut room = Room::new(None);
+    room.world.direct("direct");
+    room.world.consume("direct", consume_audio("to application", "audio", 77, 5_001));
+    room.warm_up();
+    let allocations = allocations_of(|| room.step(WARM_UP));
+    assert!(allocations > 0);
+}
+
+#[test]
+fn forwarding_plain_rtp_allocates_nothing() {
+    forwarding_allocates_nothing(None);
+}
+
+#[test]
+fn forwarding_srtp_gcm_allocates_nothing() {
+    forwarding_allocates_nothing(Some(CryptoSuite::AeadAes128Gcm));
+}
+
+#[test]
+fn forwarding_srtp_cm_allocates_nothing() {
+    forwarding_allocates_nothing(Some(CryptoSuite::AesCm128HmacSha1_80));
+}
+
+/// Loses every tenth packet for `range` and repairs it a little later.
+fn lose_and_repair(
+    room: &mut Room,
+    range: std::ops::Range<u32>,
+    repairs: &mut std::vec::IntoIter<Vec<u8>>,
+) -> u64 {
+    let mut nacks_sent = 0;
+    for index in range {
+        if index % 10 == 5 {
+            room.world.now = Time::from_nanos(room.world.now.as_nanos() + PACKET_NANOS);
+        } else {
+            room.step(index);
+        }
+        nacks_sent += room.nack_timers();
+        if index % 20 == 19 {
+            for _ in 0..2 {
+                let repair = repairs.next().expect("one per loss");
+                room.buffer[..repair.len()].copy_from_slice(&repair);
+                room.receive(room.sender.socket, room.sender.remote, repair.len());
+            }
+        }
+        room.drain();
+    }
+    nacks_sent
+}
+
+#[test]
+fn losing_and_repairing_allocates_nothing() {
+    let mut room = Room::new(None);
+    // Timers' places in the wheel take memory once each: the wheel goes around in five seconds.
+    let (warm, end) = (WARM_UP, WARM_UP + MEASURED);
+    let lost = (0..end).filter(|index| index % 10 == 5).zip(0..);
+    let repairs: Vec<_> = lost
+        .map(|(index, rtx_seq)| {
+            let seq = u16::try_from(index).expect("fewer than 2^16 packets");
+            rtx(H264_RTX, rtx_seq, index * 180, VIDEO_RTX, seq, DELTA)
+        })
+        .collect();
+    let mut repairs = repairs.into_iter();
+    lose_and_repair(&mut room, 0..warm, &mut repairs);
+    let mut nacks_sent = 0;
+    let allocations = allocations_of(|| nacks_sent = lose_and_repair(&mut room, warm..end, &mut repairs));
+    let stats = room.world.producer_stats("video");
+    assert_eq!(stats[0].base.packets_repaired, u64::from(end / 10));
+    assert!(nacks_sent > 0);
+    assert_eq!(allocations, 0);
+}
+
+impl Room {
+    /// Runs timers, whose reports may allocate once a second, outside of the count.
+    fn nack_timers(&mut self) -> u64 {
+        let World { sfu, out, now, .. } = &mut self.world;
+        if sfu.next_timeout().is_none_or(|next| next > *now) {
+            return 0;
+        }
+        let before = ALLOCATIONS.with(Cell::get);
+        let waiting = out.datagram_count();
+        sfu.handle_timeout(*now, out);
+        ALLOCATIONS.with(|count| count.set(before));
+        (out.datagram_count() - waiting) as u64
+    }
+}
+
+fn answering_nacks_allocates_nothing(suite: Option<CryptoSuite>) {
+    let mut room = Room::new(suite);
+    room.warm_up();
+    let requests = room.nack_requests(suite);
+    let mut sent = 0;
+    // The first answers are the warm-up of the RTX streams' SRTP state.
+    for (index, (socket, from, bytes)) in requests.into_iter().enumerate() {
+        let before = room.sent;
+        room.buffer[..bytes.len()].copy_from_slice(&bytes);
+        let allocations = allocations_of(|| {
+            room.receive(socket, from, bytes.len());
+            room.drain();
+        });
+        sent += room.sent - before;
+        assert_eq!(room.sent - before, 17, "request {index}");
+        if index >= room.receivers.len() {
+            assert_eq!(allocations, 0, "request {index}");
+        }
+    }
+    assert_eq!(sent, 17 * 4 * u64::from(consumers_of(suite)));
+}
+
+impl Room {
+    /// Four NACKs per receiver, each for 17 other packets.
+    fn nack_requests(
+        &mut self,
+        suite: Option<CryptoSuite>,
+    ) -> Vec<(SocketId, std::net::SocketAddr, Vec<u8>)> {
+        let mut sessions: Vec<_> = self.receivers.iter().map(|_| suite.map(outbound)).collect();
+        let mut requests = Vec::new();
+        for round in 0..4_u16 {
+            for (index, session) in sessions.iter_mut().enumerate() {
+                let ssrc = 10_000 + 10 * u32::try_from(index).expect("few receivers");
+                let newest = self.newest_seq_of(&format!("v{index}"));
+                let first = newest.wrapping_sub(100 + 17 * round);
+                let seqs: Vec<_> = (0..17).map(|offset| first.wrapping_add(offset)).collect();
+                let mut bytes = nack(ssrc, &seqs);
+                if let Some(session) = session {
+                    let len = bytes.len();
+                    bytes.resize(len + 32, 0);
+                    let len = session.protect_rtcp(&mut bytes, len).expect("it fits");
+                    bytes.truncate(len);
+                }
+                let receiver = &self.receivers[index];
+                requests.push((receiver.socket, receiver.remote, bytes));
+            }
+        }
+        requests
+    }
+
+    /// Read from the wire: the next packet shows it.
+    fn newest_seq_of(&mut self, consumer: &str) -> u16 {
+        let index: usize = consumer[1..].parse().expect("v and a number");
+        self.first_seqs()[index].wrapping_add(u16::try_from(WARM_UP).expect("fits"))
+    }
+
+    /// Every receiver's first sequence number: they follow from the seed, so a second room shows them.
+    fn first_seqs(&self) -> Vec<u16> {
+        static FIRST: std::sync::OnceLock<Vec<u16>> = std::sync::OnceLock::new();
+        FIRST
+            .get_or_init(|| {
+                let mut room = Self::new(None);
+                let sender = room.sender.clone();
+                room.world.from(&sender, &rtp(H264, 0, 0, VIDEO, KEY));
+                let sent = room.world.take_sent();
+                let seq_to = |peer: &Peer| {
+                    let sent = sent.iter().find(|sent| sent.remote == peer.remote && !sent.is_rtcp());
+                    sent.expect("everybody gets it").rtp().sequence_number()
+                };
+                room.receivers.iter().map(seq_to).collect()
+            })
+            .clone()
+    }
+}
+
+fn outbound(suite: CryptoSuite) -> OutboundSession {
+    OutboundSession::new(suite, &key(suite, 7).key_and_salt).expect("a valid key")
+}
+
+#[test]
+fn answering_nacks_in_the_clear_allocates_nothing() {
+    answering_nacks_allocates_nothing(None);
+}
+
+#[test]
+fn answering_nacks_with_srtp_allocates_nothing() {
+    answering_nacks_allocates_nothing(Some(CryptoSuite::AeadAes128Gcm));
+}
+
+#[test]
+fn receivers_can_decrypt_what_was_measured() {
+    let suite = CryptoSuite::AeadAes128Gcm;
+    let mut world = World::new();
+    let dump = world.create_plain("t", srtp_plain(suite)).expect("created");
+    let local = dump.srtp_parameters.expect("SRTP is on");
+    let mut request = connect_to(remote(1));
+    request.srtp_parameters = Some(key(suite, 7));
+    let Reply::PlainConnect(_) = world.transport("t", TransportCommand::ConnectPlain(request)) else {
+        panic!("not connected")
+    };
+    let sender = world.plain("sender");
+    world.produce("sender", produce_audio("audio", AUDIO, 5_001));
+    world.consume("t", consume_audio("a", "audio", 9, 5_001));
+    world.from(&sender, &rtp(OPUS, 1, 2, AUDIO, SPEECH));
+    let mut sent = world.take_sent().remove(0);
+    let mut inbound = InboundSession::new(suite, &local.key_and_salt).expect("a valid key");
+    let len = inbound.unprotect_rtp(&mut sent.bytes).expect("authentic");
+    assert!(sent.bytes[..len].ends_with(SPEECH));
+}

@@ -1,0 +1,358 @@
+//! A shard in a test: fake sockets, a virtual clock, and everything it says kept for reading.
+
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
+pub(crate) mod packets;
+pub(crate) mod parameters;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use ringsoup_rtc::rtp::{RtpPacket, is_rtcp};
+use ringsoup_rtc::time::Time;
+use ringsoup_sfu::command::{
+    Command, CommandError, Consume, ConsumerCommand, PlainConnect, PlainTransportOptions, Produce,
+    ProducerCommand, TransportCommand,
+};
+use ringsoup_sfu::drop_reason::DropReason;
+use ringsoup_sfu::event::Event;
+use ringsoup_sfu::outbox::Outbox;
+use ringsoup_sfu::reply::{PlainTransportDump, RecvStats, Reply, SendStats, ShardReport};
+use ringsoup_sfu::sfu::{Datagram, Sfu, SfuConfig};
+use ringsoup_sfu::sockets::{BindError, BoundSocket, PortChoice, SocketId, Sockets, UdpBind};
+
+pub(crate) const ROUTER: &str = "router";
+/// 2026-01-01, so that NTP times are of this era.
+pub(crate) const UNIX_ORIGIN_US: u64 = 1_767_225_600_000_000;
+/// First port of the worker's range here.
+pub(crate) const PORT_MIN: u16 = 40_000;
+pub(crate) const PORT_MAX: u16 = 49_999;
+
+/// Sockets that only remember what was asked of them. Ids are given again, as the runtime does.
+#[derive(Debug, Default)]
+pub(crate) struct FakeSockets {
+    slots: Vec<Option<FakeSocket>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct FakeSocket {
+    local: SocketAddr,
+    peer: Option<SocketAddr>,
+}
+
+impl FakeSockets {
+    pub(crate) fn open_count(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+
+    pub(crate) fn id_of(&self, local: SocketAddr) -> Option<SocketId> {
+        let index = self.slots.iter().position(|slot| slot.is_some_and(|socket| socket.local == local))?;
+        u32::try_from(index).ok().map(SocketId)
+    }
+
+    fn socket(&self, id: SocketId) -> Option<FakeSocket> {
+        self.slots.get(id.0 as usize).copied().flatten()
+    }
+
+    fn is_taken(&self, local: SocketAddr) -> bool {
+        self.slots.iter().flatten().any(|socket| socket.local == local)
+    }
+
+    fn free_port(&self, request: &UdpBind) -> Result<u16, BindError> {
+        let is_free = |port: &u16| !self.is_taken(SocketAddr::new(request.ip, *port));
+        match request.port {
+            PortChoice::Fixed(port) if is_free(&port) => Ok(port),
+            PortChoice::Fixed(port) => {
+                Err(BindError::Bind { ip: request.ip, port, cause: "address in use".into() })
+            }
+            PortChoice::Range { min, max } => {
+                (min..=max).find(is_free).ok_or(BindError::NoMorePorts { ip: request.ip, min, max })
+            }
+        }
+    }
+}
+
+impl Sockets for FakeSockets {
+    fn bind_udp(&mut self, request: &UdpBind) -> Result<BoundSocket, BindError> {
+        let local = SocketAddr::new(request.ip, self.free_port(request)?);
+        let index = self.slots.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.slots[index] = Some(FakeSocket { local, peer: None });
+        Ok(BoundSocket { id: SocketId(u32::try_from(index).expect("few sockets")), local })
+    }
+
+    fn connect(&mut self, socket: SocketId, remote: SocketAddr) -> bool {
+        let slot = self.slots[socket.0 as usize].as_mut().expect("connected while open");
+        slot.peer = Some(remote);
+        true
+    }
+
+    fn close(&mut self, socket: SocketId) {
+        assert!(self.slots[socket.0 as usize].take().is_some(), "closed twice");
+    }
+}
+
+/// A datagram as it left.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) at: Time,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Sent {
+    pub(crate) fn is_rtcp(&self) -> bool {
+        is_rtcp(&self.bytes)
+    }
+
+    pub(crate) fn rtp(&self) -> RtpPacket<'_> {
+        RtpPacket::parse(&self.bytes).expect("well-formed RTP leaves")
+    }
+}
+
+/// A connected plain transport and the address behind it.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    pub(crate) socket: SocketId,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+}
+
+pub(crate) struct World {
+    pub(crate) sfu: Sfu,
+    pub(crate) sockets: FakeSockets,
+    pub(crate) out: Outbox,
+    pub(crate) now: Time,
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) events: Vec<Event>,
+    next_remote: u16,
+}
+
+pub(crate) fn remote(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), port)
+}
+
+impl World {
+    /// A shard with one router.
+    pub(crate) fn new() -> Self {
+        Self::with_seed(1)
+    }
+
+    pub(crate) fn with_seed(seed: u64) -> Self {
+        let config = SfuConfig { seed, unix_origin_us: UNIX_ORIGIN_US, rtc_ports: (PORT_MIN, PORT_MAX) };
+        let mut fill = 0_u8;
+        let key_source = move |key: &mut [u8]| {
+            fill = fill.wrapping_add(1);
+            key.fill(fill);
+        };
+        let mut world = Self {
+            sfu: Sfu::new(config, Box::new(key_source)),
+            sockets: FakeSockets::default(),
+            out: Outbox::default(),
+            now: Time::from_millis(1_000),
+            sent: Vec::new(),
+            events: Vec::new(),
+            next_remote: 10_000,
+        };
+        world.command(Command::CreateRouter { router: ROUTER.into() });
+        world
+    }
+
+    pub(crate) fn try_command(&mut self, command: Command) -> Result<Reply, CommandError> {
+        self.sfu.handle_command(self.now, command, &mut self.sockets, &mut self.out)
+    }
+
+    pub(crate) fn command(&mut self, command: Command) -> Reply {
+        self.try_command(command).expect("accepted")
+    }
+
+    pub(crate) fn try_transport(
+        &mut self,
+        transport: &str,
+        command: TransportCommand,
+    ) -> Result<Reply, CommandError> {
+        self.try_command(Command::Transport { transport: transport.into(), command })
+    }
+
+    pub(crate) fn transport(&mut self, transport: &str, command: TransportCommand) -> Reply {
+        self.try_transport(transport, command).expect("accepted")
+    }
+
+    pub(crate) fn producer(&mut self, producer: &str, command: ProducerCommand) -> Reply {
+        self.command(Command::Producer { producer: producer.into(), command })
+    }
+
+    pub(crate) fn consumer(&mut self, consumer: &str, command: ConsumerCommand) -> Reply {
+        self.command(Command::Consumer { consumer: consumer.into(), command })
+    }
+
+    /// Creates a plain transport and returns what it says of itself.
+    pub(crate) fn create_plain(
+        &mut self,
+        transport: &str,
+        options: PlainTransportOptions,
+    ) -> Result<PlainTransportDump, CommandError> {
+        let options = Box::new(options);
+        let (router, transport) = (ROUTER.into(), transport.into());
+        match self.try_command(Command::CreatePlainTransport { router, transport, options })? {
+            Reply::PlainTransportDump(dump) => Ok(*dump),
+            other => panic!("not a dump: {other:?}"),
+        }
+    }
+
+    pub(crate) fn socket_of(&self, port: u16) -> SocketId {
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        self.sockets.id_of(SocketAddr::new(ip, port)).expect("a bound port")
+    }
+
+    /// A plain transport connected to an address of its own.
+    pub(crate) fn plain(&mut self, transport: &str) -> Peer {
+        let dump = self.create_plain(transport, parameters::plain()).expect("created");
+        self.next_remote += 1;
+        let remote = remote(self.next_remote);
+        let request = parameters::connect_to(remote);
+        self.transport(transport, TransportCommand::ConnectPlain(request));
+        let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), dump.tuple.local_port);
+        Peer { name: transport.into(), socket: self.socket_of(local.port()), local, remote }
+    }
+
+    pub(crate) fn connect(
+        &mut self,
+        transport: &str,
+        request: PlainConnect,
+    ) -> Result<ringsoup_sfu::reply::PlainConnected, CommandError> {
+        match self.try_transport(transport, TransportCommand::ConnectPlain(request))? {
+            Reply::PlainConnect(connected) => Ok(*connected),
+            other => panic!("not an answer to connect: {other:?}"),
+        }
+    }
+
+    pub(crate) fn direct(&mut self, transport: &str) {
+        let (router, transport) = (ROUTER.into(), transport.into());
+        let options = parameters::transport_options(true);
+        self.command(Command::CreateDirectTransport { router, transport, options });
+    }
+
+    pub(crate) fn produce(&mut self, transport: &str, request: Produce) -> Reply {
+        self.transport(transport, TransportCommand::Produce(Box::new(request)))
+    }
+
+    pub(crate) fn consume(&mut self, transport: &str, request: Consume) -> Reply {
+        self.transport(transport, TransportCommand::Consume(Box::new(request)))
+    }
+
+    pub(crate) fn close_transport(&mut self, transport: &str) {
+        self.command(Command::CloseTransport { router: ROUTER.into(), transport: transport.into() });
+    }
+
+    /// A datagram, handled but not flushed.
+    pub(crate) fn receive_unflushed(&mut self, socket: SocketId, remote: SocketAddr, bytes: &[u8]) {
+        let mut bytes = bytes.to_vec();
+        let datagram = Datagram { socket, remote, bytes: &mut bytes, received: self.now };
+        self.sfu.handle_datagram(self.now, datagram, &mut self.sockets, &mut self.out);
+    }
+
+    pub(crate) fn receive(&mut self, socket: SocketId, remote: SocketAddr, bytes: &[u8]) {
+        self.receive_unflushed(socket, remote, bytes);
+        self.flush();
+    }
+
+    /// A datagram from a peer's own address.
+    pub(crate) fn from(&mut self, peer: &Peer, bytes: &[u8]) {
+        self.receive(peer.socket, peer.remote, bytes);
+    }
+
+    /// What the runtime does after a batch.
+    pub(crate) fn flush(&mut self) {
+        for &destination in self.out.destinations() {
+            for (head, tail) in self.out.datagrams(destination.lane) {
+                let Some(socket) = self.sockets.socket(destination.socket) else {
+                    panic!("a datagram for a closed socket")
+                };
+                let remote = destination.remote.or(socket.peer).expect("a destination");
+                let bytes = [head, tail].concat();
+                self.sent.push(Sent { at: self.now, local: socket.local, remote, bytes });
+            }
+        }
+        self.out.clear_datagrams();
+        self.sfu.handle_flushed(self.now, &mut self.out);
+        self.events.append(&mut self.out.events);
+    }
+
+    /// Lets time pass, timers included.
+    pub(crate) fn advance(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while let Some(next) = self.sfu.next_timeout().filter(|&next| next <= end) {
+            self.now = self.now.max(next);
+            self.sfu.handle_timeout(self.now, &mut self.out);
+            self.flush();
+        }
+        self.now = end;
+    }
+
+    pub(crate) fn advance_ms(&mut self, millis: u64) {
+        self.advance(Duration::from_millis(millis));
+    }
+
+    /// Everything sent since the last call.
+    pub(crate) fn take_sent(&mut self) -> Vec<Sent> {
+        self.flush();
+        std::mem::take(&mut self.sent)
+    }
+
+    /// RTP sent to a peer since the last call; everything else is forgotten.
+    pub(crate) fn take_rtp(&mut self, peer: &Peer) -> Vec<Sent> {
+        let sent = self.take_sent().into_iter();
+        sent.filter(|sent| sent.remote == peer.remote && !sent.is_rtcp()).collect()
+    }
+
+    /// RTCP sent to a peer since the last call; everything else is forgotten.
+    pub(crate) fn take_rtcp(&mut self, peer: &Peer) -> Vec<Sent> {
+        let sent = self.take_sent().into_iter();
+        sent.filter(|sent| sent.remote == peer.remote && sent.is_rtcp()).collect()
+    }
+
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        self.flush();
+        std::mem::take(&mut self.events)
+    }
+
+    pub(crate) fn report(&mut self) -> ShardReport {
+        match self.command(Command::ReportShard) {
+            Reply::ShardReport(report) => *report,
+            other => panic!("not a report: {other:?}"),
+        }
+    }
+
+    pub(crate) fn dropped(&mut self, reason: DropReason) -> u64 {
+        let report = self.report();
+        let found = report.dropped.iter().find(|(name, _)| *name == reason.as_str());
+        found.map_or(0, |(_, count)| *count)
+    }
+
+    /// `received = forwarded + consumed + dropped`.
+    pub(crate) fn assert_accounted(&mut self) {
+        let report = self.report();
+        let dropped: u64 = report.dropped.iter().map(|(_, count)| count).sum();
+        let accounted = report.forwarded_packets + report.consumed_packets + dropped;
+        assert_eq!(report.received_packets, accounted, "{report:?}");
+    }
+
+    pub(crate) fn producer_stats(&mut self, producer: &str) -> Vec<RecvStats> {
+        match self.producer(producer, ProducerCommand::Stats) {
+            Reply::ProducerStats(stats) => stats,
+            other => panic!("not stats: {other:?}"),
+        }
+    }
+
+    pub(crate) fn consumer_stats(&mut self, consumer: &str) -> SendStats {
+        match self.consumer(consumer, ConsumerCommand::Stats) {
+            Reply::ConsumerStats(stats) => stats.sent[0].clone(),
+            other => panic!("not stats: {other:?}"),
+        }
+    }
+}
