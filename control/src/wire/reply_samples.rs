@@ -28,6 +28,7 @@ pub(super) fn shard_report() -> ShardReport {
         sent_packets: 20,
         dropped: vec![("duplicate", 2)],
         latency: latency(),
+        io: vec![("sends", 5)],
         ..ShardReport::default()
     }
 }
@@ -39,6 +40,7 @@ pub(super) fn router_dump() -> RouterDump {
         consumers_of_producer: vec![("p".into(), vec!["c1".into(), "c2".into()])],
         producer_of_consumer: vec![("c1".into(), "p".into()), ("c2".into(), "p".into())],
         latency: latency(),
+        shard: Some(3),
         ..RouterDump::default()
     }
 }

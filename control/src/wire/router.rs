@@ -29,7 +29,7 @@ pub(super) fn dump(builder: &mut Builder, dump: &RouterDump) -> Union {
     // Observers and data channels are not in this worker yet; the tables are required.
     let none = builder.create_vector::<WIPOffset<common::StringStringArray<'static>>>(&[]);
     let no_pairs = builder.create_vector::<WIPOffset<common::StringString<'static>>>(&[]);
-    let latency = latency::encode(builder, &dump.latency, 0);
+    let latency = latency::encode(builder, &dump.latency, dump.shard.unwrap_or_default());
     let args = wire::DumpResponseArgs {
         id: Some(id),
         transport_ids: Some(transport_ids),
@@ -40,7 +40,7 @@ pub(super) fn dump(builder: &mut Builder, dump: &RouterDump) -> Union {
         map_data_producer_id_data_consumer_ids: Some(none),
         map_data_consumer_id_data_producer_id: Some(no_pairs),
         ringsoup_latency: Some(latency),
-        ringsoup_shard: None,
+        ringsoup_shard: dump.shard,
     };
     wire::DumpResponse::create(builder, &args).as_union_value()
 }

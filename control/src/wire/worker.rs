@@ -52,7 +52,11 @@ fn shard(builder: &mut Builder, shard: &ShardDump) -> flatbuffers::WIPOffset<rin
         ringsoup::DropCount::create(builder, &ringsoup::DropCountArgs { reason, count })
     });
     let latency = latency::encode(builder, &report.latency, shard.index);
-    let ShardReport { routers, transports, .. } = **report;
+    let io = tables(builder, &report.io, |builder, &(name, value)| {
+        let name = Some(builder.create_string(name));
+        ringsoup::Counter::create(builder, &ringsoup::CounterArgs { name, value })
+    });
+    let ShardReport { routers, transports, producers, consumers, .. } = **report;
     let args = ringsoup::ShardDumpArgs {
         index: shard.index,
         started: true,
@@ -64,6 +68,9 @@ fn shard(builder: &mut Builder, shard: &ShardDump) -> flatbuffers::WIPOffset<rin
         sent_packets: report.sent_packets,
         dropped: Some(dropped),
         latency: Some(latency),
+        producers,
+        consumers,
+        io: Some(io),
     };
     ringsoup::ShardDump::create(builder, &args)
 }

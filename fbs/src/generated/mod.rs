@@ -239,6 +239,8 @@ pub mod fbs {
     pub use self::latency_histogram_generated::*;
     mod drop_count_generated;
     pub use self::drop_count_generated::*;
+    mod counter_generated;
+    pub use self::counter_generated::*;
     mod shard_dump_generated;
     pub use self::shard_dump_generated::*;
   } // ringsoup

@@ -12,6 +12,8 @@
 mod buffers;
 #[path = "../src/clock.rs"]
 mod clock;
+#[path = "../src/io_report.rs"]
+mod io_report;
 #[path = "../src/mailbox.rs"]
 mod mailbox;
 #[path = "../src/ring.rs"]
@@ -33,7 +35,7 @@ use ringsoup_sfu::sockets::{BoundSocket, PortChoice, Sockets as _, UdpBind};
 
 use crate::buffers::ReceiveBuffers;
 use crate::clock::Clock;
-use crate::mailbox::IoReport;
+use crate::io_report::IoReport;
 use crate::ring::{Completion, Operation, RingPoller, Wait};
 use crate::socket::batch::Transmit;
 use crate::socket::{ShardSockets, receive};

@@ -21,8 +21,9 @@ use ringsoup_sfu::sockets::{SocketId, Sockets as _};
 use crate::buffers::{BUFFER_COUNT, ReceiveBuffers};
 use crate::clock::{BatchClock, Clock};
 use crate::containment::Containment;
+use crate::io_report::IoReport;
 use crate::load::LoadGauge;
-use crate::mailbox::{FromShard, IoReport, ShardMailbox, ToShard};
+use crate::mailbox::{FromShard, ShardMailbox, ToShard};
 use crate::ring::{Completion, Operation, RingPoller, Wait};
 use crate::socket::ShardSockets;
 use crate::socket::batch::Transmit;
@@ -45,6 +46,7 @@ pub(crate) enum Ended {
 
 /// Everything a shard owns. Drop order matters: the ring in `sockets` goes before the buffers it writes to.
 pub(crate) struct Driver {
+    index: usize,
     clock: Clock,
     sfu: Sfu,
     out: Outbox,
@@ -62,11 +64,18 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// Makes the ring; to be called on the shard's own thread, which is the ring's single issuer.
-    pub(crate) fn new(clock: Clock, sfu: Sfu, mailbox: ShardMailbox, gather: Duration) -> io::Result<Self> {
+    pub(crate) fn new(
+        index: usize,
+        clock: Clock,
+        sfu: Sfu,
+        mailbox: ShardMailbox,
+        gather: Duration,
+    ) -> io::Result<Self> {
         let buffers = ReceiveBuffers::new()?;
         let mut ring = RingPoller::new(&buffers)?;
         ring.arm_wake(mailbox.wake_fd())?;
         Ok(Self {
+            index,
             clock,
             sfu,
             out: Outbox::default(),
@@ -211,14 +220,10 @@ impl Driver {
             match message {
                 ToShard::Command { token, command } => {
                     self.flush()?;
-                    let result = self.handle_command(command);
+                    let mut result = self.handle_command(command);
+                    self.complete(&mut result);
                     self.tell_events();
                     self.mailbox.tell(FromShard::Reply { token, result });
-                }
-                ToShard::ReportIo { token } => {
-                    let report = Box::new(self.io_report());
-                    self.tell_events();
-                    self.mailbox.tell(FromShard::IoReport { token, report });
                 }
                 ToShard::Stop => {
                     self.stopping = true;
@@ -227,6 +232,15 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// Adds what the Sfu cannot know about itself.
+    fn complete(&self, result: &mut Result<Reply, CommandError>) {
+        match result {
+            Ok(Reply::ShardReport(report)) => report.io = self.io_report().named(),
+            Ok(Reply::RouterDump(dump)) => dump.shard = u16::try_from(self.index).ok(),
+            _ => {}
+        }
     }
 
     fn handle_command(&mut self, command: Command) -> Result<Reply, CommandError> {

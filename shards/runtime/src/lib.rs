@@ -13,6 +13,7 @@ mod buffers;
 pub mod clock;
 mod containment;
 mod driver;
+mod io_report;
 mod load;
 pub mod mailbox;
 mod ring;
@@ -21,5 +22,5 @@ mod socket;
 mod sys;
 
 pub use clock::Clock;
-pub use mailbox::{FromShard, IoReport, Mailbox, SendError, ToShard};
+pub use mailbox::{FromShard, Mailbox, SendError, ToShard};
 pub use shard::{ShardConfig, ShardHandle, StartError};

@@ -39,10 +39,6 @@ pub enum ToShard {
         token: u64,
         command: Command,
     },
-    /// Counters of sockets and queues; answered in order like a command.
-    ReportIo {
-        token: u64,
-    },
     Stop,
 }
 
@@ -54,49 +50,12 @@ pub enum FromShard {
         result: Result<Reply, CommandError>,
     },
     Event(Event),
-    IoReport {
-        token: u64,
-        report: Box<IoReport>,
-    },
     /// The last word of a shard that was told to stop.
     Stopped,
     /// The last word of a shard that could not go on: the ring itself failed. Its sockets are closed.
     Failed {
         reason: String,
     },
-}
-
-/// What the runtime counts. Packets unless said otherwise.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct IoReport {
-    /// Turns of the loop.
-    pub turns: u64,
-    /// Receive completions; one carries a train where the kernel merged datagrams.
-    pub receives: u64,
-    pub received_datagrams: u64,
-    /// Receives that did not fit or made no sense.
-    pub receive_malformed: u64,
-    /// Receives for a socket that was closed meanwhile.
-    pub receive_stale: u64,
-    /// Times that a socket's receive was armed again.
-    pub receive_rearmed: u64,
-    pub sent_datagrams: u64,
-    /// Send requests, each a datagram or a train.
-    pub sends: u64,
-    /// Trains: sends with UDP_SEGMENT.
-    pub trains: u64,
-    /// Not sent: the socket's buffer or the device queue was full.
-    pub send_blocked: u64,
-    /// Not sent: any other error.
-    pub send_failed: u64,
-    /// Requests sent again after a pending ICMP error or without UDP_SEGMENT.
-    pub send_retried: u64,
-    /// The last errno of a failed send; 0 when none.
-    pub send_errno: i32,
-    /// Events lost because control did not read.
-    pub events_lost: u64,
-    /// Panics contained.
-    pub panics: u64,
 }
 
 /// Why a message was not taken.

@@ -156,7 +156,7 @@ fn run(config: ShardConfig, mailbox: ShardMailbox, ready: &flume::Sender<Result<
     };
     let coalesce = config.coalesce.min(COALESCE_MAX);
     let sfu = Sfu::new(config.sfu, Box::new(fill_random));
-    let driver = Driver::new(config.clock, sfu, mailbox, coalesce);
+    let driver = Driver::new(config.index, config.clock, sfu, mailbox, coalesce);
     match driver {
         Ok(driver) => {
             let _ = ready.send(Ok(()));
@@ -288,8 +288,13 @@ mod tests {
             ask(&shard, token);
             expect_reply(&shard, token);
         }
-        shard.mailbox().send(ToShard::ReportIo { token: 0 }).unwrap();
-        assert!(matches!(shard.mailbox().receive_timeout(PATIENCE), Some(FromShard::IoReport { .. })));
+        shard.mailbox().send(ToShard::Command { token: 0, command: Command::ReportShard }).unwrap();
+        let Some(FromShard::Reply { result: Ok(Reply::ShardReport(report)), .. }) =
+            shard.mailbox().receive_timeout(PATIENCE)
+        else {
+            panic!("no report");
+        };
+        assert!(report.io.iter().any(|&(name, turns)| name == "turns" && turns > 0));
     }
 
     fn listen() -> ListenInfo {

@@ -17,7 +17,7 @@ use ringsoup_sfu::outbox::{Destination, Outbox};
 use ringsoup_sfu::sockets::SocketId;
 
 use super::ShardSockets;
-use crate::mailbox::IoReport;
+use crate::io_report::IoReport;
 use crate::ring::{SUBMISSIONS_MAX, SendRequest};
 
 /// Datagrams of one train: `UDP_MAX_SEGMENTS` of kernels before 6.10 (128 since).

@@ -9,7 +9,7 @@ use ringsoup_sfu::sockets::{BindError, BoundSocket, PortChoice, SocketId, Socket
 use super::batch::Transmit;
 use super::{ShardSockets, receive};
 use crate::buffers::ReceiveBuffers;
-use crate::mailbox::IoReport;
+use crate::io_report::IoReport;
 use crate::ring::{Completion, Operation, RingPoller, Wait};
 
 /// Waits for something that must come.

@@ -28,6 +28,9 @@ impl<'a> ShardDump<'a> {
   pub const VT_SENT_PACKETS: ::flatbuffers::VOffsetT = 18;
   pub const VT_DROPPED: ::flatbuffers::VOffsetT = 20;
   pub const VT_LATENCY: ::flatbuffers::VOffsetT = 22;
+  pub const VT_PRODUCERS: ::flatbuffers::VOffsetT = 24;
+  pub const VT_CONSUMERS: ::flatbuffers::VOffsetT = 26;
+  pub const VT_IO: ::flatbuffers::VOffsetT = 28;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -43,6 +46,9 @@ impl<'a> ShardDump<'a> {
     builder.add_consumed_packets(args.consumed_packets);
     builder.add_forwarded_packets(args.forwarded_packets);
     builder.add_received_packets(args.received_packets);
+    if let Some(x) = args.io { builder.add_io(x); }
+    builder.add_consumers(args.consumers);
+    builder.add_producers(args.producers);
     if let Some(x) = args.latency { builder.add_latency(x); }
     if let Some(x) = args.dropped { builder.add_dropped(x); }
     builder.add_transports(args.transports);
@@ -123,6 +129,27 @@ impl<'a> ShardDump<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<LatencyHistogram>>(ShardDump::VT_LATENCY, None)}
   }
+  #[inline]
+  pub fn producers(&self) -> u32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(ShardDump::VT_PRODUCERS, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn consumers(&self) -> u32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(ShardDump::VT_CONSUMERS, Some(0)).unwrap()}
+  }
+  #[inline]
+  pub fn io(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Counter<'a>>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Counter>>>>(ShardDump::VT_IO, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for ShardDump<'_> {
@@ -141,6 +168,9 @@ impl ::flatbuffers::Verifiable for ShardDump<'_> {
      .visit_field::<u64>("sent_packets", Self::VT_SENT_PACKETS, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<DropCount>>>>("dropped", Self::VT_DROPPED, false)?
      .visit_field::<::flatbuffers::ForwardsUOffset<LatencyHistogram>>("latency", Self::VT_LATENCY, false)?
+     .visit_field::<u32>("producers", Self::VT_PRODUCERS, false)?
+     .visit_field::<u32>("consumers", Self::VT_CONSUMERS, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<Counter>>>>("io", Self::VT_IO, false)?
      .finish();
     Ok(())
   }
@@ -156,6 +186,9 @@ pub struct ShardDumpArgs<'a> {
     pub sent_packets: u64,
     pub dropped: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<DropCount<'a>>>>>,
     pub latency: Option<::flatbuffers::WIPOffset<LatencyHistogram<'a>>>,
+    pub producers: u32,
+    pub consumers: u32,
+    pub io: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<Counter<'a>>>>>,
 }
 impl<'a> Default for ShardDumpArgs<'a> {
   #[inline]
@@ -171,6 +204,9 @@ impl<'a> Default for ShardDumpArgs<'a> {
       sent_packets: 0,
       dropped: None,
       latency: None,
+      producers: 0,
+      consumers: 0,
+      io: None,
     }
   }
 }
@@ -221,6 +257,18 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> ShardDumpBuilder<'a, 'b, A> {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<LatencyHistogram>>(ShardDump::VT_LATENCY, latency);
   }
   #[inline]
+  pub fn add_producers(&mut self, producers: u32) {
+    self.fbb_.push_slot::<u32>(ShardDump::VT_PRODUCERS, producers, 0);
+  }
+  #[inline]
+  pub fn add_consumers(&mut self, consumers: u32) {
+    self.fbb_.push_slot::<u32>(ShardDump::VT_CONSUMERS, consumers, 0);
+  }
+  #[inline]
+  pub fn add_io(&mut self, io: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<Counter<'b >>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(ShardDump::VT_IO, io);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> ShardDumpBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     ShardDumpBuilder {
@@ -248,6 +296,9 @@ impl ::core::fmt::Debug for ShardDump<'_> {
       ds.field("sent_packets", &self.sent_packets());
       ds.field("dropped", &self.dropped());
       ds.field("latency", &self.latency());
+      ds.field("producers", &self.producers());
+      ds.field("consumers", &self.consumers());
+      ds.field("io", &self.io());
       ds.finish()
   }
 }
