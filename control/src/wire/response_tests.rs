@@ -84,6 +84,8 @@ fn worker_dump() {
         assert_eq!((first.consumed_packets(), first.sent_packets()), (1, 20));
         let dropped = first.dropped().unwrap().get(0);
         assert_eq!((dropped.reason(), dropped.count()), ("duplicate", 2));
+        let io = first.io().unwrap().get(0);
+        assert_eq!((io.name(), io.value()), ("sends", 5));
         let latency = first.latency().unwrap();
         assert_eq!((latency.shard(), latency.count(), latency.p99_us()), (0, 5, 99));
         assert_eq!(latency.encoded().unwrap().bytes(), [1, 2, 3]);
@@ -117,7 +119,7 @@ fn router_dump() {
         assert_eq!(dump.map_producer_id_observer_ids().len(), 0);
         assert_eq!(dump.map_data_producer_id_data_consumer_ids().len(), 0);
         assert_eq!(dump.map_data_consumer_id_data_producer_id().len(), 0);
-        assert_eq!(dump.ringsoup_latency().unwrap().count(), 5);
+        assert_eq!((dump.ringsoup_latency().unwrap().count(), dump.ringsoup_shard()), (5, Some(3)));
     });
 }
 
