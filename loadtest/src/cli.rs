@@ -22,7 +22,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "PATH")]
     pub(crate) worker: Option<PathBuf>,
 
-    /// A built-in scenario's name or a TOML file [default: one-to-many-50, or soak for soak]
+    /// A built-in scenario's name or a TOML file [default: one-to-many-50; soak: soak; idle: one-to-one]
     #[arg(long, value_name = "NAME|FILE")]
     scenario: Option<String>,
 
@@ -102,6 +102,10 @@ pub(crate) struct Cli {
     /// Same as the mode soak.
     #[arg(long, group = "mode-flag")]
     soak: bool,
+
+    /// Same as the mode idle.
+    #[arg(long, group = "mode-flag")]
+    idle: bool,
 }
 
 /// What to do.
@@ -115,6 +119,8 @@ pub(crate) enum Mode {
     FindMax,
     /// Run long, watch memory and loss.
     Soak,
+    /// Start the scenario's rooms, stop all media, and see what the worker still uses.
+    Idle,
     /// Name the built-in scenarios.
     List,
 }
@@ -129,18 +135,23 @@ fn parse_suite(name: &str) -> Result<CryptoSuite, String> {
 impl Cli {
     /// The mode, whichever way it was said.
     pub(crate) fn mode(&self) -> Mode {
-        match (self.list, self.floor_only, self.find_max, self.soak) {
-            (true, ..) => Mode::List,
-            (_, true, ..) => Mode::Floor,
-            (_, _, true, _) => Mode::FindMax,
-            (.., true) => Mode::Soak,
-            _ => self.mode,
-        }
+        let flags = [
+            (self.list, Mode::List),
+            (self.floor_only, Mode::Floor),
+            (self.find_max, Mode::FindMax),
+            (self.soak, Mode::Soak),
+            (self.idle, Mode::Idle),
+        ];
+        flags.iter().find(|(given, _)| *given).map_or(self.mode, |(_, mode)| *mode)
     }
 
     /// The scenario with what the command line changes in it.
     pub(crate) fn scenario(&self) -> Result<Scenario, Error> {
-        let default = if self.mode() == Mode::Soak { "soak" } else { DEFAULT_SCENARIO };
+        let default = match self.mode() {
+            Mode::Soak => "soak",
+            Mode::Idle => "one-to-one",
+            _ => DEFAULT_SCENARIO,
+        };
         let name = self.scenario.as_deref().unwrap_or(default);
         let mut scenario = scenario::load(name).map_err(|error| Error::new(error.to_string()))?;
         if let Some(duration) = self.duration {
@@ -149,7 +160,9 @@ impl Cli {
         if let Some(slices) = self.slices {
             scenario.slices = slices;
         }
-        if let Some(routers) = self.routers {
+        // An idle worker is told of with all its shards started: a room for each.
+        let rooms = self.routers.or_else(|| self.shards.filter(|_| self.mode() == Mode::Idle));
+        if let Some(routers) = rooms {
             scenario.room.count = routers;
         }
         if let Some(video) = &mut scenario.video {
@@ -185,6 +198,7 @@ mod tests {
         assert_eq!(parse(&["--find-max"]).mode(), Mode::FindMax);
         assert_eq!(parse(&["soak"]).scenario().unwrap().name, "soak");
         assert_eq!(parse(&[]).scenario().unwrap().name, DEFAULT_SCENARIO);
+        assert_eq!(parse(&["idle", "--shards", "4"]).scenario().unwrap().room.count, 4);
     }
 
     #[test]

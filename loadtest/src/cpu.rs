@@ -97,6 +97,23 @@ pub(crate) fn softirq_thread_ns() -> u64 {
         .sum()
 }
 
+/// Ticks per second of /proc/stat, USER_HZ, fixed by the kernel's ABI.
+const TICK_NS: u64 = 10_000_000;
+
+/// CPU nanoseconds the whole machine has spent on anything, to a tick's precision.
+pub(crate) fn machine_busy_ns() -> u64 {
+    fs::read_to_string("/proc/stat").ok().and_then(|stat| parse_busy(&stat)).unwrap_or(0)
+}
+
+/// Ticks of all but idle and waiting (the fourth and fifth figure), guests being part of user.
+fn parse_busy(stat: &str) -> Option<u64> {
+    let figures = stat.lines().next()?.strip_prefix("cpu ")?;
+    let figures: Vec<u64> =
+        figures.split_ascii_whitespace().filter_map(|figure| figure.parse().ok()).collect();
+    let busy = [0, 1, 2, 5, 6].iter().map(|index| figures.get(*index).copied().unwrap_or(0)).sum::<u64>();
+    Some(busy * TICK_NS)
+}
+
 /// Datagrams dropped at the sockets bound to `ports`, from /proc/net/udp.
 pub(crate) fn port_drops(ports: &[u16]) -> io::Result<u64> {
     let table = fs::read_to_string("/proc/net/udp")?;
@@ -142,6 +159,7 @@ mod tests {
         let line = "  712: 0100007F:9C40 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 16341 2 0000000000000000 42";
         assert_eq!(parse_udp_line(line), Some((40_000, 42)));
         assert_eq!(parse_udp_line("garbage"), None);
+        assert_eq!(parse_busy("cpu  1 2 3 400 50 6 7 8 9 10\ncpu0 1\n"), Some(19 * TICK_NS));
     }
 
     #[test]

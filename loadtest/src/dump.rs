@@ -97,6 +97,10 @@ impl Shard {
         }
     }
 
+    pub(crate) fn is_started(&self) -> bool {
+        self.started
+    }
+
     /// The latencies since `earlier`; all of them where either histogram is missing.
     fn latency_since(&self, earlier: Option<&Self>) -> Option<Histogram<u64>> {
         let mut latency = self.latency.clone()?;

@@ -11,7 +11,9 @@ use crate::error::Error;
 use crate::harness::{Harness, Slice};
 use crate::latency::Percentiles;
 use crate::progress::Progress;
-use crate::report::{Flow, percent_of_core};
+use crate::report::{
+    Flow, LATENESS_P99_MAX_US, OTHERS_CORE_PERCENT_MAX, THREAD_CORE_PERCENT_MAX, percent_of_core,
+};
 use crate::scenario::Scenario;
 
 /// Media per step.
@@ -24,8 +26,6 @@ const HALVINGS: u32 = 4;
 const STEPS_MAX: u32 = 20;
 /// A worker that lost packets is given this long to settle.
 const SETTLE: Duration = Duration::from_millis(300);
-/// What makes the generator the limit of a step.
-const LATENESS_P99_MAX_US: f64 = 5_000.0;
 
 /// One rate that was tried.
 #[derive(Clone, Debug, Serialize)]
@@ -37,7 +37,14 @@ pub(crate) struct Step {
     pub(crate) worker_core_percent: f64,
     pub(crate) worker_ns_per_packet: f64,
     pub(crate) latency: Percentiles,
-    /// Whether the harness itself was late or dropped: such a step tells nothing about the worker.
+    /// Datagrams dropped at the worker's sockets.
+    pub(crate) worker_socket_drops: u64,
+    /// The harness' busiest thread.
+    pub(crate) generator_core_percent: f64,
+    /// Everything on the machine that is neither the worker nor the harness.
+    pub(crate) others_core_percent: f64,
+    /// Whether the harness itself was late, dropped or out of CPU: such a step tells nothing about the
+    /// worker.
     pub(crate) generator_limited: bool,
 }
 
@@ -138,6 +145,9 @@ impl Search {
             "worker % of a core",
             "ns/packet",
             "p99",
+            "worker's sockets dropped",
+            "harness %",
+            "others %",
             "limit",
         ]);
         for step in &self.steps {
@@ -149,6 +159,9 @@ impl Search {
                 format!("{:.1}", step.worker_core_percent),
                 format!("{:.0}", step.worker_ns_per_packet),
                 format!("{:.2} ms", step.latency.p99_us / 1000.0),
+                step.worker_socket_drops.to_string(),
+                format!("{:.0}", step.generator_core_percent),
+                format!("{:.0}", step.others_core_percent),
                 if step.generator_limited { "generator" } else { "" }.to_owned(),
             ]);
         }
@@ -167,11 +180,13 @@ impl Search {
                 )
             },
         );
-        let limit = if self.generator_limited {
-            "warning: the generator is the limit, the worker may carry more\n"
-        } else {
-            ""
-        };
+        let mut limit = String::new();
+        if self.generator_limited {
+            limit.push_str("warning: the generator is the limit, the worker may carry more\n");
+        }
+        if self.steps.iter().any(|step| step.others_core_percent > OTHERS_CORE_PERCENT_MAX) {
+            limit.push_str("warning: the machine was not quiet, the worker may carry more\n");
+        }
         format!("\nfind-max, {}\n\n{table}\n\n{best}{limit}", self.scenario)
     }
 }
@@ -179,6 +194,8 @@ impl Search {
 impl Step {
     fn of(scale: f64, slice: &Slice) -> Self {
         let lateness = Percentiles::of_nanos(&slice.lateness);
+        let busiest_ns = slice.harness_cpu.by_name.values().copied().max().unwrap_or(0);
+        let generator_core_percent = percent_of_core(busiest_ns, slice.wall_s);
         Self {
             scale,
             input: Flow::new(slice.sent_packets, slice.sent_bytes, slice.wall_s),
@@ -187,9 +204,13 @@ impl Step {
             worker_core_percent: percent_of_core(slice.worker_cpu.total_ns(), slice.wall_s),
             worker_ns_per_packet: slice.worker_ns_per_packet().unwrap_or(0.0),
             latency: Percentiles::of_nanos(&slice.latency),
+            worker_socket_drops: slice.worker_drops,
+            generator_core_percent,
+            others_core_percent: percent_of_core(slice.others_ns(), slice.wall_s),
             generator_limited: slice.harness_drops > 0
                 || slice.send_errors > 0
-                || lateness.p99_us > LATENESS_P99_MAX_US,
+                || lateness.p99_us > LATENESS_P99_MAX_US
+                || generator_core_percent >= THREAD_CORE_PERCENT_MAX,
         }
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Slice {
     pub(crate) worker_cpu: CpuUse,
     pub(crate) harness_cpu: CpuUse,
     pub(crate) softirq_ns: u64,
+    /// CPU time of everything on the machine.
+    pub(crate) machine_ns: u64,
     pub(crate) worker_drops: u64,
     pub(crate) harness_drops: u64,
     pub(crate) send_errors: u64,
@@ -71,6 +73,7 @@ struct Snapshot {
     worker: ThreadTimes,
     harness: ThreadTimes,
     softirq_ns: u64,
+    machine_ns: u64,
     worker_drops: u64,
     harness_drops: u64,
 }
@@ -187,6 +190,14 @@ impl Harness {
 
     /// Sleeps a moment; an error when the run cannot go on.
     pub(crate) fn watch(&mut self) -> Result<(), Error> {
+        self.watch_worker()?;
+        if self.receiver.has_failed() || self.publishers.has_failed() {
+            return Err(Error::new("a thread of the harness failed"));
+        }
+        Ok(())
+    }
+
+    fn watch_worker(&mut self) -> Result<(), Error> {
         std::thread::sleep(WATCH);
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::new("interrupted"));
@@ -194,9 +205,6 @@ impl Harness {
         if let Some(status) = self.worker.ended() {
             let error = Error::new(format!("the worker ended with {}", worker::describe(status)));
             return Err(explain(&error, &mut self.worker, &self.channel));
-        }
-        if self.receiver.has_failed() || self.publishers.has_failed() {
-            return Err(Error::new("a thread of the harness failed"));
         }
         Ok(())
     }
@@ -225,6 +233,7 @@ impl Harness {
                 .map_err(Error::io("reading the worker's CPU time"))?,
             harness: ThreadTimes::read(std::process::id()).map_err(Error::io("reading our CPU time"))?,
             softirq_ns: cpu::softirq_thread_ns(),
+            machine_ns: cpu::machine_busy_ns(),
             worker_drops: cpu::port_drops(&self.worker_ports).unwrap_or(0),
             harness_drops: self.receiver.socket_drops(),
             at: Instant::now(),
@@ -246,10 +255,35 @@ impl Harness {
             worker_cpu: after.worker.since(&before.worker),
             harness_cpu: after.harness.since(&before.harness),
             softirq_ns: after.softirq_ns.saturating_sub(before.softirq_ns),
+            machine_ns: after.machine_ns.saturating_sub(before.machine_ns),
             worker_drops: after.worker_drops.saturating_sub(before.worker_drops),
             harness_drops: after.harness_drops.saturating_sub(before.harness_drops),
             send_errors: after.sent.send_errors - before.sent.send_errors,
         }
+    }
+
+    /// Stops the harness' own threads, leaves the worker alone for `duration`, closes it. Returns what it
+    /// used meanwhile, with everything it was given still in place.
+    pub(crate) fn idle(mut self, duration: Duration, progress: &Progress) -> Result<(CpuUse, f64), Error> {
+        self.publishers.shut_down();
+        self.receiver.shut_down();
+        let before = self.worker_times()?;
+        let begin = Instant::now();
+        while begin.elapsed() < duration {
+            progress.note(&format!(
+                "{:.0} of {:.0} s",
+                begin.elapsed().as_secs_f64(),
+                duration.as_secs_f64()
+            ));
+            self.watch_worker()?;
+        }
+        let (wall_s, after) = (begin.elapsed().as_secs_f64(), self.worker_times()?);
+        self.finish()?;
+        Ok((after.since(&before), wall_s))
+    }
+
+    fn worker_times(&self) -> Result<ThreadTimes, Error> {
+        ThreadTimes::read(self.worker.pid()).map_err(Error::io("reading the worker's CPU time"))
     }
 
     /// Stops the threads and closes the worker; an error when it did not close in order.
@@ -278,6 +312,11 @@ impl Slice {
         if self.due_packets == 0 { 0.0 } else { self.lost() as f64 / self.due_packets as f64 }
     }
 
+    /// CPU time of what is neither the worker nor the harness.
+    pub(crate) fn others_ns(&self) -> u64 {
+        self.machine_ns.saturating_sub(self.worker_cpu.total_ns() + self.harness_cpu.total_ns())
+    }
+
     /// Worker CPU per packet that reached a receiver.
     #[allow(clippy::cast_precision_loss, reason = "packet counts")]
     pub(crate) fn worker_ns_per_packet(&self) -> Option<f64> {
@@ -297,6 +336,7 @@ impl Slice {
         self.worker_cpu.add(&other.worker_cpu);
         self.harness_cpu.add(&other.harness_cpu);
         self.softirq_ns += other.softirq_ns;
+        self.machine_ns += other.machine_ns;
         self.worker_drops += other.worker_drops;
         self.harness_drops += other.harness_drops;
         self.send_errors += other.send_errors;

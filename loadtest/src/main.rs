@@ -12,6 +12,7 @@ mod find_max;
 mod floor;
 mod floor_mode;
 mod harness;
+mod idle;
 mod latency;
 mod net;
 mod parameters;
@@ -87,6 +88,11 @@ fn dispatch(cli: &Cli) -> Result<bool, Error> {
             let search = find_max::run(cli, &scenario, &stop)?;
             print(cli, &search, find_max::Search::render)?;
             Ok(search.best.is_some())
+        }
+        Mode::Idle => {
+            start_watchdog(SETUP_LIMIT + media)?;
+            print(cli, &idle::run(cli, &scenario, &stop)?, idle::Idle::render)?;
+            Ok(true)
         }
         Mode::Soak => {
             // Each ten seconds of the soak bring a drain.

@@ -13,7 +13,7 @@ use crate::floor::{Cost, Floor, Method, Rhythm};
 use crate::harness::{Harness, Slice};
 use crate::latency::Percentiles;
 use crate::progress::Progress;
-use crate::report::{self, Cpu, FloorReport, Flow, Generator, Loss, Memory, Report, median};
+use crate::report::{self, Cpu, FloorReport, Flow, Generator, Loss, Memory, MethodCost, Report, median};
 use crate::scenario::{Pacing, Scenario};
 
 /// Of each floor turn at the scenario's rhythm.
@@ -202,7 +202,10 @@ fn floor_report(turns: FloorTurns, worker_ns: f64) -> Option<FloorReport> {
         paced_sendto_ns,
         ratio: worker_ns / paced_sendto_ns,
         ratio_to_saturated: worker_ns / sendto,
-        saturated_ns: saturated.into_iter().map(|(method, cost)| (method.name().to_owned(), cost)).collect(),
+        saturated: saturated
+            .into_iter()
+            .map(|(method, ns_per_packet)| MethodCost { method, ns_per_packet })
+            .collect(),
     })
 }
 

@@ -136,8 +136,9 @@ impl Publishers {
     }
 }
 
-impl Drop for Publishers {
-    fn drop(&mut self) {
+impl Publishers {
+    /// Ends the thread; nothing is sent any more.
+    pub(crate) fn shut_down(&mut self) {
         self.shared.state.store(STOPPED, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             match thread.join() {
@@ -146,5 +147,11 @@ impl Drop for Publishers {
                 Err(_) => eprintln!("loadtest: the publisher thread panicked"),
             }
         }
+    }
+}
+
+impl Drop for Publishers {
+    fn drop(&mut self) {
+        self.shut_down();
     }
 }

@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use crate::cpu::CpuUse;
 use crate::dump::WorkerWindow;
-use crate::floor::Rhythm;
+use crate::floor::{Method, Rhythm};
 use crate::harness::Slice;
 use crate::latency::Percentiles;
 use crate::publisher;
 
-pub(crate) use warnings::warnings;
+pub(crate) use warnings::{LATENESS_P99_MAX_US, OTHERS_CORE_PERCENT_MAX, THREAD_CORE_PERCENT_MAX, warnings};
 
 const BITS_PER_MEGABIT: f64 = 1e6;
 const NANOS_PER_SECOND: f64 = 1e9;
@@ -81,6 +81,8 @@ pub(crate) struct Cpu {
     pub(crate) threads_core_percent: BTreeMap<String, f64>,
     /// Kernel softirq threads meanwhile, charged to nobody.
     pub(crate) softirq_core_percent: f64,
+    /// Everything else on the machine meanwhile.
+    pub(crate) others_core_percent: f64,
 }
 
 /// Resident bytes of the worker.
@@ -105,7 +107,14 @@ pub(crate) struct FloorReport {
     /// The same over the saturated sendto, for comparison.
     pub(crate) ratio_to_saturated: f64,
     /// Without pauses between the sends.
-    pub(crate) saturated_ns: BTreeMap<String, f64>,
+    pub(crate) saturated: Vec<MethodCost>,
+}
+
+/// One method's price.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct MethodCost {
+    pub(crate) method: Method,
+    pub(crate) ns_per_packet: f64,
 }
 
 /// How the harness itself did.
@@ -167,6 +176,7 @@ impl Cpu {
             core_percent: percent_of_core(whole.worker_cpu.total_ns(), whole.wall_s),
             threads_core_percent: threads_percent(&whole.worker_cpu, whole.wall_s),
             softirq_core_percent: percent_of_core(whole.softirq_ns, whole.wall_s),
+            others_core_percent: percent_of_core(whole.others_ns(), whole.wall_s),
         }
     }
 }
@@ -232,6 +242,7 @@ pub(crate) mod tests {
             worker_cpu: used("shard-0", 992_000),
             harness_cpu: used("subscribers", 100_000_000),
             softirq_ns: 0,
+            machine_ns: 0,
             worker_drops: 0,
             harness_drops: 0,
             send_errors: 0,
@@ -271,7 +282,7 @@ pub(crate) mod tests {
                 paced_sendto_ns: 2000.0,
                 ratio: 0.5,
                 ratio_to_saturated: 0.4,
-                saturated_ns: BTreeMap::from([("sendto".to_owned(), 2500.0)]),
+                saturated: vec![MethodCost { method: Method::SendTo, ns_per_packet: 2500.0 }],
             }),
             worker_shards: None,
             generator: Generator::of(&whole, &sent),

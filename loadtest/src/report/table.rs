@@ -107,8 +107,8 @@ fn cost(report: &Report) -> Table {
     table.add_row(row("worker, per forwarded packet (median of slices)", cpu.ns_per_forwarded_packet));
     if let Some(floor) = &report.floor {
         table.add_row(row("floor: sendto at the scenario's rhythm", floor.paced_sendto_ns));
-        for (method, value) in &floor.saturated_ns {
-            table.add_row(row(&format!("floor: {method}, saturated"), *value));
+        for cost in &floor.saturated {
+            table.add_row(row(&format!("floor: {}, saturated", cost.method.name()), cost.ns_per_packet));
         }
     }
     table

@@ -3,11 +3,13 @@
 use super::{Report, float};
 
 /// A packet this late is not the load that was asked for.
-const LATENESS_P99_MAX_US: f64 = 5_000.0;
+pub(crate) const LATENESS_P99_MAX_US: f64 = 5_000.0;
 /// A thread this busy is the limit.
-const THREAD_CORE_PERCENT_MAX: f64 = 85.0;
+pub(crate) const THREAD_CORE_PERCENT_MAX: f64 = 85.0;
 /// Softirq work this large beside the worker's own makes its CPU figure look better than it is.
 const SOFTIRQ_SHARE_MAX: f64 = 0.05;
+/// Other work on the machine above this competes with what is measured.
+pub(crate) const OTHERS_CORE_PERCENT_MAX: f64 = 20.0;
 /// Spread of the slices' cost, highest over lowest, above which the machine was not quiet.
 const SPREAD_MAX: f64 = 1.25;
 
@@ -48,6 +50,12 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
             report.cpu.softirq_core_percent
         ));
     }
+    if report.cpu.others_core_percent > OTHERS_CORE_PERCENT_MAX {
+        found.push(format!(
+            "the machine was not quiet: other processes used {:.0} % of a core",
+            report.cpu.others_core_percent
+        ));
+    }
     let costs = &report.cpu.slices_ns_per_forwarded_packet;
     let lowest = costs.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = costs.iter().copied().fold(0.0, f64::max);
@@ -78,9 +86,10 @@ mod tests {
         report.generator.lateness.p99_us = 6_000.0;
         report.generator.threads_core_percent.insert("publishers".to_owned(), 90.0);
         report.loss.harness_socket_drops = 3;
+        report.cpu.others_core_percent = 50.0;
         report.cpu.slices_ns_per_forwarded_packet = vec![100.0, 200.0];
         let all = warnings(&report).join("\n");
-        for expected in ["6.0 ms late", "publishers used 90 %", "dropped 3", "not quiet"] {
+        for expected in ["6.0 ms late", "publishers used 90 %", "dropped 3", "used 50 %", "slices disagree"] {
             assert!(all.contains(expected), "{expected} in {all}");
         }
     }

@@ -85,8 +85,9 @@ impl Receiver {
     }
 }
 
-impl Drop for Receiver {
-    fn drop(&mut self) {
+impl Receiver {
+    /// Ends the thread; nothing is received or reported any more.
+    pub(crate) fn shut_down(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             match thread.join() {
@@ -95,6 +96,12 @@ impl Drop for Receiver {
                 Err(_) => eprintln!("loadtest: the receive thread panicked"),
             }
         }
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.shut_down();
     }
 }
 
