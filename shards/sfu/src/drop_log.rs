@@ -46,8 +46,12 @@ fn words(reason: DropReason) -> Option<(LogLevel, LogTag, &'static str)> {
     use LogLevel::{Debug, Warn};
     Some(match reason {
         DropReason::UnknownProducer => (Warn, LogTag::Rtp, "no suitable Producer for received RTP packet"),
-        DropReason::UnknownStream => (Warn, LogTag::Rtp, "received RTP packet matches no stream of its Producer"),
-        DropReason::UnknownPayloadType => (Warn, LogTag::Rtp, "received RTP packet has no mapped payload type"),
+        DropReason::UnknownStream => {
+            (Warn, LogTag::Rtp, "received RTP packet matches no stream of its Producer")
+        }
+        DropReason::UnknownPayloadType => {
+            (Warn, LogTag::Rtp, "received RTP packet has no mapped payload type")
+        }
         DropReason::MalformedRtp => (Warn, LogTag::Rtp, "received data is not a valid RTP packet"),
         DropReason::MalformedRtcp => (Warn, LogTag::Rtcp, "received data is not a valid RTCP packet"),
         DropReason::MalformedRtx => (Debug, LogTag::Rtx, "received RTX packet is empty"),

@@ -221,6 +221,11 @@ impl Sfu {
         self.timers.next_timeout()
     }
 
+    /// Timers that wait; bounded by a few per stream and transport.
+    pub fn timer_count(&self) -> usize {
+        self.timers.count()
+    }
+
     /// Records the latency of what was just submitted and forgets it.
     pub fn handle_flushed(&mut self, now: Time, out: &mut Outbox) {
         for forwarded in out.forwarded.drain(..) {

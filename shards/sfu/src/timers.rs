@@ -72,6 +72,11 @@ impl Timers {
         self.len += 1;
     }
 
+    /// Entries, those whose owners moved on included.
+    pub fn count(&self) -> usize {
+        self.len
+    }
+
     /// A time at which something may be due; never later than the first deadline, rounded up to the tick.
     pub fn next_timeout(&self) -> Option<Time> {
         if self.len == 0 {

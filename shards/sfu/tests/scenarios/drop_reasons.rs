@@ -1,0 +1,179 @@
+//! Every reason for which a packet goes no further can come about, and is counted once.
+
+use ringsoup_rtc::srtp::{CryptoSuite, OutboundSession};
+use ringsoup_sfu::command::{PlainTransportOptions, ProducerCommand};
+use ringsoup_sfu::drop_reason::DropReason;
+use ringsoup_sfu::sockets::SocketId;
+
+use crate::common::packets::{DELTA, KEY, SPEECH, rtp, rtx};
+use crate::common::parameters::{H264, H264_RTX, OPUS, connect_to, key, plain, produce_audio};
+use crate::common::{Peer, World, remote};
+use crate::room::{AUDIO, Room, VIDEO, VIDEO_RTX};
+
+/// How a reason comes about; returns how often.
+type Cause = fn(&mut Room) -> u64;
+
+const CAUSES: [(DropReason, Cause); 19] = [
+    (DropReason::UnknownSocket, |room| {
+        room.world.receive(SocketId(77), remote(1), &rtp(OPUS, 1, 1, AUDIO, SPEECH));
+        1
+    }),
+    (DropReason::UnknownProtocol, |room| {
+        for bytes in [&[0, 1, 2, 3][..], &[], &[0x80], &[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
+            room.sender_says(bytes);
+        }
+        4
+    }),
+    (DropReason::NotConnected, |room| {
+        let dump = room.world.create_plain("alone", plain()).expect("created");
+        let socket = room.world.socket_of(dump.tuple.local_port);
+        room.world.receive(socket, remote(1), &rtp(OPUS, 1, 1, 1, SPEECH));
+        1
+    }),
+    (DropReason::ForeignTuple, |room| {
+        let socket = room.sender.socket;
+        room.world.receive(socket, remote(1), &rtp(OPUS, 1, 1, AUDIO, SPEECH));
+        1
+    }),
+    (DropReason::MalformedRtp, |room| {
+        let mut csrcs = rtp(OPUS, 1, 1, AUDIO, SPEECH);
+        csrcs[0] |= 15;
+        let mut extension = rtp(OPUS, 1, 1, AUDIO, &[0xbe, 0xde, 0xff, 0xff]);
+        extension[0] |= 0x10;
+        let mut padding = rtp(OPUS, 1, 1, AUDIO, &[1, 200]);
+        padding[0] |= 0x20;
+        for bytes in [csrcs, extension, padding] {
+            room.sender_says(&bytes);
+        }
+        3
+    }),
+    (DropReason::MalformedRtcp, |room| {
+        for bytes in [&[0x80, 200, 0, 9][..], &[0x81, 201, 0, 0], &[0x80, 205, 0, 1, 0, 0, 0, 0]] {
+            room.sender_says(bytes);
+        }
+        3
+    }),
+    (DropReason::SrtpAuthentication, |room| {
+        let (peer, _) = srtp_peer(&mut room.world);
+        room.world.from(&peer, &rtp(OPUS, 1, 1, 9, SPEECH));
+        1
+    }),
+    (DropReason::SrtpReplay, |room| {
+        let (peer, mut session) = srtp_peer(&mut room.world);
+        room.world.produce(&peer.name, produce_audio("encrypted", 9, 60));
+        let mut packet = rtp(OPUS, 1, 1, 9, SPEECH);
+        let len = packet.len();
+        packet.resize(len + 32, 0);
+        let len = session.protect_rtp(&mut packet, 12, len).expect("it fits");
+        room.world.from(&peer, &packet[..len]);
+        room.world.from(&peer, &packet[..len]);
+        1
+    }),
+    (DropReason::UnknownProducer, |room| {
+        room.sender_says(&rtp(OPUS, 1, 1, 99, SPEECH));
+        1
+    }),
+    (DropReason::UnknownStream, |room| {
+        // The encoding's SSRC with a payload type that is neither its codec nor its RTX.
+        room.sender_says(&rtp(50, 1, 1, VIDEO, KEY));
+        1
+    }),
+    (DropReason::UnknownPayloadType, |room| {
+        room.start_video(1..2);
+        room.sender_says(&rtp(50, 2, 1, VIDEO, DELTA));
+        1
+    }),
+    (DropReason::BadSequence, |room| {
+        room.start_video(1..2);
+        room.video(30_000, DELTA);
+        1
+    }),
+    (DropReason::Duplicate, |room| {
+        room.start_video(1..3);
+        room.video(2, DELTA);
+        room.sender_says(&rtx(H264_RTX, 1, 180, VIDEO_RTX, 2, DELTA));
+        2
+    }),
+    (DropReason::MalformedRtx, |room| {
+        room.start_video(1..2);
+        room.sender_says(&rtp(H264_RTX, 1, 180, VIDEO_RTX, &[]));
+        room.sender_says(&rtp(H264_RTX, 2, 180, VIDEO_RTX, &[1]));
+        2
+    }),
+    (DropReason::PaddingOnly, |room| {
+        room.start_video(1..2);
+        room.video(2, &[]);
+        1
+    }),
+    (DropReason::ProducerPaused, |room| {
+        room.world.producer("video", ProducerCommand::Pause);
+        room.video(1, KEY);
+        1
+    }),
+    (DropReason::NoTakers, |room| {
+        room.video(1, DELTA);
+        1
+    }),
+    (DropReason::OutboxFull, fill_the_outbox),
+    (DropReason::Panicked, |room| {
+        room.world.sfu.handle_panic(room.alice.socket, &mut room.world.sockets, &mut room.world.out);
+        1
+    }),
+];
+
+fn srtp_peer(world: &mut World) -> (Peer, OutboundSession) {
+    let suite = CryptoSuite::AeadAes128Gcm;
+    let options = PlainTransportOptions { srtp_crypto_suite: Some(suite), ..plain() };
+    let dump = world.create_plain("srtp", options).expect("created");
+    let mut request = connect_to(remote(1));
+    request.srtp_parameters = Some(key(suite, 7));
+    world.connect("srtp", request).expect("connected");
+    let socket = world.socket_of(dump.tuple.local_port);
+    let local = std::net::SocketAddr::from(([127, 0, 0, 1], dump.tuple.local_port));
+    let session = OutboundSession::new(suite, &key(suite, 7).key_and_salt).expect("a valid key");
+    (Peer { name: "srtp".into(), socket, local, remote: remote(1) }, session)
+}
+
+fn fill_the_outbox(room: &mut Room) -> u64 {
+    room.start_video(0..1);
+    let mut payload = vec![0; 60_000];
+    payload[..DELTA.len()].copy_from_slice(DELTA);
+    let (socket, from) = (room.sender.socket, room.sender.remote);
+    for seq in 1..=1_200 {
+        room.world.receive_unflushed(socket, from, &rtp(H264, seq, 1, VIDEO, &payload));
+    }
+    let refused = room.world.dropped(DropReason::OutboxFull);
+    assert!(refused > 50, "64 MiB take no more than 1,118 of these: {refused}");
+    refused
+}
+
+#[test]
+fn every_reason_can_come_about_and_is_counted_once() {
+    for (reason, cause) in CAUSES {
+        let mut room = Room::new();
+        let expected = cause(&mut room);
+        assert_eq!(room.world.dropped(reason), expected, "{reason:?}");
+        room.world.assert_accounted();
+    }
+}
+
+#[test]
+fn no_reason_is_left_out() {
+    for reason in DropReason::ALL {
+        assert!(CAUSES.iter().any(|(caused, _)| caused == reason), "{reason:?} is caused by no test");
+    }
+}
+
+#[test]
+fn a_panic_closes_its_transport_and_nothing_else() {
+    let mut room = Room::new();
+    room.start_video(1..2);
+    room.bob_gets();
+    room.world.take_events();
+    let World { sfu, sockets, out, .. } = &mut room.world;
+    sfu.handle_panic(room.alice.socket, sockets, out);
+    assert_eq!(crate::room::told(&room.world.take_events()), ["failed alice"]);
+    room.video(2, DELTA);
+    assert_eq!(room.bob_gets().len(), 1);
+    assert_eq!(room.world.report().transports, 2);
+}

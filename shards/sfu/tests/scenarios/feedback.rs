@@ -1,0 +1,153 @@
+//! NACK and RTX, towards senders and towards receivers.
+
+use ringsoup_sfu::drop_reason::DropReason;
+
+use crate::common::packets::{DELTA, KEY, heard, nack, rtx};
+use crate::common::parameters::{H264_RTX, ROUTER_H264, ROUTER_H264_RTX, produce_video};
+use crate::room::{ALICE_RTX, ALICE_VIDEO, BOB_VIDEO, MAPPED_VIDEO, Room, VIDEO, VIDEO_RTX, seqs};
+
+fn nacks(room: &mut Room) -> Vec<Vec<u16>> {
+    heard(&room.rtcp_to_sender()).nacks.into_iter().map(|(_, seqs)| seqs).collect()
+}
+
+#[test]
+fn a_gap_is_asked_for_after_a_moment_and_again_until_given_up() {
+    let mut room = Room::new();
+    room.video(1, KEY);
+    room.video(4, DELTA);
+    assert!(nacks(&mut room).is_empty());
+    room.world.advance_ms(9);
+    assert!(nacks(&mut room).is_empty(), "reordering is the usual cause");
+    room.world.advance_ms(7);
+    let sent = room.rtcp_to_sender();
+    assert_eq!(heard(&sent).nacks, [(VIDEO, vec![2, 3])]);
+    room.world.advance_ms(5_000);
+    assert_eq!(nacks(&mut room).len(), 9);
+    let stats = room.world.producer_stats("video");
+    assert_eq!((stats[0].base.nack_count, stats[0].base.nack_packet_count), (10, 20));
+}
+
+#[test]
+fn what_came_is_not_asked_for_again() {
+    let mut room = Room::new();
+    room.video(1, KEY);
+    // The stream is known to have RTX, so a late packet is not taken for a repair.
+    room.sender_says(&rtx(H264_RTX, 0, 90, VIDEO_RTX, 1, KEY));
+    room.video(4, DELTA);
+    room.video(2, DELTA);
+    room.world.advance_ms(15);
+    assert_eq!(nacks(&mut room), [[3]]);
+    room.sender_says(&rtx(H264_RTX, 1, 270, VIDEO_RTX, 3, DELTA));
+    room.world.advance_ms(1_000);
+    assert!(nacks(&mut room).is_empty());
+    let stats = room.world.producer_stats("video");
+    assert_eq!((stats[0].base.packets_repaired, stats[0].base.packets_retransmitted), (1, 2));
+}
+
+#[test]
+fn timers_do_not_multiply_on_a_lossy_stream() {
+    let mut room = Room::new();
+    room.video(0, KEY);
+    let mut seq = 0_u16;
+    let mut sent = 0;
+    for _ in 0..2_000 {
+        seq = seq.wrapping_add(2);
+        room.video(seq, DELTA);
+        room.world.advance_ms(10);
+        sent += nacks(&mut room).len();
+    }
+    // Twenty seconds; the shard asks at most every ten milliseconds.
+    assert!(sent <= 2_001, "{sent}");
+    let timers = room.world.sfu.timer_count();
+    assert!(timers <= 20, "{timers}");
+}
+
+#[test]
+fn a_nack_is_answered_by_rtx_once_per_round_trip() {
+    let mut room = Room::new();
+    room.start_video(1..20);
+    let seqs = seqs(&room.alice_gets());
+    room.alice_says(&nack(ALICE_VIDEO, &[seqs[3], seqs[5]]));
+    let sent = room.alice_gets();
+    assert_eq!(sent.len(), 2);
+    for (sent, (original, seq)) in sent.iter().zip([(seqs[3], 4_u32), (seqs[5], 6)]) {
+        let packet = sent.rtp();
+        assert_eq!((packet.ssrc(), packet.payload_type()), (ALICE_RTX, ROUTER_H264_RTX));
+        assert_eq!(packet.payload(), [&original.to_be_bytes(), DELTA].concat());
+        assert_eq!(packet.timestamp(), seq * 90);
+        assert_eq!(packet.extension(1), Some(&b"v"[..]));
+    }
+    assert_eq!(sent[1].rtp().sequence_number(), sent[0].rtp().sequence_number().wrapping_add(1));
+    room.world.advance_ms(50);
+    room.world.take_sent();
+    room.alice_says(&nack(ALICE_VIDEO, &[seqs[3]]));
+    assert!(room.alice_gets().is_empty(), "the answer may be on its way");
+    room.world.advance_ms(60);
+    room.world.take_sent();
+    room.alice_says(&nack(ALICE_VIDEO, &[seqs[3]]));
+    assert_eq!(room.alice_gets().len(), 1);
+    let stats = room.world.consumer_stats("alice video");
+    assert_eq!((stats.base.packets_retransmitted, stats.base.packets_repaired), (3, 2));
+    assert_eq!((stats.base.nack_count, stats.base.nack_packet_count), (3, 4));
+}
+
+#[test]
+fn without_rtx_the_same_packet_goes_out_again() {
+    let mut room = Room::new();
+    room.start_video(1..20);
+    let first = room.bob_gets();
+    let lost = first[7].clone();
+    room.bob_says(&nack(BOB_VIDEO, &[lost.rtp().sequence_number()]));
+    let again = room.bob_gets();
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].bytes, lost.bytes);
+    assert_eq!((again[0].rtp().payload_type(), again[0].rtp().ssrc()), (ROUTER_H264, BOB_VIDEO));
+}
+
+#[test]
+fn nothing_older_than_two_seconds_or_unknown_is_sent_again() {
+    let mut room = Room::new();
+    room.start_video(1..10);
+    let seqs = seqs(&room.bob_gets());
+    room.bob_says(&nack(BOB_VIDEO, &[seqs[8].wrapping_add(1), seqs[0].wrapping_sub(1)]));
+    assert!(room.bob_gets().is_empty());
+    room.bob_says(&nack(999, &[seqs[8]]));
+    assert!(room.bob_gets().is_empty());
+    room.world.advance_ms(2_100);
+    room.world.take_sent();
+    room.bob_says(&nack(BOB_VIDEO, &[seqs[8]]));
+    assert!(room.bob_gets().is_empty());
+}
+
+#[test]
+fn a_sender_without_rtx_repairs_in_its_own_stream() {
+    let mut room = Room::new();
+    room.world.produce("sender", produce_video("plain", 3_000, None, 5_500));
+    let sender = room.sender.clone();
+    let request = crate::common::parameters::consume_video("c", "plain", 95, None, 5_500);
+    room.world.consume("bob", request);
+    let send = |room: &mut Room, seq, payload: &[u8]| {
+        let packet = crate::common::packets::rtp(crate::common::parameters::H264, seq, 1, 3_000, payload);
+        room.world.from(&sender, &packet);
+    };
+    send(&mut room, 1, KEY);
+    send(&mut room, 3, DELTA);
+    room.world.advance_ms(15);
+    assert_eq!(nacks(&mut room), [[2]]);
+    send(&mut room, 2, DELTA);
+    assert_eq!(room.bob_gets().len(), 1);
+    let stats = room.world.producer_stats("plain");
+    assert_eq!(stats[0].base.packets_repaired, 1);
+}
+
+#[test]
+fn the_second_of_two_repairs_is_a_duplicate() {
+    let mut room = Room::new();
+    room.video(1, KEY);
+    room.video(3, DELTA);
+    room.sender_says(&rtx(H264_RTX, 1, 180, VIDEO_RTX, 2, DELTA));
+    room.video(2, DELTA);
+    assert_eq!(room.world.dropped(DropReason::Duplicate), 1);
+    assert_eq!(room.bob_gets().len(), 3);
+    let _ = MAPPED_VIDEO;
+}

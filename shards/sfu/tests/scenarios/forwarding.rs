@@ -1,0 +1,211 @@
+//! What receivers get of what senders send.
+
+use ringsoup_rtc::rtp::{ExtensionUri, RtpWriter};
+use ringsoup_sfu::command::{Consume, ConsumerCommand};
+use ringsoup_sfu::drop_reason::DropReason;
+
+use crate::common::packets::{DELTA, KEY, SILENCE, SPEECH, heard, nack, rtp, rtx};
+use crate::common::parameters::{
+    H264, H264_RTX, MID_ID, ORIENTATION_ID, ROUTER_H264, consume_audio, consume_video, extension,
+    produce_video,
+};
+use crate::room::{
+    ALICE_AUDIO, ALICE_VIDEO, BOB_VIDEO, MAPPED_AUDIO, MAPPED_VIDEO, Room, VIDEO, VIDEO_RTX,
+    assert_contiguous, seqs, told,
+};
+
+#[test]
+fn headers_are_the_receivers_own_and_payloads_the_senders() {
+    let mut room = Room::new();
+    let packet = RtpWriter::new(H264, 65_535, 123_456, VIDEO)
+        .marker(true)
+        .extension(MID_ID, b"sender")
+        .extension(ORIENTATION_ID, &[1])
+        .extension(9, b"unknown")
+        .payload(KEY);
+    room.sender_says(&packet.to_vec().expect("no CSRCs"));
+    let sent = room.world.take_sent();
+    assert_eq!(sent.len(), 2);
+    for (sent, peer, ssrc) in [(&sent[0], &room.alice, ALICE_VIDEO), (&sent[1], &room.bob, BOB_VIDEO)] {
+        assert_eq!((sent.local, sent.remote), (peer.local, peer.remote));
+        let packet = sent.rtp();
+        assert_eq!((packet.ssrc(), packet.payload_type()), (ssrc, ROUTER_H264));
+        assert_eq!((packet.timestamp(), packet.marker(), packet.payload()), (123_456, true, KEY));
+        assert!((1_000..=32_767).contains(&packet.sequence_number()));
+        let elements: Vec<_> = packet.extensions().collect();
+        assert!(elements.contains(&(ExtensionUri::Mid.router_id(), &b"v"[..])), "{elements:?}");
+        assert!(elements.contains(&(ExtensionUri::VideoOrientation.router_id(), &[1][..])), "{elements:?}");
+        assert_eq!(elements.len(), 2);
+    }
+    assert!(told(&room.world.take_events()).contains(&"orientation video 90".to_owned()));
+}
+
+#[test]
+fn a_receivers_own_extension_ids_are_used() {
+    let mut room = Room::new();
+    let mut request = consume_video("own ids", "video", 77, None, MAPPED_VIDEO);
+    request.rtp_parameters.header_extensions =
+        vec![extension(ExtensionUri::Mid, 3), extension(ExtensionUri::VideoOrientation, 11)];
+    room.world.consume("bob", request);
+    let packet = RtpWriter::new(H264, 1, 1, VIDEO).extension(ORIENTATION_ID, &[2]).payload(KEY);
+    room.sender_says(&packet.to_vec().expect("no CSRCs"));
+    let sent = room.bob_gets();
+    let own = sent.iter().find(|sent| sent.rtp().ssrc() == 77).expect("forwarded").rtp();
+    assert_eq!((own.extension(3), own.extension(11)), (Some(&b"v"[..]), Some(&[2][..])));
+}
+
+#[test]
+fn packet_ids_are_added_where_asked_for() {
+    let mut room = Room::new();
+    let mut request = produce_video("ids", 3_000, None, 5_100);
+    request.enable_packet_id = true;
+    room.world.produce("sender", request);
+    room.world.consume("bob", consume_video("c", "ids", 78, None, 5_100));
+    room.sender_says(&rtp(H264, 1, 1, 3_000, KEY));
+    room.sender_says(&rtp(H264, 2, 1, 3_000, DELTA));
+    let id = ExtensionUri::MediasoupPacketId.router_id();
+    let ids: Vec<_> =
+        room.bob_gets().iter().map(|sent| sent.rtp().extension(id).map(<[u8]>::to_vec)).collect();
+    assert_eq!(ids, [Some(vec![0, 0, 0, 1]), Some(vec![0, 0, 0, 2])]);
+}
+
+#[test]
+fn sequence_numbers_are_contiguous_across_both_wraps() {
+    let mut room = Room::new();
+    room.video(65_530, KEY);
+    for index in 1..60_000_u16 {
+        room.video(65_530_u16.wrapping_add(index), DELTA);
+    }
+    let sent = room.bob_gets();
+    assert_eq!(sent.len(), 60_000);
+    assert_contiguous(&seqs(&sent));
+}
+
+#[test]
+fn a_real_gap_stays_a_gap_and_a_late_packet_fills_it() {
+    let mut room = Room::new();
+    for (seq, payload) in [(10, KEY), (11, DELTA), (14, DELTA), (12, DELTA)] {
+        room.video(seq, payload);
+    }
+    let seqs = seqs(&room.bob_gets());
+    let first = seqs[0];
+    assert_eq!(seqs, [first, first + 1, first + 4, first + 2]);
+}
+
+#[test]
+fn padding_leaves_no_gap() {
+    let mut room = Room::new();
+    room.start_video(1..4);
+    room.video(4, &[]);
+    let padded = RtpWriter::new(H264, 5, 1, VIDEO).padding(200).to_vec().expect("no CSRCs");
+    room.sender_says(&padded);
+    room.start_video(6..8);
+    let sent = room.bob_gets();
+    assert_eq!(sent.len(), 5);
+    assert_contiguous(&seqs(&sent));
+    assert_eq!(room.world.dropped(DropReason::PaddingOnly), 2);
+}
+
+#[test]
+fn an_unmapped_payload_type_leaves_no_gap() {
+    let mut room = Room::new();
+    room.start_video(1..3);
+    room.sender_says(&rtp(50, 3, 1, VIDEO, DELTA));
+    room.video(4, DELTA);
+    assert_contiguous(&seqs(&room.bob_gets()));
+}
+
+#[test]
+fn ignored_dtx_leaves_no_gap() {
+    let mut room = Room::new();
+    let request = Consume { ignore_dtx: true, ..consume_audio("no dtx", "audio", 79, MAPPED_AUDIO) };
+    room.world.consume("bob", request);
+    for seq in 1..100_u16 {
+        room.audio(seq, if seq % 3 == 0 { SILENCE } else { SPEECH });
+    }
+    let sent = room.world.take_sent();
+    let of = |ssrc| sent.iter().filter(move |sent| sent.rtp().ssrc() == ssrc).cloned().collect::<Vec<_>>();
+    let (all, spoken) = (of(ALICE_AUDIO), of(79));
+    assert_eq!((all.len(), spoken.len()), (99, 66));
+    assert_contiguous(&seqs(&all));
+    assert_contiguous(&seqs(&spoken));
+    assert!(spoken.iter().all(|sent| sent.rtp().payload() == SPEECH));
+}
+
+#[test]
+fn a_duplicate_is_forwarded_once() {
+    let mut room = Room::new();
+    room.start_video(1..5);
+    room.video(3, DELTA);
+    room.video(4, DELTA);
+    assert_eq!(room.bob_gets().len(), 4);
+    assert_eq!(room.world.dropped(DropReason::Duplicate), 2);
+}
+
+#[test]
+fn a_restarted_sender_goes_on_contiguously_from_its_next_key_frame() {
+    let mut room = Room::new();
+    room.start_video(10_000..10_010);
+    room.world.advance_ms(1_500);
+    let before = seqs(&room.bob_gets());
+    room.rtcp_to_sender();
+    // The first packet of the restart is not believed, and it was the key frame.
+    room.video(40_000, KEY);
+    room.video(40_001, DELTA);
+    assert_eq!(room.world.dropped(DropReason::BadSequence), 1);
+    let sent = room.world.take_sent();
+    let to_sender: Vec<_> = sent.iter().filter(|sent| sent.remote == room.sender.remote).collect();
+    assert_eq!(heard(to_sender).plis.len(), 1);
+    assert!(sent.iter().all(|sent| sent.remote != room.bob.remote), "nothing to decode yet");
+    room.video(40_002, KEY);
+    room.video(40_003, DELTA);
+    let after = seqs(&room.bob_gets());
+    assert_contiguous(&[before, after].concat());
+    room.world.assert_accounted();
+}
+
+#[test]
+fn a_restarted_sender_with_an_older_clock_still_gets_reports_sent() {
+    let mut room = Room::new();
+    room.sender_says(&rtp(H264, 1, 3_000_000_000, VIDEO, KEY));
+    room.sender_says(&rtp(H264, 40_000, 1_000_000_000, VIDEO, KEY));
+    room.sender_says(&rtp(H264, 40_001, 1_000_000_000, VIDEO, KEY));
+    room.world.advance_ms(600);
+    let bob = room.bob.clone();
+    let heard = heard(&room.world.take_rtcp(&bob));
+    let timestamp = heard.sender_reports[0].rtp_timestamp;
+    assert!((1_000_000_000..1_000_100_000).contains(&timestamp), "{timestamp}");
+}
+
+#[test]
+fn what_rtx_brings_is_forwarded_as_if_never_lost() {
+    let mut room = Room::new();
+    room.video(10, KEY);
+    room.video(12, DELTA);
+    room.sender_says(&rtx(H264_RTX, 500, 11 * 90, VIDEO_RTX, 11, b"\x41repaired"));
+    let sent = room.bob_gets();
+    let first = seqs(&sent)[0];
+    assert_eq!(seqs(&sent), [first, first + 2, first + 1]);
+    let repaired = sent[2].rtp();
+    assert_eq!((repaired.payload(), repaired.timestamp()), (&b"\x41repaired"[..], 990));
+    assert_eq!((repaired.payload_type(), repaired.ssrc()), (ROUTER_H264, BOB_VIDEO));
+    // It can be asked for again, too.
+    room.bob_says(&nack(BOB_VIDEO, &[first + 1]));
+    assert_eq!(room.bob_gets()[0].rtp().payload(), b"\x41repaired");
+}
+
+#[test]
+fn a_stream_is_found_by_mid_and_remembered_by_ssrc() {
+    let mut room = Room::new();
+    let mut request = produce_video("by mid", 0, None, 5_200);
+    request.rtp_parameters.mid = Some("m".into());
+    request.rtp_parameters.encodings[0].ssrc = None;
+    request.rtp_mapping.encodings[0].ssrc = None;
+    room.world.produce("sender", request);
+    room.world.consume("bob", consume_video("c", "by mid", 80, None, 5_200));
+    let named = RtpWriter::new(H264, 1, 1, 0xabc).extension(MID_ID, b"m").payload(KEY);
+    room.sender_says(&named.to_vec().expect("no CSRCs"));
+    room.sender_says(&rtp(H264, 2, 1, 0xabc, DELTA));
+    assert_eq!(room.bob_gets().len(), 2);
+    room.world.consumer("c", ConsumerCommand::Dump);
+}

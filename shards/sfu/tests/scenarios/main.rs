@@ -1,0 +1,18 @@
+//! What a shard does, seen from outside: commands and datagrams in, datagrams and events out.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod closing;
+mod direct_transport;
+mod drop_reasons;
+mod feedback;
+mod forwarding;
+mod key_frames;
+mod pausing;
+mod plain_transport;
+mod refusals;
+mod reports;
+mod room;
+mod srtp;
+mod stats;
