@@ -70,7 +70,8 @@ fn requests_may_be_cut_at_random() {
     }
 }
 
-/// Every create is followed by requests to what it creates, nothing waited for.
+/// Every create is followed by requests to what it creates, nothing waited for. Routers may land on different
+/// shards, so answers of different routers overtake each other; what is asked of one object keeps its order.
 #[test]
 fn pipelined_requests_keep_their_order() {
     let mut worker = Launch::default().run();

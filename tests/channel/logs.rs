@@ -39,10 +39,8 @@ fn debug_lines_need_the_level_and_the_tag() {
 fn lines_name_who_says_them() {
     let mut worker = Launch::with_args(["--logLevel=debug", "--logTag=info"]).run();
     worker.channel.accepted(&request::create_router(1, "r1"));
-    lines_of_a_failure(&mut worker, 2);
-    worker.channel.close_writing();
-    let told = lines(&worker.channel.read_to_end());
-    assert!(!told.is_empty());
+    let told = lines_of_a_failure(&mut worker, 2);
+    assert!(has_level(&told, 'D') && has_level(&told, 'E'), "{told:?}");
     for line in told {
         let (head, text) = line.split_once(" | ").unwrap_or_else(|| panic!("no separator: {line}"));
         assert!(matches!(line.chars().next(), Some('D' | 'W' | 'E')), "{line}");

@@ -10,11 +10,15 @@ const BINARY: &str = "ringsoup-worker";
 /// profile and into the target folder of the running test. Cargo builds a
 /// package's own binaries for its tests, but not another package's.
 pub fn worker_binary() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| match std::env::var_os("MEDIASOUP_WORKER_BIN") {
-        Some(path) => PathBuf::from(path).canonicalize().expect("MEDIASOUP_WORKER_BIN names a worker"),
+    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let path = PATH.get_or_init(|| match std::env::var_os("MEDIASOUP_WORKER_BIN") {
+        Some(path) => {
+            PathBuf::from(path).canonicalize().map_err(|error| format!("MEDIASOUP_WORKER_BIN: {error}"))
+        }
         None => build(),
-    })
+    });
+    // A build that failed is not tried again by every test.
+    path.as_ref().expect("there is a worker to drive")
 }
 
 fn build() -> Result<PathBuf, String> {

@@ -163,11 +163,14 @@ impl Channel {
         frames
     }
 
-    /// The response to request `id`.
+    /// The response to request `id`, which may have come while another was waited for: objects on different
+    /// shards answer in any order.
     pub fn response(&mut self, id: u32) -> Frame {
-        self.wait_for(&format!("the response to request {id}"), |frame| {
-            frame.response().is_some_and(|response| response.id() == id)
-        })
+        let answers = |frame: &Frame| frame.response().is_some_and(|response| response.id() == id);
+        if let Some(at) = self.skipped.iter().position(answers) {
+            return self.skipped.remove(at).expect("it was just found");
+        }
+        self.wait_for(&format!("the response to request {id}"), answers)
     }
 
     /// Sends a request and waits for its response.
