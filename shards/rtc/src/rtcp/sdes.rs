@@ -62,8 +62,9 @@ impl<'a> SdesChunk<'a> {
     }
 }
 
-/// A chunk ends with one to four zero bytes on a word boundary. The chunk begins on one, since all
-/// before it did.
+/// A chunk ends with a zero byte and goes on to a word boundary. The chunk begins on one, since all
+/// before it did. RFC 3550 §6.5 wants the bytes between to be zero; Pion and its ports write their
+/// count into the last one, so they are not looked at.
 fn split_chunk(bytes: &[u8]) -> Option<(SdesChunk<'_>, &[u8])> {
     let (ssrc, items_and_rest) = split_u32(bytes)?;
     let mut rest = items_and_rest;
@@ -73,10 +74,8 @@ fn split_chunk(bytes: &[u8]) -> Option<(SdesChunk<'_>, &[u8])> {
     let items_len = items_and_rest.len() - rest.len();
     let (items, _) = items_and_rest.split_at_checked(items_len)?;
     let chunk_len = (items_len + 1).next_multiple_of(4);
-    let (end, behind) = rest.split_at_checked(chunk_len - items_len)?;
-    end.iter()
-        .all(|byte| *byte == ITEM_END)
-        .then_some((SdesChunk { ssrc, items }, behind))
+    let (_, behind) = rest.split_at_checked(chunk_len - items_len)?;
+    Some((SdesChunk { ssrc, items }, behind))
 }
 
 fn split_item(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
@@ -135,11 +134,16 @@ mod tests {
             parse(&[0x81, 202, 0, 2, 0, 0, 0, 1, 1, 9, b'h', b'i']),
             Err(RtcpError::SdesChunk)
         );
-        assert_eq!(
-            parse(&[0x81, 202, 0, 2, 0, 0, 0, 1, 1, 0, 0, 7]),
-            Err(RtcpError::SdesChunk)
-        );
         assert!(parse(&[0x80, 202, 0, 0]).is_ok());
+    }
+
+    #[test]
+    fn a_padding_count_behind_the_end_is_no_item() {
+        let mut wire = vec![0x82, 202, 0, 6];
+        wire.extend([0, 0, 0, 1, 1, 2, b'h', b'i', 0, 0, 0, 3]);
+        wire.extend([0, 0, 0, 2, 1, 2, b'y', b'o', 0, 0, 0, 3]);
+        let names: Vec<_> = parse(&wire).unwrap().chunks().map(|chunk| chunk.cname()).collect();
+        assert_eq!(names, [Some("hi"), Some("yo")]);
     }
 
     #[test]
