@@ -50,6 +50,11 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "BYTES")]
     pub(crate) packet_size: Option<usize>,
 
+    /// Percent of the video packets the publishers keep back until they are NACKed: the worker must ask
+    /// for them, and what it does not get forwarded in the end counts as lost.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    pub(crate) uplink_loss: f64,
+
     /// SRTP on every transport: AEAD_AES_256_GCM, AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 or _32
     #[arg(long, value_name = "SUITE", value_parser = parse_suite)]
     pub(crate) srtp: Option<CryptoSuite>,
@@ -171,6 +176,9 @@ impl Cli {
         }
         if !(self.rate_scale > 0.0 && self.rate_scale <= 1000.0) {
             return Err(Error::new("--rate-scale must be above 0 and at most 1000"));
+        }
+        if !(0.0..=50.0).contains(&self.uplink_loss) {
+            return Err(Error::new("--uplink-loss must be 0..=50"));
         }
         scenario.validate().map_err(|reason| Error::new(format!("scenario {}: {reason}", scenario.name)))?;
         Ok(scenario)

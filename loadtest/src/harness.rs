@@ -96,8 +96,13 @@ impl Harness {
             addresses.collect::<Result<_, _>>().map_err(Error::io("reading a socket's address"))?;
         let receiver = Receiver::start(session.subscribers, session.consumers, cli.gro)
             .map_err(Error::io("starting the receivers"))?;
-        let publishers = Publishers::start(session.publishers, session.fan_out.len(), scenario.seed)
-            .map_err(Error::io("starting the publishers"))?;
+        let publishers = Publishers::start(
+            session.publishers,
+            session.fan_out.len(),
+            scenario.seed,
+            cli.uplink_loss / 100.0,
+        )
+        .map_err(Error::io("starting the publishers"))?;
         publishers.set_scale(cli.rate_scale);
         Ok(Self {
             publishers,

@@ -45,6 +45,8 @@ pub(super) struct Engine {
     epoll: Epoll,
     batch: Batch,
     rng: Rng,
+    /// Share of video packets not sent until they are NACKed.
+    withhold: f64,
     started_ns: u64,
 }
 
@@ -116,7 +118,12 @@ fn header_length(packet: &[u8]) -> usize {
 }
 
 impl Engine {
-    pub(super) fn new(publishers: Vec<Publisher>, shared: Arc<Shared>, seed: u64) -> io::Result<Self> {
+    pub(super) fn new(
+        publishers: Vec<Publisher>,
+        shared: Arc<Shared>,
+        seed: u64,
+        withhold: f64,
+    ) -> io::Result<Self> {
         let epoll = Epoll::new(publishers.len())?;
         for (index, publisher) in publishers.iter().enumerate() {
             epoll.add(&publisher.socket, index)?;
@@ -128,6 +135,7 @@ impl Engine {
             epoll,
             batch: Batch::new(),
             rng: Rng::new(seed),
+            withhold,
             started_ns: monotonic_ns(),
         })
     }
@@ -225,6 +233,12 @@ impl Engine {
             let Some(written) = track.write(elapsed_ns, now_ns, scale, self.batch.slot()) else {
                 break;
             };
+            if self.withhold > 0.0 && self.rng.next_f64() < self.withhold {
+                let mut totals = lock(&self.shared.totals);
+                totals.withheld += 1;
+                totals.count(stream, 1);
+                continue;
+            }
             self.batch.push(written.bytes);
             if self.batch.is_full() {
                 flush(&mut self.batch, publisher, &self.shared, stream);
@@ -342,10 +356,7 @@ fn flush(batch: &mut Batch, publisher: &mut Publisher, shared: &Shared, stream: 
     }
     let (bytes, failed) = batch.send(publisher);
     let mut totals = lock(&shared.totals);
-    totals.packets += packets;
     totals.bytes += bytes;
     totals.send_errors += failed;
-    if let Some(sent) = usize::try_from(stream).ok().and_then(|stream| totals.by_stream.get_mut(stream)) {
-        *sent += packets;
-    }
+    totals.count(stream, packets);
 }

@@ -50,7 +50,19 @@ pub(crate) struct Totals {
     pub(crate) key_frame_requests: u64,
     pub(crate) nacked: u64,
     pub(crate) retransmitted: u64,
+    /// Packets kept back on purpose, counted as sent.
+    pub(crate) withheld: u64,
     pub(crate) send_errors: u64,
+}
+
+impl Totals {
+    /// Counts packets of one stream.
+    fn count(&mut self, stream: u32, packets: u64) {
+        self.packets += packets;
+        if let Some(sent) = usize::try_from(stream).ok().and_then(|stream| self.by_stream.get_mut(stream)) {
+            *sent += packets;
+        }
+    }
 }
 
 /// Shared with the thread.
@@ -77,8 +89,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Publishers {
-    /// Starts the thread, paused. Stream ids run from 0 to `streams`.
-    pub(crate) fn start(publishers: Vec<Publisher>, streams: usize, seed: u64) -> io::Result<Self> {
+    /// Starts the thread, paused. Stream ids run from 0 to `streams`; of the video packets a share of
+    /// `withhold` is not sent until it is asked for.
+    pub(crate) fn start(
+        publishers: Vec<Publisher>,
+        streams: usize,
+        seed: u64,
+        withhold: f64,
+    ) -> io::Result<Self> {
         let totals = Totals {
             packets: 0,
             bytes: 0,
@@ -87,6 +105,7 @@ impl Publishers {
             key_frame_requests: 0,
             nacked: 0,
             retransmitted: 0,
+            withheld: 0,
             send_errors: 0,
         };
         let shared = Arc::new(Shared {
@@ -96,7 +115,7 @@ impl Publishers {
             totals: Mutex::new(totals),
             lateness: Mutex::new(latency::new()),
         });
-        let engine = engine::Engine::new(publishers, Arc::clone(&shared), seed)?;
+        let engine = engine::Engine::new(publishers, Arc::clone(&shared), seed, withhold)?;
         let thread = std::thread::Builder::new().name("publishers".to_owned()).spawn(move || engine.run())?;
         Ok(Self { shared, thread: Some(thread) })
     }

@@ -127,6 +127,7 @@ pub(crate) struct Generator {
     pub(crate) key_frame_requests: u64,
     pub(crate) nacked: u64,
     pub(crate) retransmitted: u64,
+    pub(crate) withheld: u64,
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts and nanoseconds of a run")]
@@ -191,6 +192,7 @@ impl Generator {
             key_frame_requests: sent.key_frame_requests,
             nacked: sent.nacked,
             retransmitted: sent.retransmitted,
+            withheld: sent.withheld,
         }
     }
 }
@@ -259,6 +261,7 @@ pub(crate) mod tests {
             key_frame_requests: 1,
             nacked: 0,
             retransmitted: 0,
+            withheld: 0,
             send_errors: 0,
         };
         Report {

@@ -155,8 +155,12 @@ fn summary(report: &Report) -> String {
     ));
     let generator = &report.generator;
     text.push_str(&format!(
-        "feedback: {} key frames sent, {} asked for, {} packets NACKed, {} sent again\n",
-        generator.key_frames, generator.key_frame_requests, generator.nacked, generator.retransmitted
+        "feedback: {} key frames sent, {} asked for, {} packets kept back, {} NACKed, {} sent again\n",
+        generator.key_frames,
+        generator.key_frame_requests,
+        generator.withheld,
+        generator.nacked,
+        generator.retransmitted
     ));
     if let Some(floor) = &report.floor {
         text.push_str(&floor_sentence(floor));
