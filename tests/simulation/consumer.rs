@@ -1,0 +1,174 @@
+//! A receiver's stream: the model of what the shard must send, and the receiver that asks for what it misses.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ringsoup_rtc::seq::distance_u16;
+use ringsoup_rtc::time::Time;
+
+use crate::publisher::{Content, Published};
+
+/// Requests for one packet.
+const REQUESTS_MAX: u8 = 8;
+/// Between two requests for one packet, milliseconds: longer than any round trip here.
+const REQUEST_MS: u64 = 250;
+
+/// One run of contiguous numbers: from a start to the next pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) run: u32,
+    /// The publisher's packet.
+    pub(crate) index: u64,
+}
+
+pub(crate) struct Consumer {
+    pub(crate) name: String,
+    pub(crate) publisher: usize,
+    pub(crate) ssrc: u32,
+    pub(crate) rtx_ssrc: Option<u32>,
+    pub(crate) ignores_dtx: bool,
+    pub(crate) paused: bool,
+    run: u32,
+    /// The first packet of the run; `None` while one that can start it is waited for.
+    started_at: Option<u64>,
+    newest_input: u64,
+    /// Left out on purpose, in time: no gap may remain.
+    closed: BTreeSet<u64>,
+    /// What was sent under which number.
+    pub(crate) sent: BTreeMap<u64, Place>,
+    /// Numbers the network has swallowed at least once.
+    pub(crate) swallowed: BTreeSet<u64>,
+    pub(crate) received: BTreeSet<u64>,
+    missing: BTreeMap<u64, (u8, Time)>,
+}
+
+impl Consumer {
+    pub(crate) fn new(
+        name: String,
+        publisher: usize,
+        ssrc: u32,
+        rtx_ssrc: Option<u32>,
+        ignores_dtx: bool,
+    ) -> Self {
+        Self {
+            name,
+            publisher,
+            ssrc,
+            rtx_ssrc,
+            ignores_dtx,
+            paused: false,
+            run: 0,
+            started_at: None,
+            newest_input: 0,
+            closed: BTreeSet::new(),
+            sent: BTreeMap::new(),
+            swallowed: BTreeSet::new(),
+            received: BTreeSet::new(),
+            missing: BTreeMap::new(),
+        }
+    }
+
+    /// What a failing assertion shows.
+    pub(crate) fn describe(&self) -> String {
+        let (paused, started_at) = (self.paused, self.started_at);
+        format!("{} paused {paused}, started at {started_at:?}, newest {}", self.ssrc, self.newest_input)
+    }
+
+    /// The next packet begins a new run.
+    pub(crate) fn start_anew(&mut self) {
+        self.run += 1;
+        self.started_at = None;
+    }
+
+    /// Whether this receiver must get a packet that is new to the shard.
+    pub(crate) fn must_get(&mut self, index: u64, packet: &Published) -> bool {
+        let is_left_out =
+            packet.content == Content::Padding || (self.ignores_dtx && packet.content == Content::Silence);
+        match self.started_at {
+            _ if self.paused => false,
+            None if is_left_out || !can_start(packet.content) => false,
+            None => {
+                self.started_at = Some(index);
+                self.newest_input = index;
+                true
+            }
+            Some(first) if index < first => false,
+            Some(_) if is_left_out => {
+                if index > self.newest_input {
+                    self.newest_input = index;
+                    self.closed.insert(index);
+                }
+                false
+            }
+            Some(_) => {
+                self.newest_input = self.newest_input.max(index);
+                true
+            }
+        }
+    }
+
+    /// The number of 16 bits in full, next to the newest.
+    pub(crate) fn extend(&self, seq: u16) -> u64 {
+        let newest = self.sent.keys().next_back().copied().unwrap_or_else(|| 0x1_0000 + u64::from(seq));
+        #[allow(clippy::cast_possible_truncation, reason = "the wire's 16 bits")]
+        let distance = distance_u16(seq, newest as u16);
+        newest.checked_add_signed(distance.into()).expect("far from zero")
+    }
+
+    pub(crate) fn note_sent(&mut self, number: u64, index: u64) {
+        let place = Place { run: self.run, index };
+        assert!(self.sent.insert(number, place).is_none(), "{}: number {number} is used twice", self.name);
+    }
+
+    /// Numbers are contiguous except for what never reached the shard.
+    pub(crate) fn check_numbers(&self) {
+        let mut entries = self.sent.iter();
+        let Some((mut number, mut place)) = entries.next() else { return };
+        for (next_number, next) in entries {
+            let gap = next_number - number - 1;
+            assert!(next > place, "{}: {place:?} precedes {next:?}", self.name);
+            if next.run != place.run {
+                assert_eq!(gap, 0, "{}: a new run leaves no gap after {number}", self.name);
+            } else {
+                let between = place.index + 1..next.index;
+                let closed = self.closed.range(between.clone()).count() as u64;
+                let open = next.index - place.index - 1 - closed;
+                assert_eq!(gap, open, "{}: {place:?} at {number}, then {next:?}", self.name);
+            }
+            (number, place) = (next_number, next);
+        }
+    }
+
+    /// The receiver's side: what comes in by itself.
+    pub(crate) fn receive(&mut self, now: Time, number: u64) {
+        let newest = self.received.iter().next_back().copied();
+        if let Some(newest) = newest.filter(|newest| number > *newest) {
+            self.missing.extend((newest + 1..number).map(|number| (number, (0, now))));
+        }
+        self.repaired(number);
+    }
+
+    pub(crate) fn repaired(&mut self, number: u64) {
+        self.received.insert(number);
+        self.missing.remove(&number);
+    }
+
+    /// The numbers to ask for now.
+    pub(crate) fn requests(&mut self, now: Time) -> Vec<u16> {
+        let mut due = Vec::new();
+        self.missing.retain(|number, (requests, at)| {
+            let waited = now.saturating_since(*at).as_millis() >= u128::from(REQUEST_MS);
+            if (*requests == 0 || waited) && due.len() < 100 {
+                #[allow(clippy::cast_possible_truncation, reason = "the wire's 16 bits")]
+                due.push(*number as u16);
+                *requests += 1;
+                *at = now;
+            }
+            *requests < REQUESTS_MAX
+        });
+        due
+    }
+}
+
+fn can_start(content: Content) -> bool {
+    matches!(content, Content::Start | Content::Silence)
+}

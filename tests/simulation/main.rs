@@ -1,0 +1,70 @@
+//! The RTP spine under simulated networks: lossy, reordering, duplicating, in virtual time, from a seed.
+//!
+//! `SIM_SEED=7` runs one seed, `SIM_SEEDS=5000` that many (nightly); without either a bounded set runs. A failing run
+//! names its seed first, and that seed fails the same way again.
+
+#[path = "../../shards/sfu/tests/common/mod.rs"]
+mod common;
+
+mod consumer;
+mod network;
+mod profile;
+mod publisher;
+mod simulation;
+
+use profile::Profile;
+use simulation::{Simulation, Summary};
+
+/// Seeds of a plain `cargo test`: a few seconds unoptimised.
+const SEEDS: u64 = 24;
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+fn run(profile: Profile) -> Summary {
+    eprintln!("SIM_SEED={} {profile:?}", profile.seed);
+    Simulation::new(profile).run()
+}
+
+#[test]
+fn every_packet_is_accounted_for_whatever_the_network_does() {
+    let seeds = match (number("SIM_SEED"), number("SIM_SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(count)) => 0..count,
+        (None, None) => 0..SEEDS,
+    };
+    let mut total = Summary::default();
+    let count = seeds.end - seeds.start;
+    for seed in seeds {
+        total.add(&run(Profile::from_seed(seed)));
+    }
+    eprintln!("{count} seeds: {total:?}");
+    assert!(total.forwarded > 0);
+    if count > 10 {
+        total.assert_rich();
+    }
+}
+
+#[test]
+fn hours_of_a_slow_room_cross_every_wrap() {
+    let hours = number("SIM_HOURS").unwrap_or(3);
+    let summary = run(Profile::slow(1, hours));
+    eprintln!("{summary:?}");
+    assert!(summary.simulated_ms >= hours * 3_600_000);
+    assert!(summary.timestamp_wraps > 0);
+}
+
+#[test]
+fn a_fast_stream_wraps_its_sequence_numbers_more_than_once() {
+    let summary = run(Profile::fast(2));
+    assert!(summary.sequence_wraps >= 2, "{summary:?}");
+}
+
+#[test]
+fn a_seed_repeats_itself() {
+    let first = Simulation::new(Profile::from_seed(3)).run();
+    let again = Simulation::new(Profile::from_seed(3)).run();
+    assert_eq!(first, again);
+}
