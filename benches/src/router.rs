@@ -1,0 +1,280 @@
+//! A shard with one publisher and some receivers, and sockets that are none.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use ringsoup_rtc::rtp::RtpWriter;
+use ringsoup_rtc::srtp::CryptoSuite;
+use ringsoup_rtc::time::Time;
+use ringsoup_sfu::command::{
+    Command, Consume, ConsumerCommand, ListenInfo, PlainConnect, PlainTransportOptions, Produce, Protocol,
+    SrtpParameters, TransportCommand, TransportOptions,
+};
+use ringsoup_sfu::outbox::Outbox;
+use ringsoup_sfu::reply::Reply;
+use ringsoup_sfu::rtp_parameters::{
+    CodecMapping, EncodingMapping, ExtensionUri, MediaKind, Parameter, ParameterValue, RtcpFeedback,
+    RtcpParameters, RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionParameters, RtpMapping,
+    RtpParameters, RtpType,
+};
+use ringsoup_sfu::sfu::{Datagram, Sfu, SfuConfig};
+use ringsoup_sfu::sockets::{BindError, BoundSocket, SocketId, Sockets, UdpBind};
+
+use crate::key_and_salt;
+
+/// Between two packets of the publisher: 500 a second.
+pub const PACKET_INTERVAL: Duration = Duration::from_millis(2);
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const PUBLISHED_SSRC: u32 = 0x1000_0000;
+const MAPPED_SSRC: u32 = 0x2000_0000;
+const CONSUMED_SSRC: u32 = 0x3000_0000;
+const PEER: SocketAddr = SocketAddr::new(LOCALHOST, 40_000);
+
+/// Sockets by number; what is sent is looked at in the Outbox.
+#[derive(Debug, Default)]
+struct NoSockets {
+    next: u16,
+}
+
+impl Sockets for NoSockets {
+    fn bind_udp(&mut self, _: &UdpBind) -> Result<BoundSocket, BindError> {
+        self.next += 1;
+        let local = SocketAddr::new(LOCALHOST, 10_000 + self.next);
+        Ok(BoundSocket { id: SocketId(u32::from(self.next)), local })
+    }
+
+    fn connect(&mut self, _: SocketId, _: SocketAddr) -> bool {
+        true
+    }
+
+    fn close(&mut self, _: SocketId) {}
+}
+
+/// What to build.
+#[derive(Debug, Clone, Copy)]
+pub struct RouterSetUp {
+    pub receivers: u32,
+    /// Receivers that may ask for packets again: the publisher's packets are kept.
+    pub rtx: bool,
+    /// Of the receivers; the publisher is plain.
+    pub srtp: Option<CryptoSuite>,
+}
+
+/// A shard whose publisher sends H264.
+#[derive(Debug)]
+pub struct Router {
+    sfu: Sfu,
+    out: Outbox,
+    sockets: NoSockets,
+    now: Time,
+    sequence_number: u16,
+    packet: Vec<u8>,
+}
+
+impl Router {
+    /// # Panics
+    /// When the shard refuses any of it.
+    pub fn new(set_up: RouterSetUp, packet_bytes: usize) -> Self {
+        let config =
+            SfuConfig { seed: 1, unix_origin_us: 1_700_000_000_000_000, rtc_ports: (10_000, 59_999) };
+        let mut router = Self {
+            sfu: Sfu::new(config, Box::new(|key| key.fill(7))),
+            out: Outbox::default(),
+            sockets: NoSockets::default(),
+            now: Time::from_millis(1_000),
+            sequence_number: 0,
+            packet: first_packet(packet_bytes),
+        };
+        router.command(Command::CreateRouter { router: "router".into() });
+        router.transport("publisher", None);
+        router.connect("publisher", None);
+        router.produce(set_up.rtx);
+        for index in 0..set_up.receivers {
+            let name = format!("receiver-{index}");
+            router.transport(&name, set_up.srtp);
+            router.connect(&name, set_up.srtp);
+            router.consume(&name, index, set_up.rtx);
+        }
+        // A key frame, which receivers wait for.
+        router.packet[12] = 0x65;
+        assert_eq!(router.forward(), set_up.receivers as usize, "every receiver takes the key frame");
+        router.packet[12] = 0x41;
+        router
+    }
+
+    fn command(&mut self, command: Command) -> Reply {
+        self.sfu
+            .handle_command(self.now, command, &mut self.sockets, &mut self.out)
+            .expect("the parameters are valid")
+    }
+
+    fn transport(&mut self, name: &str, srtp: Option<CryptoSuite>) {
+        let options = PlainTransportOptions {
+            base: transport_options(),
+            listen_info: listen_info(),
+            rtcp_listen_info: None,
+            rtcp_mux: true,
+            comedia: false,
+            srtp_crypto_suite: srtp,
+        };
+        self.command(Command::CreatePlainTransport {
+            router: "router".into(),
+            transport: name.into(),
+            options: Box::new(options),
+        });
+    }
+
+    fn connect(&mut self, name: &str, srtp: Option<CryptoSuite>) {
+        let key = |suite| SrtpParameters { crypto_suite: suite, key_and_salt: key_and_salt(suite) };
+        let connect = PlainConnect {
+            ip: Some(PEER.ip()),
+            port: Some(PEER.port()),
+            rtcp_port: None,
+            srtp_parameters: srtp.map(key),
+        };
+        let command = TransportCommand::ConnectPlain(connect);
+        self.command(Command::Transport { transport: name.into(), command });
+    }
+
+    fn produce(&mut self, rtx: bool) {
+        let rtp_parameters = h264(112, PUBLISHED_SSRC, rtx);
+        let codecs = rtp_parameters.codecs.iter();
+        let codecs = codecs
+            .map(|codec| CodecMapping {
+                payload_type: codec.payload_type,
+                mapped_payload_type: codec.payload_type - 11,
+            })
+            .collect();
+        let encoding = EncodingMapping { rid: None, ssrc: Some(PUBLISHED_SSRC), mapped_ssrc: MAPPED_SSRC };
+        let produce = Produce {
+            producer: "producer".into(),
+            kind: MediaKind::Video,
+            rtp_parameters,
+            rtp_mapping: RtpMapping { codecs, encodings: vec![encoding] },
+            paused: false,
+            key_frame_request_delay: 0,
+            enable_packet_id: false,
+        };
+        let command = TransportCommand::Produce(Box::new(produce));
+        self.command(Command::Transport { transport: "publisher".into(), command });
+    }
+
+    fn consume(&mut self, transport: &str, index: u32, rtx: bool) {
+        let mut rtp_parameters = h264(101, CONSUMED_SSRC + 2 * index, rtx);
+        rtp_parameters.mid = Some("0".into());
+        let consumable =
+            RtpEncodingParameters { ssrc: Some(MAPPED_SSRC), ..RtpEncodingParameters::default() };
+        let consume = Consume {
+            consumer: format!("consumer-{index}").into(),
+            producer: "producer".into(),
+            kind: MediaKind::Video,
+            rtp_parameters,
+            requested_type: RtpType::Simple,
+            consumable_rtp_encodings: vec![consumable],
+            paused: false,
+            preferred_layers: None,
+            ignore_dtx: false,
+        };
+        let command = TransportCommand::Consume(Box::new(consume));
+        self.command(Command::Transport { transport: transport.into(), command });
+    }
+
+    /// What the controller is told of the first consumer: its dump and its statistics.
+    pub fn describe_consumer(&mut self) -> [Reply; 2] {
+        [ConsumerCommand::Dump, ConsumerCommand::Stats]
+            .map(|command| self.command(Command::Consumer { consumer: "consumer-0".into(), command }))
+    }
+
+    /// One packet of the publisher through the shard into the Outbox and out of it; returns how many were sent.
+    pub fn forward(&mut self) -> usize {
+        self.now += PACKET_INTERVAL;
+        self.sequence_number = self.sequence_number.wrapping_add(1);
+        self.packet[2..4].copy_from_slice(&self.sequence_number.to_be_bytes());
+        let datagram =
+            Datagram { socket: SocketId(1), remote: PEER, bytes: &mut self.packet, received: self.now };
+        self.sfu.handle_datagram(self.now, datagram, &mut self.sockets, &mut self.out);
+        let sent = self.out.datagram_count();
+        self.out.clear_datagrams();
+        self.sfu.handle_flushed(self.now, &mut self.out);
+        self.out.events.clear();
+        sent
+    }
+}
+
+fn first_packet(bytes: usize) -> Vec<u8> {
+    let payload = vec![0x41; bytes - 12];
+    RtpWriter::new(112, 0, 90_000, PUBLISHED_SSRC).payload(&payload).to_vec().expect("there is no CSRC list")
+}
+
+fn transport_options() -> TransportOptions {
+    TransportOptions {
+        direct: false,
+        initial_available_outgoing_bitrate: None,
+        enable_sctp: false,
+        max_send_message_size: 262_144,
+        max_receive_message_size: 262_144,
+        sctp_send_buffer_size: 0,
+        sctp_per_stream_send_queue_limit: 0,
+        sctp_max_receiver_window_buffer_size: 0,
+        sctp_default_stream_buffered_amount_low_threshold: 0,
+        is_data_channel: false,
+    }
+}
+
+fn listen_info() -> ListenInfo {
+    ListenInfo {
+        protocol: Protocol::Udp,
+        ip: LOCALHOST,
+        announced_address: None,
+        expose_internal_ip: false,
+        port: 0,
+        port_range: (0, 0),
+        ipv6_only: false,
+        udp_reuse_port: false,
+        send_buffer_size: 0,
+        recv_buffer_size: 0,
+    }
+}
+
+fn h264(payload_type: u8, ssrc: u32, rtx: bool) -> RtpParameters {
+    let feedback =
+        |kind: &str, parameter: &str| RtcpFeedback { kind: kind.into(), parameter: parameter.into() };
+    let codec = |mime_type: &str, payload_type: u8| RtpCodecParameters {
+        mime_type: mime_type.into(),
+        payload_type,
+        clock_rate: 90_000,
+        channels: None,
+        parameters: Vec::new(),
+        rtcp_feedback: Vec::new(),
+    };
+    let mut main = codec("video/H264", payload_type);
+    main.rtcp_feedback = vec![feedback("nack", "pli"), feedback("ccm", "fir")];
+    let mut codecs = vec![main];
+    if rtx {
+        codecs[0].rtcp_feedback.push(feedback("nack", ""));
+        let mut repair = codec("video/rtx", payload_type + 1);
+        let value = ParameterValue::Integer(i32::from(payload_type));
+        repair.parameters = vec![Parameter { name: "apt".into(), value }];
+        codecs.push(repair);
+    }
+    let mid = RtpHeaderExtensionParameters {
+        uri: ExtensionUri::Mid,
+        id: 1,
+        encrypt: false,
+        parameters: Vec::new(),
+    };
+    let rtx_ssrc = rtx.then_some(ssrc + 1);
+    RtpParameters {
+        mid: None,
+        codecs,
+        header_extensions: vec![mid],
+        encodings: vec![RtpEncodingParameters {
+            ssrc: Some(ssrc),
+            rtx_ssrc,
+            ..RtpEncodingParameters::default()
+        }],
+        rtcp: RtcpParameters { cname: Some("cname".into()), reduced_size: true },
+        msid: None,
+    }
+}
