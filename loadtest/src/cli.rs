@@ -55,6 +55,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
     pub(crate) uplink_loss: f64,
 
+    /// Percent of the video packets the subscribers throw away and ask for again, once.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    pub(crate) downlink_loss: f64,
+
     /// SRTP on every transport: AEAD_AES_256_GCM, AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 or _32
     #[arg(long, value_name = "SUITE", value_parser = parse_suite)]
     pub(crate) srtp: Option<CryptoSuite>,
@@ -177,8 +181,8 @@ impl Cli {
         if !(self.rate_scale > 0.0 && self.rate_scale <= 1000.0) {
             return Err(Error::new("--rate-scale must be above 0 and at most 1000"));
         }
-        if !(0.0..=50.0).contains(&self.uplink_loss) {
-            return Err(Error::new("--uplink-loss must be 0..=50"));
+        if ![self.uplink_loss, self.downlink_loss].iter().all(|percent| (0.0..=50.0).contains(percent)) {
+            return Err(Error::new("--uplink-loss and --downlink-loss must be 0..=50"));
         }
         scenario.validate().map_err(|reason| Error::new(format!("scenario {}: {reason}", scenario.name)))?;
         Ok(scenario)

@@ -211,7 +211,7 @@ mod tests {
         let addresses = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
         let subscribers =
             sockets.into_iter().map(|socket| Subscriber { socket, worker: None, srtp: None }).collect();
-        (Receiver::start(subscribers, Vec::new(), gro).unwrap(), addresses)
+        (Receiver::start(subscribers, Vec::new(), gro, 0.0).unwrap(), addresses)
     }
 
     #[test]

@@ -57,7 +57,7 @@ fn measure(
     let subscribers =
         receivers.into_iter().map(|socket| Subscriber { socket, worker: None, srtp: None }).collect();
     let receiver =
-        Receiver::start(subscribers, Vec::new(), gro).map_err(Error::io("starting the receivers"))?;
+        Receiver::start(subscribers, Vec::new(), gro, 0.0).map_err(Error::io("starting the receivers"))?;
     let floor = Floor::new(&addresses, packet_bytes).map_err(Error::io("preparing the floor"))?;
     let received = || receiver.account().totals().floor_packets;
 

@@ -94,8 +94,9 @@ impl Harness {
         let addresses = session.subscribers.iter().map(|each| each.socket.local_addr());
         let addresses =
             addresses.collect::<Result<_, _>>().map_err(Error::io("reading a socket's address"))?;
-        let receiver = Receiver::start(session.subscribers, session.consumers, cli.gro)
-            .map_err(Error::io("starting the receivers"))?;
+        let receiver =
+            Receiver::start(session.subscribers, session.consumers, cli.gro, cli.downlink_loss / 100.0)
+                .map_err(Error::io("starting the receivers"))?;
         let publishers = Publishers::start(
             session.publishers,
             session.fan_out.len(),

@@ -131,6 +131,15 @@ pub(crate) struct ReportBlock {
     pub(crate) delay_since: u32,
 }
 
+/// A generic NACK of one packet (RFC 4585 6.2.1).
+pub(crate) fn write_nack(reporter: u32, ssrc: u32, sequence: u16, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[VERSION_2 | GENERIC_NACK, TRANSPORT_FEEDBACK, 0, 3]);
+    out.extend_from_slice(&reporter.to_be_bytes());
+    out.extend_from_slice(&ssrc.to_be_bytes());
+    out.extend_from_slice(&sequence.to_be_bytes());
+    out.extend_from_slice(&[0; 2]);
+}
+
 /// Most blocks one RR holds: the count field has five bits.
 pub(crate) const REPORT_BLOCKS_MAX: usize = 31;
 
@@ -205,6 +214,13 @@ mod tests {
                 Feedback::KeyFrame { ssrc: 8 },
             ]
         );
+    }
+
+    #[test]
+    fn a_nack_reads_back() {
+        let mut packet = Vec::new();
+        write_nack(1, 9, 77, &mut packet);
+        assert_eq!(collect(&packet), [Feedback::Nack { ssrc: 9, sequence: 77, following: 0 }]);
     }
 
     proptest! {

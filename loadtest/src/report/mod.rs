@@ -63,6 +63,8 @@ pub(crate) struct Loss {
     pub(crate) reordered: u64,
     pub(crate) duplicates: u64,
     pub(crate) retransmitted: u64,
+    /// Thrown away by our receivers on purpose, and asked for again.
+    pub(crate) discarded: u64,
     pub(crate) misdelivered: u64,
     pub(crate) unknown: u64,
     pub(crate) undecryptable: u64,
@@ -158,6 +160,7 @@ impl Loss {
             reordered: received.reordered,
             duplicates: received.duplicates,
             retransmitted: received.rtx,
+            discarded: received.discarded,
             misdelivered: received.misdelivered,
             unknown: received.unknown,
             undecryptable: received.undecryptable,

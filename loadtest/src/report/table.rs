@@ -155,12 +155,15 @@ fn summary(report: &Report) -> String {
     ));
     let generator = &report.generator;
     text.push_str(&format!(
-        "feedback: {} key frames sent, {} asked for, {} packets kept back, {} NACKed, {} sent again\n",
+        "feedback: {} key frames sent, {} asked for; {} packets kept back, {} NACKed, {} sent again; receivers \
+         threw away {} and got {} over RTX\n",
         generator.key_frames,
         generator.key_frame_requests,
         generator.withheld,
         generator.nacked,
-        generator.retransmitted
+        generator.retransmitted,
+        report.loss.discarded,
+        report.loss.retransmitted
     ));
     if let Some(floor) = &report.floor {
         text.push_str(&floor_sentence(floor));

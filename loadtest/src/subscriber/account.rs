@@ -1,11 +1,12 @@
 //! What arrived: packets per consumer, loss by sequence number, latency by stamp, and what was wrong.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use hdrhistogram::Histogram;
 
 use super::sequence::{Arrival, Sequence};
 use crate::latency;
+use crate::rng::Rng;
 use crate::rtcp::{self, Feedback};
 use crate::rtp;
 use crate::srtp::Unprotector;
@@ -13,6 +14,9 @@ use crate::stamp::Stamp;
 
 /// SSRC of the floor's datagrams, which are no consumer's.
 pub(crate) const FLOOR_SSRC: u32 = 0xF100_0001;
+
+/// Which packets are thrown away repeats from run to run.
+const DISCARD_SEED: u64 = 7;
 
 /// How a payload is stamped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +84,8 @@ pub(crate) struct Totals {
     pub(crate) unknown: u64,
     /// Packets that failed SRTP.
     pub(crate) undecryptable: u64,
+    /// Packets thrown away on purpose, to be asked for again.
+    pub(crate) discarded: u64,
     pub(crate) floor_packets: u64,
 }
 
@@ -98,6 +104,7 @@ impl Totals {
             misdelivered: self.misdelivered - earlier.misdelivered,
             unknown: self.unknown - earlier.unknown,
             undecryptable: self.undecryptable - earlier.undecryptable,
+            discarded: self.discarded - earlier.discarded,
             floor_packets: self.floor_packets - earlier.floor_packets,
         }
     }
@@ -114,6 +121,7 @@ impl Totals {
         self.misdelivered += other.misdelivered;
         self.unknown += other.unknown;
         self.undecryptable += other.undecryptable;
+        self.discarded += other.discarded;
         self.floor_packets += other.floor_packets;
     }
 }
@@ -128,10 +136,43 @@ pub(crate) struct Account {
     /// Wall clock minus monotonic clock.
     clock_difference_ns: i128,
     now_ns: u64,
+    discard: Discard,
+}
+
+/// Loss made on purpose, where loopback has none.
+#[derive(Debug)]
+struct Discard {
+    /// Share of the video packets.
+    share: f64,
+    rng: Rng,
+    /// What was thrown away and has not come again: consumer and sequence number.
+    awaited: HashSet<(usize, u16)>,
+    /// What is still to be asked for.
+    wanted: Vec<Wanted>,
+}
+
+/// A packet to send a NACK for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) subscriber: usize,
+    pub(super) ssrc: u32,
+    pub(super) sequence: u16,
+}
+
+impl Discard {
+    /// Whether to throw this packet away; never twice, so that one NACK repairs it.
+    fn takes(&mut self, consumer: usize, sequence: u16) -> bool {
+        if self.awaited.remove(&(consumer, sequence)) || self.rng.next_f64() >= self.share {
+            return false;
+        }
+        self.awaited.insert((consumer, sequence));
+        true
+    }
 }
 
 impl Account {
-    pub(crate) fn new(consumers: Vec<Consumer>) -> Self {
+    /// Of the video packets a share of `discard` is thrown away and asked for again.
+    pub(crate) fn new(consumers: Vec<Consumer>, discard: f64) -> Self {
         let mut by_ssrc = HashMap::new();
         for (index, consumer) in consumers.iter().enumerate() {
             by_ssrc.insert(consumer.ssrc, (index, false));
@@ -140,7 +181,26 @@ impl Account {
             }
         }
         let totals = Totals::default();
-        Self { consumers, by_ssrc, totals, latency: latency::new(), clock_difference_ns: 0, now_ns: 0 }
+        let discard = Discard {
+            share: discard,
+            rng: Rng::new(DISCARD_SEED),
+            awaited: HashSet::new(),
+            wanted: Vec::new(),
+        };
+        Self {
+            consumers,
+            by_ssrc,
+            totals,
+            latency: latency::new(),
+            clock_difference_ns: 0,
+            now_ns: 0,
+            discard,
+        }
+    }
+
+    /// What is to be asked for since the last call.
+    pub(super) fn take_wanted(&mut self) -> Vec<Wanted> {
+        std::mem::take(&mut self.discard.wanted)
     }
 
     /// Sets the clocks used for the datagrams of one turn.
@@ -199,6 +259,12 @@ impl Account {
             self.totals.unknown += 1;
             return;
         };
+        let may_discard = self.discard.share > 0.0 && !is_rtx && self.consumers[index].kind == Kind::H264;
+        if may_discard && self.discard.takes(index, view.sequence) {
+            self.totals.discarded += 1;
+            self.discard.wanted.push(Wanted { subscriber, ssrc: view.ssrc, sequence: view.sequence });
+            return;
+        }
         self.totals.packets += 1;
         self.totals.bytes += u64::try_from(wire_bytes).unwrap_or(0);
         let received_at_ns = received_at_ns.map_or(self.now_ns, |at| self.to_monotonic(at));
@@ -279,10 +345,10 @@ mod tests {
     }
 
     fn account() -> Account {
-        let mut account = Account::new(vec![
-            Consumer::new(0, 5, 100, Some(101), Kind::Opus),
-            Consumer::new(1, 5, 200, None, Kind::Opus),
-        ]);
+        let mut account = Account::new(
+            vec![Consumer::new(0, 5, 100, Some(101), Kind::Opus), Consumer::new(1, 5, 200, None, Kind::Opus)],
+            0.0,
+        );
         account.set_clock(10_000_000_000, 1_000_000_000);
         account
     }
@@ -326,6 +392,17 @@ mod tests {
         account.receive(0, &mut repair, None, None);
         let totals = account.totals();
         assert_eq!((totals.expected, totals.unique, totals.rtx, totals.reordered), (3, 3, 1, 0));
+    }
+
+    #[test]
+    fn what_is_thrown_away_is_wanted_once_and_then_taken() {
+        let mut account = Account::new(vec![Consumer::new(0, 5, 100, None, Kind::H264)], 1.0);
+        account.receive(0, &mut packet(100, 1, 5, 0), None, None);
+        assert_eq!(account.take_wanted(), [Wanted { subscriber: 0, ssrc: 100, sequence: 1 }]);
+        assert!(account.take_wanted().is_empty());
+        assert_eq!((account.totals().unique, account.totals().discarded), (0, 1));
+        account.receive(0, &mut packet(100, 1, 5, 0), None, None);
+        assert_eq!((account.totals().unique, account.totals().discarded), (1, 1));
     }
 
     #[test]

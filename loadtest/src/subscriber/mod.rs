@@ -14,11 +14,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
+use report::REPORTER_SSRC;
+
 pub(crate) use account::{Account, Consumer, FLOOR_SSRC, Kind, Totals};
 
-use crate::net;
 use crate::srtp::Unprotector;
 use crate::sys::{Epoll, ReceiveBatch, monotonic_ns, realtime_ns, set_precise_timers, sleep_until};
+use crate::{net, rtcp};
 
 /// How often the sockets are drained.
 const TICK_NS: u64 = 1_000_000;
@@ -40,6 +42,16 @@ pub(crate) struct Subscriber {
     pub(crate) srtp: Option<Unprotector>,
 }
 
+impl Subscriber {
+    /// Sends RTCP to the worker. What cannot be sent now is lost, as RTCP may be.
+    fn send(&mut self, mut packet: Vec<u8>) {
+        let Some(worker) = self.worker else { return };
+        if self.srtp.as_mut().is_none_or(|srtp| srtp.protect_rtcp(&mut packet)) {
+            let _ = self.socket.send_to(&packet, worker);
+        }
+    }
+}
+
 /// The running receive thread; stops and joins when dropped.
 #[derive(Debug)]
 pub(crate) struct Receiver {
@@ -55,14 +67,16 @@ fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
 }
 
 impl Receiver {
-    /// Starts draining `subscribers`, accounting for `consumers`.
+    /// Starts draining `subscribers`, accounting for `consumers`; a share of `discard` of the video is
+    /// thrown away and asked for again.
     pub(crate) fn start(
         subscribers: Vec<Subscriber>,
         consumers: Vec<Consumer>,
         gro: bool,
+        discard: f64,
     ) -> io::Result<Self> {
         let sockets = subscribers.iter().map(|each| each.socket.try_clone()).collect::<Result<_, _>>()?;
-        let account = Arc::new(Mutex::new(Account::new(consumers)));
+        let account = Arc::new(Mutex::new(Account::new(consumers, discard)));
         let stop = Arc::new(AtomicBool::new(false));
         let drain = Drain::new(subscribers, Arc::clone(&account), Arc::clone(&stop), gro)?;
         let thread = std::thread::Builder::new().name("subscribers".to_owned()).spawn(move || drain.run())?;
@@ -137,6 +151,7 @@ impl Drain {
         let mut next_ns = monotonic_ns();
         while !self.stop.load(Ordering::Relaxed) {
             let more = self.turn(&mut batch)?;
+            self.ask_again();
             self.send_reports();
             let now_ns = monotonic_ns();
             next_ns += TICK_NS;
@@ -179,6 +194,18 @@ impl Drain {
         Ok(more)
     }
 
+    /// NACKs for what was thrown away.
+    fn ask_again(&mut self) {
+        let wanted = lock(&self.account).take_wanted();
+        for wanted in wanted {
+            let mut packet = Vec::new();
+            rtcp::write_nack(REPORTER_SSRC, wanted.ssrc, wanted.sequence, &mut packet);
+            if let Some(subscriber) = self.subscribers.get_mut(wanted.subscriber) {
+                subscriber.send(packet);
+            }
+        }
+    }
+
     /// A receiver report from each subscriber about once a second, a few of them per tick so that they
     /// do not come in a burst.
     fn send_reports(&mut self) {
@@ -196,15 +223,8 @@ impl Drain {
         let Some(subscriber) = self.subscribers.get_mut(index) else {
             return;
         };
-        let Some(worker) = subscriber.worker else { return };
-        for mut packet in lock(&self.account).receiver_reports(index, now_ns) {
-            if let Some(srtp) = &mut subscriber.srtp
-                && !srtp.protect_rtcp(&mut packet)
-            {
-                continue;
-            }
-            // A report that cannot be sent now is replaced by the next one.
-            let _ = subscriber.socket.send_to(&packet, worker);
+        for packet in lock(&self.account).receiver_reports(index, now_ns) {
+            subscriber.send(packet);
         }
     }
 }
@@ -221,7 +241,7 @@ mod tests {
         let to = socket.local_addr().unwrap();
         let consumer = Consumer::new(0, 0, 77, None, Kind::Opus);
         let subscriber = Subscriber { socket, worker: None, srtp: None };
-        let receiver = Receiver::start(vec![subscriber], vec![consumer], false).unwrap();
+        let receiver = Receiver::start(vec![subscriber], vec![consumer], false, 0.0).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         for sequence in [1, 2, 4] {
             let mut packet = [0; 40];

@@ -4,7 +4,7 @@ use super::account::{Account, Consumer};
 use crate::rtcp::{REPORT_BLOCKS_MAX, ReportBlock, write_receiver_report};
 
 /// Our own SSRC in the reports; a receiver that sends no media may pick any.
-const REPORTER_SSRC: u32 = 0x4C54_5252;
+pub(super) const REPORTER_SSRC: u32 = 0x4C54_5252;
 /// Loss is told in 1/256.
 const FRACTION: u64 = 256;
 /// Delays are told in 1/65536 s.
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn only_receiving_consumers_are_reported() {
         let consumers = (0..40).map(|index| Consumer::new(0, 0, index, None, Kind::Opus)).collect();
-        let mut account = Account::new(consumers);
+        let mut account = Account::new(consumers, 0.0);
         assert!(account.receiver_reports(0, 0).is_empty());
         for consumer in account.consumers_of(0) {
             consumer.sequence.receive(1);
