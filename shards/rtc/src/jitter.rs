@@ -18,11 +18,7 @@ pub struct Jitter {
 impl Jitter {
     /// A zero clock rate makes a jitter that stays zero.
     pub fn new(clock_rate_hz: u32) -> Self {
-        Self {
-            clock_rate_hz,
-            transit: None,
-            mean: 0.0,
-        }
+        Self { clock_rate_hz, transit: None, mean: 0.0 }
     }
 
     pub fn update(&mut self, received_at: Time, timestamp: u32) {
@@ -42,10 +38,7 @@ impl Jitter {
     }
 
     /// Timestamp units as a receiver report carries them.
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "the mean of 31 bit values is below 2^31"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "the mean of 31 bit values is below 2^31")]
     #[allow(clippy::cast_sign_loss, reason = "a mean of absolute values")]
     pub fn timestamp_units(&self) -> u32 {
         self.mean as u32
@@ -58,10 +51,7 @@ impl Jitter {
     }
 
     /// The arrival on the stream's own clock, modulo 2^32.
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "only differences modulo 2^32 matter"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "only differences modulo 2^32 matter")]
     fn arrival(&self, received_at: Time) -> u32 {
         (u128::from(received_at.as_nanos()) * u128::from(self.clock_rate_hz) / 1_000_000_000) as u32
     }

@@ -84,9 +84,7 @@ impl SequenceStats {
 
     /// Packets the sender has sent, as far as their numbers tell.
     pub fn expected(&self) -> u64 {
-        let current = self
-            .numbers
-            .map_or(0, |numbers| numbers.highest - numbers.base + 1);
+        let current = self.numbers.map_or(0, |numbers| numbers.highest - numbers.base + 1);
         self.expected_before + current
     }
 
@@ -149,22 +147,16 @@ impl SequenceStats {
         let Some(numbers) = &mut self.numbers else {
             let numbers = Numbers::starting_at(seq);
             self.numbers = Some(numbers);
-            return Sequence::Ok {
-                extended: numbers.highest,
-            };
+            return Sequence::Ok { extended: numbers.highest };
         };
         let ahead = seq.wrapping_sub(numbers.highest_wire());
         if ahead < DROPOUT_MAX {
             numbers.highest += u64::from(ahead);
-            return Sequence::Ok {
-                extended: numbers.highest,
-            };
+            return Sequence::Ok { extended: numbers.highest };
         }
         let behind = ahead.wrapping_neg();
         if behind < MISORDER_MAX {
-            return Sequence::Ok {
-                extended: numbers.highest - u64::from(behind),
-            };
+            return Sequence::Ok { extended: numbers.highest - u64::from(behind) };
         }
         if numbers.bad_next != Some(seq) {
             numbers.bad_next = Some(seq.wrapping_add(1));
@@ -173,9 +165,7 @@ impl SequenceStats {
         }
         self.expected_before += numbers.highest - numbers.base + 1;
         numbers.restart_at(seq);
-        Sequence::Restarted {
-            extended: numbers.highest,
-        }
+        Sequence::Restarted { extended: numbers.highest }
     }
 }
 
@@ -183,12 +173,7 @@ impl Numbers {
     /// One cycle up, so that packets from before the first have a number too.
     fn starting_at(seq: u16) -> Self {
         let first = CYCLE + u64::from(seq);
-        Self {
-            base: first,
-            highest: first,
-            bad_next: None,
-            hidden: CYCLE,
-        }
+        Self { base: first, highest: first, bad_next: None, hidden: CYCLE }
     }
 
     /// Two cycles up, so that late packets of the new numbers stay above all old ones.
@@ -200,18 +185,12 @@ impl Numbers {
         self.bad_next = None;
     }
 
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "the low 16 bits are the packet's number"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "the low 16 bits are the packet's number")]
     fn highest_wire(self) -> u16 {
         self.highest as u16
     }
 
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "RFC 3550 §6.4.1: cycles modulo 2^16"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "RFC 3550 §6.4.1: cycles modulo 2^16")]
     fn on_the_wire(self) -> u32 {
         (self.highest - self.hidden) as u32
     }
@@ -289,10 +268,7 @@ mod tests {
         assert_eq!(stats.discarded(), 2);
         assert_eq!((stats.expected(), stats.received(), stats.lost()), (2, 2, 0));
         assert_eq!(stats.report(0).highest_sequence, 50_001);
-        assert!(
-            extended(stats.receive(49_000)) > before,
-            "late packets stay apart too"
-        );
+        assert!(extended(stats.receive(49_000)) > before, "late packets stay apart too");
     }
 
     #[test]

@@ -42,9 +42,7 @@ impl Default for RateCalculator {
 impl RateCalculator {
     /// A window shorter than a millisecond counts as one.
     pub fn new(window: Duration) -> Self {
-        let window_ms = u64::try_from(window.as_millis())
-            .unwrap_or(u64::MAX)
-            .clamp(1, u64::from(u32::MAX));
+        let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).clamp(1, u64::from(u32::MAX));
         let item_ms = window_ms.div_ceil(ITEMS as u64);
         Self {
             items: [0; ITEMS],
@@ -113,9 +111,7 @@ impl RateCalculator {
     }
 
     fn item(&self, index: usize) -> u64 {
-        self.items
-            .get(index % self.item_count)
-            .map_or(0, |bytes| u64::from(*bytes))
+        self.items.get(index % self.item_count).map_or(0, |bytes| u64::from(*bytes))
     }
 
     /// Whole items between the newest one's beginning and `now_ms`.
@@ -186,10 +182,7 @@ mod tests {
     fn padding_counts_as_packets_only() {
         let mut rate = RateCalculator::default();
         rate.count_padding_only();
-        assert_eq!(
-            (rate.packets(), rate.bytes(), rate.bitrate(Time::ZERO)),
-            (1, 0, 0)
-        );
+        assert_eq!((rate.packets(), rate.bytes(), rate.bitrate(Time::ZERO)), (1, 0, 0));
     }
 
     proptest! {

@@ -93,20 +93,14 @@ impl Score {
             return self.add(SCORE_MAX);
         }
         let lost = expected.saturating_sub(received).min(received);
-        let (lost, repaired) = if has_rtx {
-            (lost, repaired.min(lost))
-        } else {
-            (lost.max(repaired), repaired)
-        };
+        let (lost, repaired) =
+            if has_rtx { (lost, repaired.min(lost)) } else { (lost.max(repaired), repaired) };
         self.add(sample(received, lost, repaired, retransmitted))
     }
 
     /// Ends an interval of a sent stream; call it at each receiver report.
     pub fn update_sent(&mut self, totals: SentTotals) -> Option<ScoreChange> {
-        let totals = SentTotals {
-            lost: totals.lost.max(0),
-            ..totals
-        };
+        let totals = SentTotals { lost: totals.lost.max(0), ..totals };
         let prior = std::mem::replace(&mut self.sent_prior, totals);
         let sent = totals.sent.saturating_sub(prior.sent);
         if sent == 0 {
@@ -192,12 +186,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn received(expected: u64, received: u64, repaired: u64, retransmitted: u64) -> ReceivedTotals {
-        ReceivedTotals {
-            expected,
-            received,
-            repaired,
-            retransmitted,
-        }
+        ReceivedTotals { expected, received, repaired, retransmitted }
     }
 
     #[test]
@@ -220,28 +209,9 @@ mod tests {
     #[test]
     fn the_newest_sample_weighs_most() {
         let mut score = Score::new();
-        assert_eq!(
-            score.add(9),
-            Some(ScoreChange {
-                score: 9,
-                previous: 10
-            })
-        );
-        assert_eq!(
-            score.add(10),
-            Some(ScoreChange {
-                score: 10,
-                previous: 9
-            })
-        );
-        assert_eq!(
-            score.add(4),
-            Some(ScoreChange {
-                score: 7,
-                previous: 10
-            }),
-            "41 / 6"
-        );
+        assert_eq!(score.add(9), Some(ScoreChange { score: 9, previous: 10 }));
+        assert_eq!(score.add(10), Some(ScoreChange { score: 10, previous: 9 }));
+        assert_eq!(score.add(4), Some(ScoreChange { score: 7, previous: 10 }), "41 / 6");
         assert_eq!(score.add(6), None, "65 / 10, a half goes up");
         assert_eq!(score.value(), 7);
     }
@@ -261,11 +231,7 @@ mod tests {
     fn received_streams() {
         let mut score = Score::new();
         assert_eq!(score.update_received(received(100, 100, 0, 0), true), None);
-        assert_eq!(
-            score.update_received(received(100, 100, 0, 0), true),
-            None,
-            "nothing expected"
-        );
+        assert_eq!(score.update_received(received(100, 100, 0, 0), true), None, "nothing expected");
         let change = score.update_received(received(200, 100, 0, 0), true).unwrap();
         assert_eq!(change.score, 5, "(10 + 20 + 0) / 6");
         let mut score = Score::new();
@@ -273,24 +239,14 @@ mod tests {
         assert_eq!(change.score, 0, "as many lost as received");
         let mut score = Score::new();
         let change = score.update_received(received(100, 90, 20, 20), true).unwrap();
-        assert_eq!(
-            change.score, 8,
-            "ten lost at most are repaired, at two copies each: 6 remain of 90"
-        );
+        assert_eq!(change.score, 8, "ten lost at most are repaired, at two copies each: 6 remain of 90");
         let change = score.update_received(received(200, 190, 60, 60), false).unwrap();
-        assert_eq!(
-            change.score, 5,
-            "without RTX the 40 repaired are the losses: (8 + 2 · 3) / 3"
-        );
+        assert_eq!(change.score, 5, "without RTX the 40 repaired are the losses: (8 + 2 · 3) / 3");
     }
 
     #[test]
     fn sent_streams() {
-        let sent = |sent, lost| SentTotals {
-            sent,
-            lost,
-            ..SentTotals::default()
-        };
+        let sent = |sent, lost| SentTotals { sent, lost, ..SentTotals::default() };
         let mut score = Score::new();
         assert_eq!(score.update_sent(sent(0, 0)), None);
         assert_eq!(score.update_sent(sent(100, -5)), None, "duplicates are no loss");
@@ -305,27 +261,11 @@ mod tests {
     fn inactive_streams_ignore_reports() {
         let mut score = Score::new();
         assert_eq!(score.set_active(), None);
-        assert_eq!(
-            score.set_inactive(),
-            Some(ScoreChange {
-                score: 0,
-                previous: 10
-            })
-        );
+        assert_eq!(score.set_inactive(), Some(ScoreChange { score: 0, previous: 10 }));
         assert_eq!(score.set_inactive(), None);
         assert_eq!(score.update_received(received(100, 100, 0, 0), true), None);
-        assert_eq!(
-            score.set_active(),
-            Some(ScoreChange {
-                score: 10,
-                previous: 0
-            })
-        );
-        assert_eq!(
-            score.update_received(received(100, 100, 0, 0), true),
-            None,
-            "counted while inactive"
-        );
+        assert_eq!(score.set_active(), Some(ScoreChange { score: 10, previous: 0 }));
+        assert_eq!(score.update_received(received(100, 100, 0, 0), true), None, "counted while inactive");
     }
 
     proptest! {

@@ -44,19 +44,13 @@ impl SeqNo {
     }
 
     /// The number as the wire carries it.
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "the low 16 bits are what is asked for"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "the low 16 bits are what is asked for")]
     pub const fn as_u16(self) -> u16 {
         self.0 as u16
     }
 
     /// The 32 bits of a receiver report's extended highest sequence number (RFC 3550 §6.4.1).
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "the report's cycle count wraps at 16 bits"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "the report's cycle count wraps at 16 bits")]
     pub const fn as_u32(self) -> u32 {
         self.0 as u32
     }

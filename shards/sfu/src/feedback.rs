@@ -10,7 +10,6 @@ use ringsoup_rtc::time::Time;
 
 use crate::command::{ConsumerTraceEvent, ProducerTraceEvent};
 use crate::consumer::Consumer;
-use crate::consumer::send_stream::Rewritten;
 use crate::drop_reason::DropReason;
 use crate::event::{Direction, TraceInfo};
 use crate::forward::{remap, send_packet};
@@ -205,15 +204,14 @@ impl Sfu {
         for item in nack.items() {
             consumer.stream.counters.nacked_packets += u64::from(item.packet_count());
             for sequence_number in item.sequence_numbers() {
-                let rtt = consumer.stream.rtt();
+                let Some((input, output)) = consumer.layers.source(sequence_number) else { continue };
+                let Some(packet) = history.and_then(|history| history.get(now, input)) else { continue };
+                let (rtt, newest) = (consumer.stream.rtt(), consumer.layers.newest());
                 let Some(guard) = consumer.stream.guard.as_mut() else { return };
-                let Ok(resend) = guard.resend(now, rtt, sequence_number) else { continue };
-                let Some(packet) = history.and_then(|history| history.get(now, resend.source_seq)) else {
-                    continue;
-                };
-                if retransmit(now, transport, consumer, sequence_number, &packet, resend.rewrite, out) {
+                let Ok(is_first) = guard.resend(now, rtt, newest, output) else { continue };
+                if retransmit(now, transport, consumer, sequence_number, &packet, out) {
                     consumer.stream.counters.retransmitted += 1;
-                    consumer.stream.counters.repaired += u64::from(resend.is_first);
+                    consumer.stream.counters.repaired += u64::from(is_first);
                 }
             }
         }
@@ -227,10 +225,9 @@ fn retransmit(
     consumer: &mut Consumer,
     sequence_number: u16,
     packet: &HistoryPacket<'_>,
-    rewritten: Rewritten,
     out: &mut Outbox,
 ) -> bool {
-    let block = ExtensionBlock::from_wire_form(packet.extension, rewritten.two_byte);
+    let block = ExtensionBlock::from_wire_form(packet.extension, packet.two_byte);
     let own_block = consumer.extensions.as_ref().map(|map| remap(&block, map));
     let block = own_block.as_ref().unwrap_or(&block);
     let rtx = consumer.stream.rtx();

@@ -14,11 +14,10 @@ use ringsoup_rtc::time::Time;
 use crate::command::ConsumerTraceEvent;
 use crate::consumer::Consumer;
 use crate::consumer::decision::{Decision, Offer, Rewrite};
-use crate::consumer::send_stream::Rewritten;
 use crate::drop_reason::DropReason;
 use crate::event::Event;
 use crate::outbox::{Forwarded, Outbox, Shared};
-use crate::producer::recv_stream::Arrived;
+use crate::producer::recv_stream::{Arrived, RecvStream};
 use crate::producer::{Producer, StreamMatch};
 use crate::rtp_parameters::{ExtensionUri, MediaKind};
 use crate::sfu::Sfu;
@@ -222,20 +221,25 @@ impl Sfu {
             let transport = &mut transports[consumer.transport];
             count += u32::from(send_media(transport, consumer, &rewrite, passing, out));
         }
-        if let Some(history) = stream.history.as_mut() {
-            let arrived = passing.arrived;
-            history.insert(
-                passing.now,
-                arrived.seq,
-                &HistoryPacket {
-                    marker: arrived.marker,
-                    timestamp: arrived.timestamp,
-                    extension: passing.block.wire_form(),
-                    payload: arrived.payload,
-                },
-            );
-        }
+        keep(stream, passing);
         count
+    }
+}
+
+/// Keeps the packet for receivers that ask again. A retransmission must be the same bytes, or SRTP would use one nonce for
+/// two packets: what cannot be rebuilt exactly from what is kept is not kept at all.
+fn keep(stream: &mut RecvStream, passing: &Passing<'_>) {
+    let arrived = passing.arrived;
+    let is_repeatable = passing.csrcs.is_empty() && arrived.payload_type == stream.params.shown.payload_type;
+    if let Some(history) = stream.history.as_mut().filter(|_| is_repeatable) {
+        let packet = HistoryPacket {
+            marker: arrived.marker,
+            timestamp: arrived.timestamp,
+            extension: passing.block.wire_form(),
+            two_byte: passing.block.is_two_byte(),
+            payload: arrived.payload,
+        };
+        history.insert(passing.now, arrived.seq, &packet);
     }
 }
 
@@ -268,14 +272,6 @@ fn send_media(
     transport.traffic.rtp_sent.update(now, len.rtp);
     transport.traffic.sent.update(now, len.wire);
     consumer.stream.sent(now, rewrite.timestamp, len.rtp);
-    // A retransmission must be the same bytes, or SRTP would use one nonce for two packets: what cannot be rebuilt exactly
-    // is not offered.
-    let is_repeatable =
-        passing.csrcs.is_empty() && passing.payload_type == consumer.stream.params.shown.payload_type;
-    if let Some(guard) = consumer.stream.guard.as_mut().filter(|_| is_repeatable) {
-        let rewritten = Rewritten { two_byte: passing.block.is_two_byte() };
-        guard.sent(now, rewrite.sequence_number, passing.arrived.seq, rewritten);
-    }
     if consumer.traces(ConsumerTraceEvent::Rtp) || consumer.traces(ConsumerTraceEvent::KeyFrame) {
         trace::sent_packet(consumer, &fields, passing, len.rtp, out);
     }

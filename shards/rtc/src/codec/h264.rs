@@ -66,15 +66,9 @@ mod tests {
     fn aggregates_are_searched() {
         assert!(is_key_frame(&[0x78, 0, 2, 0x09, 0xf0, 0, 2, 0x67, 0x42]));
         assert!(!is_key_frame(&[0x78, 0, 2, 0x09, 0xf0, 0, 2, 0x65, 0x88]));
-        assert!(
-            !is_key_frame(&[0x78, 0, 9, 0x09, 0xf0, 0, 2, 0x67]),
-            "size runs past the end"
-        );
+        assert!(!is_key_frame(&[0x78, 0, 9, 0x09, 0xf0, 0, 2, 0x67]), "size runs past the end");
         assert!(!is_key_frame(&[0x78, 0, 1, 0x09, 0, 2]), "no room for a type");
-        assert!(
-            is_key_frame(&[0x78, 0, 0, 0x67]),
-            "an empty unit does not stop the search"
-        );
+        assert!(is_key_frame(&[0x78, 0, 0, 0x67]), "an empty unit does not stop the search");
     }
 
     #[test]

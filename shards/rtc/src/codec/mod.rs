@@ -111,10 +111,7 @@ impl Codec {
 
     /// Repairs or wraps another codec's stream.
     pub const fn is_feature(self) -> bool {
-        matches!(
-            self,
-            Self::Rtx | Self::Ulpfec | Self::XUlpfecuc | Self::Flexfec | Self::Red
-        )
+        matches!(self, Self::Rtx | Self::Ulpfec | Self::XUlpfecuc | Self::Flexfec | Self::Red)
     }
 
     /// Whether `payload` starts a key frame; `None` where the payload alone cannot tell

@@ -42,21 +42,9 @@ impl Descriptor {
         let mut bytes = payload.iter().copied();
         let first = bytes.next()?;
         let flags = if first & 0x80 != 0 { bytes.next()? } else { 0 };
-        let picture_id = if flags & 0x80 != 0 {
-            Some(read_picture_id(&mut bytes)?)
-        } else {
-            None
-        };
-        let tl0_picture_index = if flags & 0x40 != 0 {
-            Some(bytes.next()?)
-        } else {
-            None
-        };
-        let layers = if flags & 0x30 != 0 {
-            Some(bytes.next()?)
-        } else {
-            None
-        };
+        let picture_id = if flags & 0x80 != 0 { Some(read_picture_id(&mut bytes)?) } else { None };
+        let tl0_picture_index = if flags & 0x40 != 0 { Some(bytes.next()?) } else { None };
+        let layers = if flags & 0x30 != 0 { Some(bytes.next()?) } else { None };
         Some(Self {
             is_non_reference: first & 0x20 != 0,
             starts_partition: first & 0x10 != 0,

@@ -51,22 +51,10 @@ impl Descriptor {
         let mut bytes = payload.iter().copied();
         let first = bytes.next()?;
         let is_flexible = first & 0x10 != 0;
-        let picture_id = if first & 0x80 != 0 {
-            Some(read_picture_id(&mut bytes)?)
-        } else {
-            None
-        };
-        let layers = if first & 0x20 != 0 {
-            Some(Layers::from_byte(bytes.next()?))
-        } else {
-            None
-        };
+        let picture_id = if first & 0x80 != 0 { Some(read_picture_id(&mut bytes)?) } else { None };
+        let layers = if first & 0x20 != 0 { Some(Layers::from_byte(bytes.next()?)) } else { None };
         let has_tl0_picture_index = layers.is_some() && !is_flexible;
-        let tl0_picture_index = if has_tl0_picture_index {
-            Some(bytes.next()?)
-        } else {
-            None
-        };
+        let tl0_picture_index = if has_tl0_picture_index { Some(bytes.next()?) } else { None };
         Some(Self {
             is_inter_picture: first & 0x40 != 0,
             is_flexible,

@@ -115,10 +115,7 @@ impl NackGenerator {
             return Received::default();
         }
         if seq < newest {
-            return Received {
-                was_missing: self.remove(seq),
-                needs_key_frame: false,
-            };
+            return Received { was_missing: self.remove(seq), needs_key_frame: false };
         }
         if is_key_frame {
             self.add_key_frame(seq);
@@ -126,10 +123,7 @@ impl NackGenerator {
         self.newest = Some(seq);
         self.forget_before(seq.saturating_sub(AGE_MAX_PACKETS));
         let has_listed = self.add_missing(now, newest + 1, seq);
-        Received {
-            was_missing: is_recovered,
-            needs_key_frame: !has_listed,
-        }
+        Received { was_missing: is_recovered, needs_key_frame: !has_listed }
     }
 
     /// When `handle_timeout` has something to do; `None` while nothing is missing.
@@ -166,11 +160,7 @@ impl NackGenerator {
             true
         });
         // Packets noticed one by one would otherwise wake the shard one by one.
-        let soonest = if batch.count == out.len() {
-            now
-        } else {
-            now + FIRST_DELAY
-        };
+        let soonest = if batch.count == out.len() { now } else { now + FIRST_DELAY };
         self.deadline = next.map(|next| next.max(soonest));
         batch
     }
@@ -234,11 +224,7 @@ impl NackGenerator {
             }
         }
         if added > 0 {
-            self.missing.extend((first..end).map(|seq| Missing {
-                seq,
-                at: now,
-                requests: 0,
-            }));
+            self.missing.extend((first..end).map(|seq| Missing { seq, at: now, requests: 0 }));
             self.deadline = earliest(self.deadline, now + FIRST_DELAY);
         }
         true
@@ -267,10 +253,7 @@ fn earliest(known: Option<Time>, candidate: Time) -> Option<Time> {
     Some(known.map_or(candidate, |known| known.min(candidate)))
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the wire carries the low 16 bits of an extended number"
-)]
+#[allow(clippy::cast_possible_truncation, reason = "the wire carries the low 16 bits of an extended number")]
 const fn wire_seq(seq: u64) -> u16 {
     seq as u16
 }
@@ -341,10 +324,7 @@ mod tests {
         assert_eq!(batches.len(), usize::from(REQUESTS_MAX));
         assert!(batches.iter().all(|batch| batch.count == 1));
         assert_eq!(batches.iter().map(|batch| batch.exhausted).sum::<usize>(), 1);
-        assert!(
-            !generator.receive(ms(9_000), 11, false, true).was_missing,
-            "given up"
-        );
+        assert!(!generator.receive(ms(9_000), 11, false, true).was_missing, "given up");
     }
 
     #[test]
@@ -376,10 +356,7 @@ mod tests {
         let mut generator = NackGenerator::new();
         generator.receive(ms(0), 10, false, false);
         assert!(generator.receive(ms(0), 12, false, true).was_missing);
-        assert!(
-            !generator.receive(ms(0), 12, false, true).was_missing,
-            "a second copy"
-        );
+        assert!(!generator.receive(ms(0), 12, false, true).was_missing, "a second copy");
         generator.receive(ms(0), 14, false, false);
         assert_eq!(due(&mut generator, ms(10)), [11, 13]);
     }

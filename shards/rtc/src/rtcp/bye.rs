@@ -12,17 +12,9 @@ pub struct Bye<'a> {
 impl<'a> Bye<'a> {
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, RtcpError> {
         let ssrcs_len = usize::from(raw.count) * 4;
-        let (ssrcs, rest) = raw
-            .body
-            .split_at_checked(ssrcs_len)
-            .ok_or_else(|| raw.truncated())?;
-        let reason = rest
-            .split_first()
-            .and_then(|(len, text)| text.get(..usize::from(*len)));
-        Ok(Self {
-            ssrcs: ssrcs.as_chunks().0,
-            reason,
-        })
+        let (ssrcs, rest) = raw.body.split_at_checked(ssrcs_len).ok_or_else(|| raw.truncated())?;
+        let reason = rest.split_first().and_then(|(len, text)| text.get(..usize::from(*len)));
+        Ok(Self { ssrcs: ssrcs.as_chunks().0, reason })
     }
 
     /// The sources that leave.
@@ -69,10 +61,7 @@ mod tests {
 
     #[test]
     fn lies() {
-        assert_eq!(
-            parse(&[0x82, 203, 0, 1, 0, 0, 0, 1]),
-            Err(RtcpError::Truncated { packet_type: 203 })
-        );
+        assert_eq!(parse(&[0x82, 203, 0, 1, 0, 0, 0, 1]), Err(RtcpError::Truncated { packet_type: 203 }));
         let bye = [0x81, 203, 0, 2, 0, 0, 0, 1, 9, b'x', 0, 0];
         assert_eq!(parse(&bye).unwrap().reason(), None);
         assert_eq!(parse(&[0x80, 203, 0, 0]).unwrap().ssrcs().len(), 0);

@@ -100,9 +100,7 @@ pub struct RawPacket<'a> {
 
 impl RawPacket<'_> {
     pub(super) const fn truncated(&self) -> RtcpError {
-        RtcpError::Truncated {
-            packet_type: self.packet_type,
-        }
+        RtcpError::Truncated { packet_type: self.packet_type }
     }
 }
 
@@ -119,23 +117,15 @@ impl<'a> Compound<'a> {
 
     /// The next sub-packet with its padding still on, and the padding bit.
     fn split_next(&mut self) -> Result<(RawPacket<'a>, bool), RtcpError> {
-        let ([first, packet_type, l0, l1], behind) = self
-            .rest
-            .split_first_chunk::<COMMON_HEADER_LEN>()
-            .ok_or(RtcpError::Short)?;
+        let ([first, packet_type, l0, l1], behind) =
+            self.rest.split_first_chunk::<COMMON_HEADER_LEN>().ok_or(RtcpError::Short)?;
         if first >> 6 != VERSION {
             return Err(RtcpError::Version);
         }
         let body_len = usize::from(u16::from_be_bytes([*l0, *l1])) * 4;
-        let (body, rest) = behind
-            .split_at_checked(body_len)
-            .ok_or(RtcpError::LengthBeyondEnd)?;
+        let (body, rest) = behind.split_at_checked(body_len).ok_or(RtcpError::LengthBeyondEnd)?;
         self.rest = rest;
-        let raw = RawPacket {
-            count: first & COUNT_MASK,
-            packet_type: *packet_type,
-            body,
-        };
+        let raw = RawPacket { count: first & COUNT_MASK, packet_type: *packet_type, body };
         Ok((raw, first & PADDING_BIT != 0))
     }
 }
@@ -162,9 +152,7 @@ impl<'a> Iterator for Compound<'a> {
 fn without_padding(raw: RawPacket<'_>) -> Result<RawPacket<'_>, RtcpError> {
     let padding = raw.body.last().map_or(0, |count| usize::from(*count));
     let kept = raw.body.len().checked_sub(padding).filter(|_| padding > 0);
-    let body = kept
-        .and_then(|kept| raw.body.get(..kept))
-        .ok_or(RtcpError::PaddingBeyondEnd)?;
+    let body = kept.and_then(|kept| raw.body.get(..kept)).ok_or(RtcpError::PaddingBeyondEnd)?;
     Ok(RawPacket { body, ..raw })
 }
 
@@ -181,20 +169,9 @@ mod tests {
         datagram.extend([0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2]);
         let packets: Vec<_> = Compound::new(&datagram).collect();
         assert_eq!(packets.len(), 2);
-        assert_eq!(
-            packets[0].as_ref().err(),
-            Some(&RtcpError::Truncated { packet_type: 201 })
-        );
-        let Ok(RtcpPacket::Pli(pli)) = packets[1] else {
-            panic!("{packets:?}")
-        };
-        assert_eq!(
-            pli,
-            Pli {
-                sender_ssrc: 1,
-                media_ssrc: 2
-            }
-        );
+        assert_eq!(packets[0].as_ref().err(), Some(&RtcpError::Truncated { packet_type: 201 }));
+        let Ok(RtcpPacket::Pli(pli)) = packets[1] else { panic!("{packets:?}") };
+        assert_eq!(pli, Pli { sender_ssrc: 1, media_ssrc: 2 });
     }
 
     #[test]
@@ -202,10 +179,7 @@ mod tests {
         let errors = |bytes: &[u8]| -> Vec<_> { Compound::new(bytes).map(|packet| packet.err()).collect() };
         assert_eq!(errors(&[]), []);
         assert_eq!(errors(&[0x80, 203]), [Some(RtcpError::Short)]);
-        assert_eq!(
-            errors(&[0x40, 203, 0, 0, 0x80, 203, 0, 0]),
-            [Some(RtcpError::Version)]
-        );
+        assert_eq!(errors(&[0x40, 203, 0, 0, 0x80, 203, 0, 0]), [Some(RtcpError::Version)]);
         assert_eq!(errors(&[0x80, 203, 0, 1, 0]), [Some(RtcpError::LengthBeyondEnd)]);
         assert_eq!(errors(&[0x80, 203, 0, 0, 1]), [None, Some(RtcpError::Short)]);
     }
@@ -214,47 +188,24 @@ mod tests {
     fn padding_is_removed_or_refused() {
         let padded = [0xa0, 204, 0, 2, 1, 2, 3, 4, 0, 0, 0, 4];
         let packet = Compound::new(&padded).next().unwrap().unwrap();
-        let RtcpPacket::Other(raw) = packet else {
-            panic!("{packet:?}")
-        };
-        assert_eq!(
-            raw,
-            RawPacket {
-                count: 0,
-                packet_type: 204,
-                body: &[1, 2, 3, 4]
-            }
-        );
+        let RtcpPacket::Other(raw) = packet else { panic!("{packet:?}") };
+        assert_eq!(raw, RawPacket { count: 0, packet_type: 204, body: &[1, 2, 3, 4] });
         for count in [0, 9] {
             let lie = [0xa0, 204, 0, 2, 1, 2, 3, 4, 0, 0, 0, count];
-            assert_eq!(
-                Compound::new(&lie).next().unwrap().err(),
-                Some(RtcpError::PaddingBeyondEnd)
-            );
+            assert_eq!(Compound::new(&lie).next().unwrap().err(), Some(RtcpError::PaddingBeyondEnd));
         }
         let empty = [0xa0, 204, 0, 0];
-        assert_eq!(
-            Compound::new(&empty).next().unwrap().err(),
-            Some(RtcpError::PaddingBeyondEnd)
-        );
+        assert_eq!(Compound::new(&empty).next().unwrap().err(), Some(RtcpError::PaddingBeyondEnd));
     }
 
     #[test]
     fn unknown_types_and_formats_are_told_raw() {
         let app = [0x83, 192, 0, 0];
-        assert!(matches!(
-            Compound::new(&app).next(),
-            Some(Ok(RtcpPacket::Other(_)))
-        ));
+        assert!(matches!(Compound::new(&app).next(), Some(Ok(RtcpPacket::Other(_)))));
         let tmmbr = [0x83, 205, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2];
         let packet = Compound::new(&tmmbr).next().unwrap().unwrap();
-        let RtcpPacket::OtherFeedback(feedback) = packet else {
-            panic!("{packet:?}")
-        };
-        assert_eq!(
-            (feedback.format, feedback.sender_ssrc, feedback.media_ssrc),
-            (3, 1, 2)
-        );
+        let RtcpPacket::OtherFeedback(feedback) = packet else { panic!("{packet:?}") };
+        assert_eq!((feedback.format, feedback.sender_ssrc, feedback.media_ssrc), (3, 1, 2));
     }
 
     /// Reads everything a view offers.

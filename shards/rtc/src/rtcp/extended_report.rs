@@ -157,19 +157,13 @@ mod tests {
 
     #[test]
     fn delays_round_trip() {
-        let delay = |ssrc| Dlrr {
-            ssrc,
-            last_receiver_report: 5,
-            delay_since_last_receiver_report: 6,
-        };
+        let delay = |ssrc| Dlrr { ssrc, last_receiver_report: 5, delay_since_last_receiver_report: 6 };
         let delays = [delay(1), delay(2)];
         let mut out = [0; 64];
         let mut writer = CompoundWriter::new(&mut out);
         assert_eq!(writer.xr_dlrr(9, &delays), Some(36));
         let report = parse(writer.as_bytes()).unwrap();
-        let Some(XrBlock::DelaySinceLastRr(parsed)) = report.blocks().next() else {
-            panic!("no delays")
-        };
+        let Some(XrBlock::DelaySinceLastRr(parsed)) = report.blocks().next() else { panic!("no delays") };
         assert_eq!(parsed.len(), 2);
         assert_eq!(parsed.collect::<Vec<_>>(), delays);
     }
@@ -189,17 +183,8 @@ mod tests {
     fn wrong_lengths_are_refused() {
         let refused = Err(RtcpError::ExtendedReportBlock);
         assert_eq!(parse(&[0x80, 207, 0, 2, 0, 0, 0, 9, 4, 0, 0, 1]), refused);
-        assert_eq!(
-            parse(&[0x80, 207, 0, 3, 0, 0, 0, 9, 4, 0, 0, 1, 0, 0, 0, 0]),
-            refused
-        );
-        assert_eq!(
-            parse(&[0x80, 207, 0, 3, 0, 0, 0, 9, 5, 0, 0, 1, 0, 0, 0, 0]),
-            refused
-        );
-        assert_eq!(
-            parse(&[0x80, 207, 0, 0]),
-            Err(RtcpError::Truncated { packet_type: 207 })
-        );
+        assert_eq!(parse(&[0x80, 207, 0, 3, 0, 0, 0, 9, 4, 0, 0, 1, 0, 0, 0, 0]), refused);
+        assert_eq!(parse(&[0x80, 207, 0, 3, 0, 0, 0, 9, 5, 0, 0, 1, 0, 0, 0, 0]), refused);
+        assert_eq!(parse(&[0x80, 207, 0, 0]), Err(RtcpError::Truncated { packet_type: 207 }));
     }
 }

@@ -41,18 +41,10 @@ impl<'a> Feedback<'a> {
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, RtcpError> {
         let (sender_ssrc, rest) = split_u32(raw.body).ok_or_else(|| raw.truncated())?;
         let (media_ssrc, fci) = split_u32(rest).ok_or_else(|| raw.truncated())?;
-        Ok(Self {
-            packet_type: raw.packet_type,
-            format: raw.count,
-            sender_ssrc,
-            media_ssrc,
-            fci,
-        })
+        Ok(Self { packet_type: raw.packet_type, format: raw.count, sender_ssrc, media_ssrc, fci })
     }
 
     pub(super) const fn truncated(&self) -> RtcpError {
-        RtcpError::Truncated {
-            packet_type: self.packet_type,
-        }
+        RtcpError::Truncated { packet_type: self.packet_type }
     }
 }

@@ -18,10 +18,7 @@ pub struct FirEntry {
 impl FirEntry {
     const fn from_bytes(bytes: &[u8; FIR_ENTRY_LEN]) -> Self {
         let [s0, s1, s2, s3, sequence_number, _, _, _] = *bytes;
-        Self {
-            ssrc: word(s0, s1, s2, s3),
-            sequence_number,
-        }
+        Self { ssrc: word(s0, s1, s2, s3), sequence_number }
     }
 }
 
@@ -39,11 +36,7 @@ impl<'a> Fir<'a> {
         if entries.is_empty() {
             return Err(feedback.truncated());
         }
-        Ok(Self {
-            sender_ssrc: feedback.sender_ssrc,
-            media_ssrc: feedback.media_ssrc,
-            entries,
-        })
+        Ok(Self { sender_ssrc: feedback.sender_ssrc, media_ssrc: feedback.media_ssrc, entries })
     }
 
     pub fn entries(&self) -> impl ExactSizeIterator<Item = FirEntry> + use<'a> {
@@ -69,16 +62,8 @@ mod tests {
         assert_eq!(writer.fir(1, 2, 7), Some(20));
         assert_eq!(writer.as_bytes(), wire);
         let packet = Compound::new(&wire).next().unwrap().unwrap();
-        let RtcpPacket::Fir(fir) = packet else {
-            panic!("{packet:?}")
-        };
-        assert_eq!(
-            fir.entries().collect::<Vec<_>>(),
-            [FirEntry {
-                ssrc: 2,
-                sequence_number: 7
-            }]
-        );
+        let RtcpPacket::Fir(fir) = packet else { panic!("{packet:?}") };
+        assert_eq!(fir.entries().collect::<Vec<_>>(), [FirEntry { ssrc: 2, sequence_number: 7 }]);
         let empty = [0x84, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2];
         assert!(Compound::new(&empty).next().unwrap().is_err());
     }

@@ -18,10 +18,7 @@ pub struct NackItem {
 impl NackItem {
     const fn from_bytes(bytes: &[u8; 4]) -> Self {
         let [p0, p1, b0, b1] = *bytes;
-        Self {
-            packet_id: u16::from_be_bytes([p0, p1]),
-            bitmask: u16::from_be_bytes([b0, b1]),
-        }
+        Self { packet_id: u16::from_be_bytes([p0, p1]), bitmask: u16::from_be_bytes([b0, b1]) }
     }
 
     /// The sequence numbers asked for, in order, wrapping.
@@ -39,10 +36,9 @@ impl NackItem {
     const fn with(self, seq: u16) -> Option<Self> {
         match seq.wrapping_sub(self.packet_id) {
             0 => Some(self),
-            offset if offset < NACK_ITEM_PACKETS_MAX => Some(Self {
-                packet_id: self.packet_id,
-                bitmask: self.bitmask | 1 << (offset - 1),
-            }),
+            offset if offset < NACK_ITEM_PACKETS_MAX => {
+                Some(Self { packet_id: self.packet_id, bitmask: self.bitmask | 1 << (offset - 1) })
+            }
             _ => None,
         }
     }
@@ -63,11 +59,7 @@ impl<'a> Nack<'a> {
         if items.is_empty() {
             return Err(feedback.truncated());
         }
-        Ok(Self {
-            sender_ssrc: feedback.sender_ssrc,
-            media_ssrc: feedback.media_ssrc,
-            items,
-        })
+        Ok(Self { sender_ssrc: feedback.sender_ssrc, media_ssrc: feedback.media_ssrc, items })
     }
 
     pub fn items(&self) -> impl ExactSizeIterator<Item = NackItem> + use<'a> {
@@ -83,19 +75,13 @@ impl<'a> Nack<'a> {
 /// Packs sequence numbers, in order and wrapping, into items.
 pub(super) fn write(out: &mut Cursor<'_>, seqs: impl IntoIterator<Item = u16>) -> Option<()> {
     let mut seqs = seqs.into_iter();
-    let mut item = NackItem {
-        packet_id: seqs.next()?,
-        bitmask: 0,
-    };
+    let mut item = NackItem { packet_id: seqs.next()?, bitmask: 0 };
     for seq in seqs {
         item = match item.with(seq) {
             Some(item) => item,
             None => {
                 put(out, item)?;
-                NackItem {
-                    packet_id: seq,
-                    bitmask: 0,
-                }
+                NackItem { packet_id: seq, bitmask: 0 }
             }
         };
     }
@@ -123,9 +109,7 @@ mod tests {
 
     #[test]
     fn hand_made_bytes() {
-        let wire = [
-            0x81, 205, 0, 4, 0, 0, 0, 1, 0, 0, 0, 2, 0xff, 0xff, 0x80, 0x01, 0, 100, 0, 0,
-        ];
+        let wire = [0x81, 205, 0, 4, 0, 0, 0, 1, 0, 0, 0, 2, 0xff, 0xff, 0x80, 0x01, 0, 100, 0, 0];
         assert_eq!(sequence_numbers(&wire), [65535, 0, 15, 100]);
         let mut out = [0; 20];
         let mut writer = CompoundWriter::new(&mut out);
@@ -139,14 +123,7 @@ mod tests {
         let mut writer = CompoundWriter::new(&mut out);
         assert_eq!(writer.nack(1, 2, 0..=16), Some(16));
         assert_eq!(writer.nack(1, 2, 0..=17), Some(20));
-        assert_eq!(
-            NackItem {
-                packet_id: 0,
-                bitmask: 0xffff
-            }
-            .packet_count(),
-            17
-        );
+        assert_eq!(NackItem { packet_id: 0, bitmask: 0xffff }.packet_count(), 17);
     }
 
     #[test]

@@ -11,9 +11,6 @@ pub struct Pli {
 
 impl Pli {
     pub(super) const fn parse(feedback: Feedback<'_>) -> Self {
-        Self {
-            sender_ssrc: feedback.sender_ssrc,
-            media_ssrc: feedback.media_ssrc,
-        }
+        Self { sender_ssrc: feedback.sender_ssrc, media_ssrc: feedback.media_ssrc }
     }
 }

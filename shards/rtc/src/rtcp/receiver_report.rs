@@ -71,9 +71,7 @@ impl ReportBlock {
     }
 
     fn write(&self, out: &mut Cursor<'_>) -> Option<()> {
-        let clamped = self
-            .cumulative_lost
-            .clamp(CUMULATIVE_LOST_MIN, CUMULATIVE_LOST_MAX);
+        let clamped = self.cumulative_lost.clamp(CUMULATIVE_LOST_MIN, CUMULATIVE_LOST_MAX);
         let [_, c0, c1, c2] = clamped.to_be_bytes();
         out.put_u32(self.ssrc)?;
         out.put(&[self.fraction_lost, c0, c1, c2])?;
@@ -128,9 +126,7 @@ mod tests {
         wire.extend([0, 0, 0, 2, 0x40, 0xff, 0xff, 0xfe, 0, 1, 0, 5, 0, 0, 0, 9]);
         wire.extend([0xaa, 0xbb, 0xcc, 0xdd, 0, 1, 0, 0]);
         let packet = Compound::new(&wire).next().unwrap().unwrap();
-        let RtcpPacket::ReceiverReport(report) = packet else {
-            panic!("{packet:?}")
-        };
+        let RtcpPacket::ReceiverReport(report) = packet else { panic!("{packet:?}") };
         let expected = ReportBlock {
             ssrc: 2,
             fraction_lost: 64,
@@ -154,10 +150,7 @@ mod tests {
         for (lost, seen) in [(i32::MAX, 0x7f_ffff), (i32::MIN, -0x80_0000), (-1, -1)] {
             let mut out = [0; 64];
             let mut writer = CompoundWriter::new(&mut out);
-            let block = ReportBlock {
-                cumulative_lost: lost,
-                ..Default::default()
-            };
+            let block = ReportBlock { cumulative_lost: lost, ..Default::default() };
             writer.receiver_report(1, &[block]).unwrap();
             let Some(Ok(RtcpPacket::ReceiverReport(report))) = Compound::new(writer.as_bytes()).next() else {
                 panic!("not a receiver report")

@@ -33,16 +33,8 @@ impl<'a> Remb<'a> {
         if bitrate_bps >> exponent != mantissa {
             return Err(RtcpError::BitrateOverflow);
         }
-        let ssrcs = rest
-            .as_chunks()
-            .0
-            .get(..usize::from(ssrc_count))
-            .ok_or(truncated)?;
-        Ok(Self {
-            sender_ssrc: feedback.sender_ssrc,
-            bitrate_bps,
-            ssrcs,
-        })
+        let ssrcs = rest.as_chunks().0.get(..usize::from(ssrc_count)).ok_or(truncated)?;
+        Ok(Self { sender_ssrc: feedback.sender_ssrc, bitrate_bps, ssrcs })
     }
 
     /// The streams the estimate is about.
@@ -73,9 +65,7 @@ mod tests {
         let mut wire = vec![0x8f, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0];
         wire.extend([b'R', b'E', b'M', b'B', 1, 0x0b, 0xd0, 0x90, 0, 0, 0, 7]);
         let packet = Compound::new(&wire).next().unwrap().unwrap();
-        let RtcpPacket::Remb(remb) = packet else {
-            panic!("{packet:?}")
-        };
+        let RtcpPacket::Remb(remb) = packet else { panic!("{packet:?}") };
         assert_eq!(remb.bitrate_bps, 0x3d090 << 2);
         assert_eq!(remb.ssrcs().collect::<Vec<_>>(), [7]);
         let mut out = [0; 24];
@@ -92,10 +82,7 @@ mod tests {
             Compound::new(&wire).next().unwrap().err()
         };
         assert_eq!(parse([0, 0xff, 0xff, 0xff]), Some(RtcpError::BitrateOverflow));
-        assert_eq!(
-            parse([1, 0, 0, 1]),
-            Some(RtcpError::Truncated { packet_type: 206 })
-        );
+        assert_eq!(parse([1, 0, 0, 1]), Some(RtcpError::Truncated { packet_type: 206 }));
         assert_eq!(parse([0, 0, 0, 1]), None);
     }
 

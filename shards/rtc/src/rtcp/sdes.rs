@@ -21,10 +21,7 @@ impl<'a> Sdes<'a> {
         for _ in 0..raw.count {
             rest = split_chunk(rest).ok_or(RtcpError::SdesChunk)?.1;
         }
-        Ok(Self {
-            count: raw.count,
-            chunks: raw.body,
-        })
+        Ok(Self { count: raw.count, chunks: raw.body })
     }
 
     pub fn chunks(&self) -> impl Iterator<Item = SdesChunk<'a>> + use<'a> {
@@ -116,24 +113,15 @@ mod tests {
         let chunks: Vec<_> = sdes.chunks().collect();
         assert_eq!(chunks.len(), 2);
         assert_eq!((chunks[0].ssrc, chunks[0].cname()), (1, Some("hi")));
-        assert_eq!(
-            chunks[0].items().collect::<Vec<_>>(),
-            [(1, &b"hi"[..]), (6, &b"t"[..])]
-        );
+        assert_eq!(chunks[0].items().collect::<Vec<_>>(), [(1, &b"hi"[..]), (6, &b"t"[..])]);
         assert_eq!((chunks[1].ssrc, chunks[1].cname()), (2, Some("yo")));
     }
 
     #[test]
     fn chunks_without_an_end_are_refused() {
         assert_eq!(parse(&[0x81, 202, 0, 1, 0, 0, 0, 1]), Err(RtcpError::SdesChunk));
-        assert_eq!(
-            parse(&[0x81, 202, 0, 2, 0, 0, 0, 1, 1, 2, b'h', b'i']),
-            Err(RtcpError::SdesChunk)
-        );
-        assert_eq!(
-            parse(&[0x81, 202, 0, 2, 0, 0, 0, 1, 1, 9, b'h', b'i']),
-            Err(RtcpError::SdesChunk)
-        );
+        assert_eq!(parse(&[0x81, 202, 0, 2, 0, 0, 0, 1, 1, 2, b'h', b'i']), Err(RtcpError::SdesChunk));
+        assert_eq!(parse(&[0x81, 202, 0, 2, 0, 0, 0, 1, 1, 9, b'h', b'i']), Err(RtcpError::SdesChunk));
         assert!(parse(&[0x80, 202, 0, 0]).is_ok());
     }
 

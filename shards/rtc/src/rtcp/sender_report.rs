@@ -28,15 +28,9 @@ pub struct SenderReport<'a> {
 
 impl<'a> SenderReport<'a> {
     pub(super) fn parse(raw: RawPacket<'a>) -> Result<Self, RtcpError> {
-        let (info, rest) = raw
-            .body
-            .split_first_chunk::<SENDER_INFO_LEN>()
-            .ok_or_else(|| raw.truncated())?;
+        let (info, rest) = raw.body.split_first_chunk::<SENDER_INFO_LEN>().ok_or_else(|| raw.truncated())?;
         let reports = split_reports(rest, raw.count).ok_or_else(|| raw.truncated())?;
-        Ok(Self {
-            info: SenderInfo::from_bytes(info),
-            reports,
-        })
+        Ok(Self { info: SenderInfo::from_bytes(info), reports })
     }
 
     pub fn reports(&self) -> impl ExactSizeIterator<Item = ReportBlock> + use<'a> {
@@ -46,32 +40,8 @@ impl<'a> SenderReport<'a> {
 
 impl SenderInfo {
     const fn from_bytes(bytes: &[u8; SENDER_INFO_LEN]) -> Self {
-        let [
-            s0,
-            s1,
-            s2,
-            s3,
-            n0,
-            n1,
-            n2,
-            n3,
-            n4,
-            n5,
-            n6,
-            n7,
-            t0,
-            t1,
-            t2,
-            t3,
-            p0,
-            p1,
-            p2,
-            p3,
-            o0,
-            o1,
-            o2,
-            o3,
-        ] = *bytes;
+        let [s0, s1, s2, s3, n0, n1, n2, n3, n4, n5, n6, n7, t0, t1, t2, t3, p0, p1, p2, p3, o0, o1, o2, o3] =
+            *bytes;
         Self {
             ssrc: word(s0, s1, s2, s3),
             ntp: NtpTime::from_u64(u64::from_be_bytes([n0, n1, n2, n3, n4, n5, n6, n7])),

@@ -22,10 +22,8 @@ pub struct TransportCc<'a> {
 
 impl<'a> TransportCc<'a> {
     pub(super) fn parse(feedback: Feedback<'a>) -> Result<Self, RtcpError> {
-        let (fixed, chunks_and_deltas) = feedback
-            .fci
-            .split_first_chunk::<8>()
-            .ok_or_else(|| feedback.truncated())?;
+        let (fixed, chunks_and_deltas) =
+            feedback.fci.split_first_chunk::<8>().ok_or_else(|| feedback.truncated())?;
         let [b0, b1, c0, c1, t0, t1, t2, feedback_packet_count] = *fixed;
         Ok(Self {
             sender_ssrc: feedback.sender_ssrc,
@@ -48,13 +46,8 @@ mod tests {
         let mut wire = vec![0x8f, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2];
         wire.extend([0, 9, 0, 1, 0xff, 0xff, 0xff, 3, 0x20, 1, 4, 0]);
         let packet = Compound::new(&wire).next().unwrap().unwrap();
-        let RtcpPacket::TransportCc(feedback) = packet else {
-            panic!("{packet:?}")
-        };
-        assert_eq!(
-            (feedback.base_sequence_number, feedback.packet_status_count),
-            (9, 1)
-        );
+        let RtcpPacket::TransportCc(feedback) = packet else { panic!("{packet:?}") };
+        assert_eq!((feedback.base_sequence_number, feedback.packet_status_count), (9, 1));
         assert_eq!((feedback.reference_time, feedback.feedback_packet_count), (-1, 3));
         assert_eq!(feedback.chunks_and_deltas, [0x20, 1, 4, 0]);
     }

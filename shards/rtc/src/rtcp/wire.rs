@@ -60,10 +60,7 @@ impl<'a> Cursor<'a> {
     /// Overwrites bytes already written.
     pub(super) fn patch(&mut self, at: usize, bytes: &[u8]) -> Option<()> {
         let end = at.checked_add(bytes.len())?;
-        self.out
-            .get_mut(..self.len)?
-            .get_mut(at..end)?
-            .copy_from_slice(bytes);
+        self.out.get_mut(..self.len)?.get_mut(at..end)?.copy_from_slice(bytes);
         Some(())
     }
 }

@@ -23,9 +23,7 @@ pub struct CompoundWriter<'a> {
 
 impl<'a> CompoundWriter<'a> {
     pub const fn new(out: &'a mut [u8]) -> Self {
-        Self {
-            cursor: Cursor::new(out),
-        }
+        Self { cursor: Cursor::new(out) }
     }
 
     /// Bytes written so far.
@@ -44,24 +42,18 @@ impl<'a> CompoundWriter<'a> {
     /// At most 31 report blocks.
     pub fn sender_report(&mut self, info: &SenderInfo, reports: &[ReportBlock]) -> Option<usize> {
         let count = count_up_to(reports.len(), REPORT_BLOCKS_MAX)?;
-        self.packet(packet_type::SENDER_REPORT, count, |out| {
-            sender_report::write(out, info, reports)
-        })
+        self.packet(packet_type::SENDER_REPORT, count, |out| sender_report::write(out, info, reports))
     }
 
     /// At most 31 report blocks; none makes the empty report a compound may begin with.
     pub fn receiver_report(&mut self, ssrc: u32, reports: &[ReportBlock]) -> Option<usize> {
         let count = count_up_to(reports.len(), REPORT_BLOCKS_MAX)?;
-        self.packet(packet_type::RECEIVER_REPORT, count, |out| {
-            receiver_report::write(out, ssrc, reports)
-        })
+        self.packet(packet_type::RECEIVER_REPORT, count, |out| receiver_report::write(out, ssrc, reports))
     }
 
     /// A canonical name of at most 255 bytes.
     pub fn sdes_cname(&mut self, ssrc: u32, cname: &str) -> Option<usize> {
-        self.packet(packet_type::SOURCE_DESCRIPTION, 1, |out| {
-            sdes::write_cname(out, ssrc, cname)
-        })
+        self.packet(packet_type::SOURCE_DESCRIPTION, 1, |out| sdes::write_cname(out, ssrc, cname))
     }
 
     /// At most 31 sources and a reason of 255 bytes.
@@ -79,9 +71,7 @@ impl<'a> CompoundWriter<'a> {
 
     /// Delays since the receivers' reference times (RFC 3611 §4.5).
     pub fn xr_dlrr(&mut self, ssrc: u32, delays: &[Dlrr]) -> Option<usize> {
-        self.packet(packet_type::EXTENDED_REPORT, 0, |out| {
-            extended_report::write_delays(out, ssrc, delays)
-        })
+        self.packet(packet_type::EXTENDED_REPORT, 0, |out| extended_report::write_delays(out, ssrc, delays))
     }
 
     /// Sequence numbers in order, wrapping. At least one.
@@ -104,10 +94,7 @@ impl<'a> CompoundWriter<'a> {
     /// GStreamer does not find the stream otherwise.
     pub fn fir(&mut self, sender_ssrc: u32, media_ssrc: u32, sequence_number: u8) -> Option<usize> {
         let head = (packet_type::PAYLOAD_FEEDBACK, PayloadFormat::FIR);
-        let entry = FirEntry {
-            ssrc: media_ssrc,
-            sequence_number,
-        };
+        let entry = FirEntry { ssrc: media_ssrc, sequence_number };
         self.feedback_with(head, sender_ssrc, media_ssrc, |out| fir::write(out, entry))
     }
 
@@ -193,11 +180,7 @@ mod tests {
 
     #[test]
     fn a_whole_compound_parses_back() {
-        let block = ReportBlock {
-            ssrc: 3,
-            cumulative_lost: -5,
-            ..Default::default()
-        };
+        let block = ReportBlock { ssrc: 3, cumulative_lost: -5, ..Default::default() };
         let mut out = [0; RTCP_BYTES_MAX];
         let mut writer = CompoundWriter::new(&mut out);
         assert_eq!(writer.sender_report(&INFO, &[block]), Some(52));
@@ -222,17 +205,8 @@ mod tests {
         assert_eq!(report.info, INFO);
         assert_eq!(report.reports().collect::<Vec<_>>(), [block]);
         assert_eq!(sdes.chunks().next().unwrap().cname(), Some("name"));
-        assert!(matches!(
-            delays.blocks().next(),
-            Some(XrBlock::DelaySinceLastRr(_))
-        ));
-        assert_eq!(
-            pli,
-            Pli {
-                sender_ssrc: 5,
-                media_ssrc: 3
-            }
-        );
+        assert!(matches!(delays.blocks().next(), Some(XrBlock::DelaySinceLastRr(_))));
+        assert_eq!(pli, Pli { sender_ssrc: 5, media_ssrc: 3 });
         assert_eq!(bye.ssrcs().collect::<Vec<_>>(), [5]);
     }
 
@@ -254,23 +228,17 @@ mod tests {
     }
 
     fn any_block() -> impl Strategy<Value = ReportBlock> {
-        (
-            any::<u32>(),
-            any::<u8>(),
-            -0x80_0000..0x80_0000,
-            any::<[u32; 4]>(),
+        (any::<u32>(), any::<u8>(), -0x80_0000..0x80_0000, any::<[u32; 4]>()).prop_map(
+            |(ssrc, fraction_lost, cumulative_lost, [high, jitter, last, delay])| ReportBlock {
+                ssrc,
+                fraction_lost,
+                cumulative_lost,
+                highest_sequence_number: high,
+                jitter,
+                last_sender_report: last,
+                delay_since_last_sender_report: delay,
+            },
         )
-            .prop_map(
-                |(ssrc, fraction_lost, cumulative_lost, [high, jitter, last, delay])| ReportBlock {
-                    ssrc,
-                    fraction_lost,
-                    cumulative_lost,
-                    highest_sequence_number: high,
-                    jitter,
-                    last_sender_report: last,
-                    delay_since_last_sender_report: delay,
-                },
-            )
     }
 
     proptest! {

@@ -52,11 +52,7 @@ pub struct ExtensionBlock {
 
 impl ExtensionBlock {
     pub const fn new() -> Self {
-        Self {
-            bytes: [0; BLOCK_BYTES_MAX],
-            len: 0,
-            two_byte: false,
-        }
+        Self { bytes: [0; BLOCK_BYTES_MAX], len: 0, two_byte: false }
     }
 
     /// The packet's elements under the router's ids.
@@ -113,11 +109,7 @@ impl ExtensionBlock {
     /// The elements as they will be on the wire.
     pub fn elements(&self) -> Extensions<'_> {
         let bytes = self.wire_form();
-        if self.two_byte {
-            Extensions::two_byte(bytes)
-        } else {
-            Extensions::one_byte(bytes)
-        }
+        if self.two_byte { Extensions::two_byte(bytes) } else { Extensions::one_byte(bytes) }
     }
 
     /// The elements' bytes, to be kept for a retransmission; `from_wire_form` takes them back.
@@ -128,10 +120,7 @@ impl ExtensionBlock {
     /// A block of elements that `wire_form` gave, `two_byte` as it was then. Empty when they are more
     /// than a block holds, which those of a block never are.
     pub fn from_wire_form(elements: &[u8], two_byte: bool) -> Self {
-        let mut block = Self {
-            two_byte,
-            ..Self::new()
-        };
+        let mut block = Self { two_byte, ..Self::new() };
         if let Some(bytes) = block.bytes.get_mut(..elements.len()) {
             bytes.copy_from_slice(elements);
             block.len = elements.len();
@@ -156,11 +145,7 @@ impl ExtensionBlock {
     /// Re-encodes in the two-byte form, where each element is one byte longer. Rare enough to copy.
     fn widen(&mut self) -> bool {
         let narrow = self.bytes;
-        let mut wide = Self {
-            bytes: [0; BLOCK_BYTES_MAX],
-            len: 0,
-            two_byte: true,
-        };
+        let mut wide = Self { bytes: [0; BLOCK_BYTES_MAX], len: 0, two_byte: true };
         let elements = narrow.get(..self.len).unwrap_or_default();
         for (id, value) in Extensions::one_byte(elements) {
             if !wide.push(id, value) {
@@ -240,9 +225,7 @@ mod tests {
 
     #[test]
     fn map_drops_what_it_does_not_name() {
-        let wire = [
-            0x90, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0xbe, 0xde, 0, 1, 0x10, 7, 0x20, 8,
-        ];
+        let wire = [0x90, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0xbe, 0xde, 0, 1, 0x10, 7, 0x20, 8];
         let packet = RtpPacket::parse(&wire).unwrap();
         let mut map = ExtensionMap::new();
         map.set(2, 6);

@@ -24,17 +24,11 @@ pub struct Extensions<'a> {
 
 impl<'a> Extensions<'a> {
     pub(crate) const fn one_byte(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            two_byte: false,
-        }
+        Self { bytes, two_byte: false }
     }
 
     pub(crate) const fn two_byte(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            two_byte: true,
-        }
+        Self { bytes, two_byte: true }
     }
 }
 
@@ -46,11 +40,7 @@ impl<'a> Iterator for Extensions<'a> {
         while let [PADDING, rest @ ..] = self.bytes {
             self.bytes = rest;
         }
-        let element = if self.two_byte {
-            split_two_byte(self.bytes)
-        } else {
-            split_one_byte(self.bytes)
-        };
+        let element = if self.two_byte { split_two_byte(self.bytes) } else { split_one_byte(self.bytes) };
         match element {
             Some((id, value, rest)) => {
                 self.bytes = rest;
@@ -94,28 +84,19 @@ mod tests {
     #[test]
     fn one_byte_elements_with_padding_between() {
         let bytes = [0x10, 0xaa, 0, 0, 0x21, 1, 2, 0];
-        assert_eq!(
-            collect(Extensions::one_byte(&bytes)),
-            [(1, vec![0xaa]), (2, vec![1, 2])]
-        );
+        assert_eq!(collect(Extensions::one_byte(&bytes)), [(1, vec![0xaa]), (2, vec![1, 2])]);
     }
 
     #[test]
     fn two_byte_elements_may_be_empty() {
         let bytes = [1, 0, 0, 200, 3, 7, 8, 9];
-        assert_eq!(
-            collect(Extensions::two_byte(&bytes)),
-            [(1, vec![]), (200, vec![7, 8, 9])]
-        );
+        assert_eq!(collect(Extensions::two_byte(&bytes)), [(1, vec![]), (200, vec![7, 8, 9])]);
     }
 
     #[test]
     fn lies_end_the_walk() {
         assert_eq!(collect(Extensions::one_byte(&[0x10, 1, 0x2f, 1])), [(1, vec![1])]);
-        assert_eq!(
-            collect(Extensions::one_byte(&[0x10, 1, 0xf0, 1, 0x20, 2])),
-            [(1, vec![1])]
-        );
+        assert_eq!(collect(Extensions::one_byte(&[0x10, 1, 0xf0, 1, 0x20, 2])), [(1, vec![1])]);
         assert_eq!(collect(Extensions::one_byte(&[0x03, 1, 0x20, 2])), []);
         assert_eq!(collect(Extensions::two_byte(&[1, 1, 7, 2])), [(1, vec![7])]);
         assert_eq!(collect(Extensions::two_byte(&[1, 4, 7])), []);

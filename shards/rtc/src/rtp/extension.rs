@@ -98,10 +98,7 @@ pub struct AudioLevel {
 impl AudioLevel {
     pub const fn parse(value: &[u8]) -> Option<Self> {
         match value {
-            [byte] => Some(Self {
-                voice: *byte & 0x80 != 0,
-                level: *byte & 0x7f,
-            }),
+            [byte] => Some(Self { voice: *byte & 0x80 != 0, level: *byte & 0x7f }),
             _ => None,
         }
     }
@@ -201,10 +198,7 @@ impl AbsCaptureTime {
             [] => None,
             _ => Some(i64::from_be_bytes(*rest.as_array::<8>()?)),
         };
-        Some(Self {
-            timestamp: u64::from_be_bytes(*timestamp),
-            clock_offset,
-        })
+        Some(Self { timestamp: u64::from_be_bytes(*timestamp), clock_offset })
     }
 
     /// The long form; a missing offset is written as none, that is zero.
@@ -297,13 +291,7 @@ mod tests {
     #[test]
     fn audio_level_bits() {
         let level = AudioLevel::parse(&[0x80 | 30]).unwrap();
-        assert_eq!(
-            level,
-            AudioLevel {
-                voice: true,
-                level: 30
-            }
-        );
+        assert_eq!(level, AudioLevel { voice: true, level: 30 });
         assert_eq!(level.dbov(), -30);
         assert_eq!(level.encode(), [0x9e]);
         assert_eq!(AudioLevel::parse(&[]), None);
@@ -313,14 +301,7 @@ mod tests {
     #[test]
     fn video_orientation_bits() {
         let orientation = VideoOrientation::parse(&[0b1111]).unwrap();
-        assert_eq!(
-            orientation,
-            VideoOrientation {
-                camera: true,
-                flip: true,
-                rotation_degrees: 270
-            }
-        );
+        assert_eq!(orientation, VideoOrientation { camera: true, flip: true, rotation_degrees: 270 });
         assert_eq!(orientation.encode(), [0b1111]);
     }
 
@@ -331,27 +312,15 @@ mod tests {
         assert_eq!(abs_send_time_from_micros(2), 1);
         assert_eq!(abs_send_time_from_micros(63_999_999), 0);
         assert_eq!(abs_send_time_from_micros(u64::MAX) & !ABS_SEND_TIME_MASK, 0);
-        assert_eq!(
-            parse_abs_send_time(&encode_abs_send_time(0x0012_3456)),
-            Some(0x0012_3456)
-        );
+        assert_eq!(parse_abs_send_time(&encode_abs_send_time(0x0012_3456)), Some(0x0012_3456));
         assert_eq!(parse_abs_send_time(&[1, 2]), None);
     }
 
     #[test]
     fn abs_capture_time_has_two_lengths() {
         let short = AbsCaptureTime::parse(&[0, 0, 0, 1, 0, 0, 0, 2]).unwrap();
-        assert_eq!(
-            short,
-            AbsCaptureTime {
-                timestamp: 0x1_0000_0002,
-                clock_offset: None
-            }
-        );
-        let long = AbsCaptureTime {
-            timestamp: 5,
-            clock_offset: Some(-1),
-        };
+        assert_eq!(short, AbsCaptureTime { timestamp: 0x1_0000_0002, clock_offset: None });
+        let long = AbsCaptureTime { timestamp: 5, clock_offset: Some(-1) };
         assert_eq!(AbsCaptureTime::parse(&long.encode()), Some(long));
         assert_eq!(AbsCaptureTime::parse(&[0; 12]), None);
         assert_eq!(AbsCaptureTime::parse(&[0; 17]), None);

@@ -41,9 +41,7 @@ pub fn is_rtcp(datagram: &[u8]) -> bool {
     const COMMON_HEADER_LEN: usize = 4;
     datagram.len() >= COMMON_HEADER_LEN
         && is_version_two(datagram)
-        && datagram
-            .get(1)
-            .is_some_and(|packet_type| (192..=223).contains(packet_type))
+        && datagram.get(1).is_some_and(|packet_type| (192..=223).contains(packet_type))
 }
 
 /// First byte 128 to 191: RTP's range of RFC 7983 §7 is the one whose top bits are version 2.
@@ -74,11 +72,7 @@ impl<'a> RtpPacket<'a> {
         } else {
             without_padding(header.rest).ok_or(RtpError::PaddingBeyondEnd)?
         };
-        Ok(Self {
-            wire,
-            header,
-            payload,
-        })
+        Ok(Self { wire, header, payload })
     }
 
     pub const fn payload_type(&self) -> u8 {
@@ -102,12 +96,7 @@ impl<'a> RtpPacket<'a> {
     }
 
     pub fn csrcs(&self) -> impl ExactSizeIterator<Item = u32> + use<'a> {
-        self.header
-            .csrcs
-            .as_chunks()
-            .0
-            .iter()
-            .map(|csrc| u32::from_be_bytes(*csrc))
+        self.header.csrcs.as_chunks().0.iter().map(|csrc| u32::from_be_bytes(*csrc))
     }
 
     /// The CSRC list as it is on the wire, a multiple of four bytes.
@@ -149,9 +138,7 @@ impl<'a> RtpPacket<'a> {
 
     /// The value of the first element with this id. Ids are the sender's own, agreed in signalling.
     pub fn extension(&self, id: u8) -> Option<&'a [u8]> {
-        self.extensions()
-            .find(|element| element.0 == id)
-            .map(|element| element.1)
+        self.extensions().find(|element| element.0 == id).map(|element| element.1)
     }
 
     /// The elements of the header extension in wire order. Ends at the first lie about a length;
@@ -184,9 +171,7 @@ struct Header<'a> {
 impl<'a> Header<'a> {
     #[inline]
     fn parse(wire: &'a [u8]) -> Result<Self, RtpError> {
-        let (fixed, rest) = wire
-            .split_first_chunk::<FIXED_HEADER_LEN>()
-            .ok_or(RtpError::Short)?;
+        let (fixed, rest) = wire.split_first_chunk::<FIXED_HEADER_LEN>().ok_or(RtpError::Short)?;
         let [first, second, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3] = *fixed;
         if first >> 6 != VERSION {
             return Err(RtpError::Version);
@@ -235,9 +220,7 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: [u8; 15] = [
-        0x80, 0xe0, 0x12, 0x34, 0, 0, 0, 9, 0xde, 0xad, 0xbe, 0xef, 1, 2, 3,
-    ];
+    const PLAIN: [u8; 15] = [0x80, 0xe0, 0x12, 0x34, 0, 0, 0, 9, 0xde, 0xad, 0xbe, 0xef, 1, 2, 3];
 
     #[test]
     fn fixed_header_and_payload() {
@@ -295,10 +278,7 @@ mod tests {
         assert_eq!(with(0x40, &[]), Some(RtpError::Version));
         assert_eq!(with(0x81, &[0, 0, 0]), Some(RtpError::CsrcBeyondEnd));
         assert_eq!(with(0x90, &[0xbe, 0xde, 0]), Some(RtpError::ExtensionBeyondEnd));
-        assert_eq!(
-            with(0x90, &[0xbe, 0xde, 0, 1, 0]),
-            Some(RtpError::ExtensionBeyondEnd)
-        );
+        assert_eq!(with(0x90, &[0xbe, 0xde, 0, 1, 0]), Some(RtpError::ExtensionBeyondEnd));
         assert_eq!(with(0xa0, &[]), Some(RtpError::PaddingBeyondEnd));
         assert_eq!(with(0xa0, &[5, 0]), Some(RtpError::PaddingBeyondEnd));
         assert_eq!(with(0xa0, &[5, 3]), Some(RtpError::PaddingBeyondEnd));
@@ -307,9 +287,7 @@ mod tests {
 
     #[test]
     fn foreign_extension_profiles_have_no_elements() {
-        let wire = [
-            0x90, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0x12, 0x34, 0, 1, 0x10, 1, 0, 0,
-        ];
+        let wire = [0x90, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0x12, 0x34, 0, 1, 0x10, 1, 0, 0];
         let packet = RtpPacket::parse(&wire).unwrap();
         assert!(packet.has_extension_block());
         assert_eq!(packet.extensions().count(), 0);

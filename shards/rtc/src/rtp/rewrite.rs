@@ -47,9 +47,7 @@ impl HeaderFields<'_> {
     /// Where the value of the block's element `id` lies in a header written with these fields.
     pub fn value_range(&self, block: &ExtensionBlock, id: u8) -> Option<Range<usize>> {
         let elements_at = FIXED_HEADER_LEN + self.csrcs.len() + EXTENSION_HEADER_LEN;
-        block
-            .value_range(id)
-            .map(|range| range.start + elements_at..range.end + elements_at)
+        block.value_range(id).map(|range| range.start + elements_at..range.end + elements_at)
     }
 }
 
@@ -82,11 +80,7 @@ fn replace_value_checked(
     let element = header.get_mut(range.start.checked_sub(1)?..range.end)?;
     let (head, old) = element.split_first_mut()?;
     let (new, freed) = old.split_at_mut_checked(value.len())?;
-    *head = if block.is_two_byte() {
-        coded_len + 1
-    } else {
-        id << 4 | coded_len
-    };
+    *head = if block.is_two_byte() { coded_len + 1 } else { id << 4 | coded_len };
     new.copy_from_slice(value);
     freed.fill(0);
     Some(())
@@ -105,12 +99,7 @@ pub fn write_header(out: &mut [u8], fields: &HeaderFields<'_>, block: &Extension
     let has_extension = elements_len > 0;
     let extensions_at = FIXED_HEADER_LEN + csrc_len;
     let padded_len = elements_len.next_multiple_of(4);
-    let header_len = extensions_at
-        + if has_extension {
-            EXTENSION_HEADER_LEN + padded_len
-        } else {
-            0
-        };
+    let header_len = extensions_at + if has_extension { EXTENSION_HEADER_LEN + padded_len } else { 0 };
 
     let header = out.get_mut(..header_len)?;
     let (fixed, rest) = header.split_first_chunk_mut::<FIXED_HEADER_LEN>()?;
@@ -139,10 +128,7 @@ pub fn write_rtx_header(
     Some(header_len + ORIGINAL_SEQUENCE_NUMBER_LEN)
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "a CSRC list has at most 15 entries"
-)]
+#[allow(clippy::cast_possible_truncation, reason = "a CSRC list has at most 15 entries")]
 fn fixed_header(fields: &HeaderFields<'_>, has_extension: bool) -> [u8; FIXED_HEADER_LEN] {
     let padding = if fields.padding { PADDING_BIT } else { 0 };
     let extension = if has_extension { EXTENSION_BIT } else { 0 };
@@ -162,11 +148,7 @@ fn write_block(
     mid: Option<(u8, &[u8])>,
     padded_len: usize,
 ) -> Option<()> {
-    let profile = if block.is_two_byte() {
-        TWO_BYTE_PROFILE
-    } else {
-        ONE_BYTE_PROFILE
-    };
+    let profile = if block.is_two_byte() { TWO_BYTE_PROFILE } else { ONE_BYTE_PROFILE };
     let words = u16::try_from(padded_len / 4).ok()?;
     let (head, rest) = out.split_first_chunk_mut::<EXTENSION_HEADER_LEN>()?;
     let [p0, p1] = profile.to_be_bytes();
@@ -208,30 +190,18 @@ mod tests {
         let mut out = [0xff; 12];
         assert_eq!(write_header(&mut out, &FIELDS, &ExtensionBlock::new()), Some(12));
         assert_eq!(out, [0x80, 0xe5, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-        assert_eq!(
-            write_header(&mut out[..11], &FIELDS, &ExtensionBlock::new()),
-            None
-        );
+        assert_eq!(write_header(&mut out[..11], &FIELDS, &ExtensionBlock::new()), None);
     }
 
     #[test]
     fn one_byte_form_with_mid_and_csrcs() {
         let mut block = ExtensionBlock::new();
         assert!(block.push(5, &[0xab, 0xcd]));
-        let fields = HeaderFields {
-            csrcs: &[0, 0, 0, 9],
-            mid: Some((1, b"m")),
-            ..FIELDS
-        };
+        let fields = HeaderFields { csrcs: &[0, 0, 0, 9], mid: Some((1, b"m")), ..FIELDS };
         let mut out = [0xff; 40];
         assert_eq!(write_header(&mut out, &fields, &block), Some(28));
         assert_eq!(out[0], 0x91);
-        assert_eq!(
-            out[12..28],
-            [
-                0, 0, 0, 9, 0xbe, 0xde, 0, 2, 0x51, 0xab, 0xcd, 0x10, b'm', 0, 0, 0
-            ]
-        );
+        assert_eq!(out[12..28], [0, 0, 0, 9, 0xbe, 0xde, 0, 2, 0x51, 0xab, 0xcd, 0x10, b'm', 0, 0, 0]);
         assert_eq!(fields.value_range(&block, 5), Some(21..23));
         assert_eq!(fields.value_range(&block, 6), None);
     }
@@ -240,10 +210,7 @@ mod tests {
     fn two_byte_wire_form() {
         let mut block = ExtensionBlock::new();
         assert!(block.push(20, &[1]));
-        let fields = HeaderFields {
-            mid: Some((1, b"0")),
-            ..FIELDS
-        };
+        let fields = HeaderFields { mid: Some((1, b"0")), ..FIELDS };
         let mut out = [0xff; 40];
         assert_eq!(write_header(&mut out, &fields, &block), Some(24));
         assert_eq!(out[12..24], [0x10, 0, 0, 2, 20, 1, 1, 1, 1, b'0', 0, 0]);
@@ -260,40 +227,25 @@ mod tests {
         assert!(!block.push(3, &[0; 1]));
         assert!(block.push(3, &[]));
         let mut out = [0; 600];
-        let too_long = HeaderFields {
-            mid: Some((1, &[b'x'; 17])),
-            ..FIELDS
-        };
+        let too_long = HeaderFields { mid: Some((1, &[b'x'; 17])), ..FIELDS };
         assert_eq!(write_header(&mut out, &too_long, &ExtensionBlock::new()), None);
         assert_eq!(write_header(&mut out, &too_long, &block), Some(16 + 532));
-        let ragged = HeaderFields {
-            csrcs: &[0; 3],
-            ..FIELDS
-        };
+        let ragged = HeaderFields { csrcs: &[0; 3], ..FIELDS };
         assert_eq!(write_header(&mut out, &ragged, &ExtensionBlock::new()), None);
-        let many = HeaderFields {
-            csrcs: &[0; 64],
-            ..FIELDS
-        };
+        let many = HeaderFields { csrcs: &[0; 64], ..FIELDS };
         assert_eq!(write_header(&mut out, &many, &ExtensionBlock::new()), None);
     }
 
     /// RFC 4588 §4: the original sequence number is the first two bytes of the payload.
     #[test]
     fn retransmission_carries_the_original_sequence_number() {
-        let fields = HeaderFields {
-            mid: Some((1, b"a")),
-            ..FIELDS
-        };
+        let fields = HeaderFields { mid: Some((1, b"a")), ..FIELDS };
         let mut out = [0; 64];
         let len = write_rtx_header(&mut out, &fields, 0xbeef, &ExtensionBlock::new()).unwrap();
         let packet = RtpPacket::parse(&out[..len]).unwrap();
         assert_eq!(packet.payload(), [0xbe, 0xef]);
         assert_eq!(packet.extension(1), Some(&b"a"[..]));
-        assert_eq!(
-            write_rtx_header(&mut out[..len - 1], &fields, 1, &ExtensionBlock::new()),
-            None
-        );
+        assert_eq!(write_rtx_header(&mut out[..len - 1], &fields, 1, &ExtensionBlock::new()), None);
     }
 
     #[test]
@@ -302,11 +254,7 @@ mod tests {
             let mut block = ExtensionBlock::new();
             assert!(block.push(7, &[1, 2, 3, 4]));
             assert!(block.push(if two_byte { 100 } else { 5 }, &[9, 9]));
-            let fields = HeaderFields {
-                csrcs: &[0; 8],
-                mid: Some((1, b"m")),
-                ..FIELDS
-            };
+            let fields = HeaderFields { csrcs: &[0; 8], mid: Some((1, b"m")), ..FIELDS };
             let mut out = [0xff; 64];
             let len = write_header(&mut out, &fields, &block).unwrap();
             assert!(!replace_value(&mut out, &fields, &block, 7, &[0; 5]));

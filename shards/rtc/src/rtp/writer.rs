@@ -14,17 +14,8 @@ pub struct RtpWriter<'a> {
 
 impl<'a> RtpWriter<'a> {
     pub fn new(payload_type: u8, sequence_number: u16, timestamp: u32, ssrc: u32) -> Self {
-        let fields = HeaderFields {
-            payload_type,
-            sequence_number,
-            timestamp,
-            ssrc,
-            ..Default::default()
-        };
-        Self {
-            fields,
-            ..Default::default()
-        }
+        let fields = HeaderFields { payload_type, sequence_number, timestamp, ssrc, ..Default::default() };
+        Self { fields, ..Default::default() }
     }
 
     #[must_use]
@@ -95,21 +86,12 @@ mod tests {
 
     #[test]
     fn known_bytes() {
-        let wire = RtpWriter::new(96, 1, 2, 3)
-            .extension(4, &[9])
-            .payload(&[7, 7])
-            .padding(2)
-            .to_vec()
-            .unwrap();
-        let expected = [
-            0xb0, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0xbe, 0xde, 0, 1, 0x40, 9, 0, 0, 7, 7, 0, 2,
-        ];
+        let wire =
+            RtpWriter::new(96, 1, 2, 3).extension(4, &[9]).payload(&[7, 7]).padding(2).to_vec().unwrap();
+        let expected = [0xb0, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0xbe, 0xde, 0, 1, 0x40, 9, 0, 0, 7, 7, 0, 2];
         assert_eq!(wire, expected);
         let mut small = [0; 23];
-        assert_eq!(
-            RtpWriter::new(96, 1, 2, 3).payload(&[0; 12]).write(&mut small),
-            None
-        );
+        assert_eq!(RtpWriter::new(96, 1, 2, 3).payload(&[0; 12]).write(&mut small), None);
     }
 
     proptest! {

@@ -14,10 +14,7 @@ pub struct Original<'a> {
 /// probe for bandwidth with RTX packets that are nothing but padding.
 pub fn decapsulate(payload: &[u8]) -> Option<Original<'_>> {
     let (osn, payload) = payload.split_first_chunk::<OSN_LEN>()?;
-    Some(Original {
-        sequence_number: u16::from_be_bytes(*osn),
-        payload,
-    })
+    Some(Original { sequence_number: u16::from_be_bytes(*osn), payload })
 }
 
 #[cfg(test)]
@@ -29,13 +26,7 @@ mod tests {
     fn payloads_without_an_original() {
         assert_eq!(decapsulate(&[]), None);
         assert_eq!(decapsulate(&[1]), None);
-        assert_eq!(
-            decapsulate(&[1, 2]),
-            Some(Original {
-                sequence_number: 0x0102,
-                payload: &[]
-            })
-        );
+        assert_eq!(decapsulate(&[1, 2]), Some(Original { sequence_number: 0x0102, payload: &[] }));
     }
 
     proptest! {

@@ -45,8 +45,10 @@ const _: () = assert!(BYTES_MAX.is_power_of_two() && BYTES_INITIAL.is_power_of_t
 pub struct HistoryPacket<'a> {
     pub marker: bool,
     pub timestamp: u32,
-    /// Header extension block, or whatever of it the caller wants back.
+    /// Header extension elements, in the form that the next field tells.
     pub extension: &'a [u8],
+    /// The elements are in the two-byte form (RFC 8285 §4.3).
+    pub two_byte: bool,
     pub payload: &'a [u8],
 }
 
@@ -72,6 +74,7 @@ struct Record {
     extension_len: u16,
     payload_len: u16,
     marker: bool,
+    two_byte: bool,
 }
 
 impl Record {
@@ -112,10 +115,7 @@ impl PacketHistory {
 
     /// Keeps a copy of `packet` under `seq`.
     pub fn insert(&mut self, now: Time, seq: u64, packet: &HistoryPacket<'_>) -> Inserted {
-        let lens = (
-            u16::try_from(packet.extension.len()),
-            u16::try_from(packet.payload.len()),
-        );
+        let lens = (u16::try_from(packet.extension.len()), u16::try_from(packet.payload.len()));
         let (Ok(extension_len), Ok(payload_len)) = lens else {
             return Inserted::TooLarge;
         };
@@ -139,6 +139,7 @@ impl PacketHistory {
             extension_len,
             payload_len,
             marker: packet.marker,
+            two_byte: packet.two_byte,
         };
         self.write(record, packet);
         Inserted::Stored
@@ -156,6 +157,7 @@ impl PacketHistory {
         Some(HistoryPacket {
             marker: record.marker,
             timestamp: record.timestamp,
+            two_byte: record.two_byte,
             extension,
             payload,
         })
@@ -240,9 +242,7 @@ impl PacketHistory {
             return false;
         };
         let offset = ordinal.wrapping_sub(self.first_ordinal);
-        let record = usize::try_from(offset)
-            .ok()
-            .and_then(|offset| self.records.get(offset));
+        let record = usize::try_from(offset).ok().and_then(|offset| self.records.get(offset));
         record.is_some_and(|record| {
             slot(record.seq, self.index.len()) == place && record.seq != seq && !self.is_behind(record.seq)
         })
@@ -254,17 +254,10 @@ impl PacketHistory {
         loop {
             let capacity = self.bytes.len();
             let place = self.place(self.head);
-            let skipped = if place + len > capacity {
-                capacity - place
-            } else {
-                0
-            };
+            let skipped = if place + len > capacity { capacity - place } else { 0 };
             let position = self.head + skipped as u64;
             let lost_before = (position + len as u64).saturating_sub(capacity as u64);
-            let keeps_all = self
-                .records
-                .front()
-                .is_none_or(|oldest| oldest.position >= lost_before);
+            let keeps_all = self.records.front().is_none_or(|oldest| oldest.position >= lost_before);
             if len <= capacity && (keeps_all || capacity >= BYTES_MAX) {
                 return position;
             }
@@ -281,11 +274,8 @@ impl PacketHistory {
             let done = self.place(self.head);
             let is_upper_half = (self.head / capacity as u64) % 2 == 1;
             let (this_lap, lap_before) = doubled.split_at_mut(capacity);
-            let (this_lap, lap_before) = if is_upper_half {
-                (lap_before, this_lap)
-            } else {
-                (this_lap, lap_before)
-            };
+            let (this_lap, lap_before) =
+                if is_upper_half { (lap_before, this_lap) } else { (this_lap, lap_before) };
             this_lap[..done].copy_from_slice(&self.bytes[..done]);
             lap_before[done..capacity].copy_from_slice(&self.bytes[done..]);
         }
@@ -302,9 +292,7 @@ impl PacketHistory {
         extension.copy_from_slice(packet.extension);
         payload.copy_from_slice(packet.payload);
         self.head = record.position + record.len() as u64;
-        let ordinal = self
-            .first_ordinal
-            .wrapping_add(u32::try_from(self.records.len()).unwrap_or(u32::MAX));
+        let ordinal = self.first_ordinal.wrapping_add(u32::try_from(self.records.len()).unwrap_or(u32::MAX));
         self.records.push_back(record);
         let place = slot(record.seq, self.index.len());
         if let Some(entry) = self.index.get_mut(place) {
@@ -331,26 +319,15 @@ mod tests {
     }
 
     fn packet<'a>(extension: &'a [u8], payload: &'a [u8]) -> HistoryPacket<'a> {
-        HistoryPacket {
-            marker: true,
-            timestamp: 7,
-            extension,
-            payload,
-        }
+        HistoryPacket { two_byte: false, marker: true, timestamp: 7, extension, payload }
     }
 
     #[test]
     fn gives_back_what_it_was_given() {
         let mut history = PacketHistory::new(AGE_MAX_VIDEO);
         assert_eq!(history.get(ms(0), 5), None);
-        assert_eq!(
-            history.insert(ms(0), 5, &packet(b"ext", b"payload")),
-            Inserted::Stored
-        );
-        assert_eq!(
-            history.insert(ms(0), 5, &packet(b"", b"other")),
-            Inserted::Duplicate
-        );
+        assert_eq!(history.insert(ms(0), 5, &packet(b"ext", b"payload")), Inserted::Stored);
+        assert_eq!(history.insert(ms(0), 5, &packet(b"", b"other")), Inserted::Duplicate);
         assert_eq!(history.insert(ms(0), 6, &packet(b"", b"")), Inserted::Stored);
         assert_eq!(history.get(ms(0), 5), Some(packet(b"ext", b"payload")));
         assert_eq!(history.get(ms(0), 6), Some(packet(b"", b"")));
@@ -397,14 +374,8 @@ mod tests {
     #[test]
     fn too_large_is_refused() {
         let mut history = PacketHistory::new(AGE_MAX_VIDEO);
-        assert_eq!(
-            history.insert(ms(0), 0, &packet(b"", &vec![0; 65_536])),
-            Inserted::TooLarge
-        );
-        assert_eq!(
-            history.insert(ms(0), 0, &packet(&vec![1; 65_535], &vec![2; 65_535])),
-            Inserted::Stored
-        );
+        assert_eq!(history.insert(ms(0), 0, &packet(b"", &vec![0; 65_536])), Inserted::TooLarge);
+        assert_eq!(history.insert(ms(0), 0, &packet(&vec![1; 65_535], &vec![2; 65_535])), Inserted::Stored);
         assert_eq!(history.get(ms(0), 0).unwrap().payload.len(), 65_535);
     }
 
@@ -442,7 +413,7 @@ mod tests {
                 let fill = (index % 256).to_le_bytes()[0];
                 let (extension, payload) = (vec![fill; extension_len], vec![!fill; payload_len]);
                 let (marker, timestamp) = (index % 3 == 0, u32::try_from(index).unwrap());
-                let given = HistoryPacket { marker, timestamp, extension: &extension, payload: &payload };
+                let given = HistoryPacket { marker, timestamp, extension: &extension, two_byte: marker, payload: &payload };
                 let inserted = history.insert(ms(now), seq, &given);
                 if inserted == Inserted::Stored {
                     prop_assert!(model.get(&seq).is_none_or(|(at, ..)| now - at > 2_000));
@@ -452,7 +423,7 @@ mod tests {
             }
             for (seq, (at, timestamp, marker, extension, payload)) in &model {
                 let kept = now - at <= 2_000 && newest - seq < PACKETS_MAX;
-                let expected = HistoryPacket { marker: *marker, timestamp: *timestamp, extension, payload };
+                let expected = HistoryPacket { marker: *marker, timestamp: *timestamp, extension, two_byte: *marker, payload };
                 prop_assert_eq!(history.get(ms(now), *seq), kept.then_some(expected));
             }
         }

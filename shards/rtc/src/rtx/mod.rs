@@ -3,8 +3,8 @@
 //! ```text
 //! producer stream ──insert──▶ PacketHistory      one copy of each packet, whoever consumes it
 //!                                  ▲ get(source)
-//! consumer ── sent ──▶ ResendGuard ┘             numbers only: which packet went out as which
-//!          ◀─ resend ─
+//! consumer: sequence map, reversed ┘             nothing per packet and consumer
+//!           ResendGuard                          marks of what was sent again
 //! ```
 
 pub mod decapsulate;
@@ -12,5 +12,5 @@ pub mod guard;
 pub mod history;
 
 pub use decapsulate::{OSN_LEN, Original, decapsulate};
-pub use guard::{Refused, Resend, ResendGuard, requested_seqs};
+pub use guard::{Refused, ResendGuard, requested_seqs};
 pub use history::{HistoryPacket, Inserted, PacketHistory};

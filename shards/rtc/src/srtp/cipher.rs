@@ -32,16 +32,12 @@ enum Kind {
 
 /// Both ciphers of a direction from its master key followed by its master salt.
 pub(super) fn ciphers(suite: CryptoSuite, key_and_salt: &[u8]) -> Result<(Cipher, Cipher), SrtpError> {
-    let wrong_length = SrtpError::KeyLength {
-        expected: suite.key_and_salt_len(),
-        actual: key_and_salt.len(),
-    };
+    let wrong_length =
+        SrtpError::KeyLength { expected: suite.key_and_salt_len(), actual: key_and_salt.len() };
     if key_and_salt.len() != suite.key_and_salt_len() {
         return Err(wrong_length);
     }
-    let (key, salt) = key_and_salt
-        .split_at_checked(suite.key_len())
-        .ok_or(wrong_length)?;
+    let (key, salt) = key_and_salt.split_at_checked(suite.key_len()).ok_or(wrong_length)?;
     let rtp = Cipher::derived(suite, key, salt, Kind::Rtp).ok_or(wrong_length)?;
     let rtcp = Cipher::derived(suite, key, salt, Kind::Rtcp).ok_or(wrong_length)?;
     Ok((rtp, rtcp))
@@ -50,18 +46,12 @@ pub(super) fn ciphers(suite: CryptoSuite, key_and_salt: &[u8]) -> Result<(Cipher
 impl Cipher {
     fn derived(suite: CryptoSuite, key: &[u8], salt: &[u8], kind: Kind) -> Option<Self> {
         let (encryption, authentication, salting, tag_len) = match kind {
-            Kind::Rtp => (
-                Label::RtpEncryption,
-                Label::RtpAuthentication,
-                Label::RtpSalt,
-                suite.rtp_tag_len(),
-            ),
-            Kind::Rtcp => (
-                Label::RtcpEncryption,
-                Label::RtcpAuthentication,
-                Label::RtcpSalt,
-                suite.rtcp_tag_len(),
-            ),
+            Kind::Rtp => {
+                (Label::RtpEncryption, Label::RtpAuthentication, Label::RtpSalt, suite.rtp_tag_len())
+            }
+            Kind::Rtcp => {
+                (Label::RtcpEncryption, Label::RtcpAuthentication, Label::RtcpSalt, suite.rtcp_tag_len())
+            }
         };
         match suite {
             CryptoSuite::AeadAes256Gcm | CryptoSuite::AeadAes128Gcm => {

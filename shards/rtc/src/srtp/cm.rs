@@ -26,9 +26,7 @@ pub(super) struct CmCipher {
 
 impl std::fmt::Debug for CmCipher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CmCipher")
-            .field("tag_len", &self.tag_len)
-            .finish_non_exhaustive()
+        f.debug_struct("CmCipher").field("tag_len", &self.tag_len).finish_non_exhaustive()
     }
 }
 
@@ -43,9 +41,7 @@ impl CmCipher {
         if tag_len > SHA1_LEN {
             return None;
         }
-        let salt: u128 = session_salt
-            .iter()
-            .fold(0, |salt, byte| salt << 8 | u128::from(*byte));
+        let salt: u128 = session_salt.iter().fold(0, |salt, byte| salt << 8 | u128::from(*byte));
         Some(Self {
             aes: Aes128Enc::new(&Array(session_key)),
             hmac: Hmac::new_from_slice(&auth_key).ok()?,
@@ -86,16 +82,12 @@ impl CmCipher {
         header_len: usize,
         len: usize,
     ) -> Result<usize, SrtpError> {
-        let (packet, rest) = packet
-            .split_at_mut_checked(len)
-            .ok_or(SrtpError::BufferTooSmall)?;
+        let (packet, rest) = packet.split_at_mut_checked(len).ok_or(SrtpError::BufferTooSmall)?;
         if rest.len() < self.tag_len {
             return Err(SrtpError::BufferTooSmall);
         }
         let payload = packet.get_mut(header_len..).ok_or(SrtpError::TooShort)?;
-        self.keystream(id)
-            .try_apply_keystream(payload)
-            .map_err(|_| SrtpError::BufferTooSmall)?;
+        self.keystream(id).try_apply_keystream(payload).map_err(|_| SrtpError::BufferTooSmall)?;
         self.write_tag(self.tag(packet, &rollover(id)), rest)?;
         Ok(len + self.tag_len)
     }
@@ -112,9 +104,8 @@ impl CmCipher {
     ) -> Result<usize, SrtpError> {
         let len = header_len + prefix.len() + body.len();
         let payload = out.get_mut(header_len..len).ok_or(SrtpError::BufferTooSmall)?;
-        let (prefix_out, body_out) = payload
-            .split_at_mut_checked(prefix.len())
-            .ok_or(SrtpError::BufferTooSmall)?;
+        let (prefix_out, body_out) =
+            payload.split_at_mut_checked(prefix.len()).ok_or(SrtpError::BufferTooSmall)?;
         prefix_out.copy_from_slice(prefix);
         body_out.copy_from_slice(body);
         self.seal_rtp(id, out, header_len, len)
@@ -126,19 +117,14 @@ impl CmCipher {
         packet: &mut [u8],
         header_len: usize,
     ) -> Result<usize, SrtpError> {
-        let len = packet
-            .len()
-            .checked_sub(self.tag_len)
-            .ok_or(SrtpError::TooShort)?;
+        let len = packet.len().checked_sub(self.tag_len).ok_or(SrtpError::TooShort)?;
         let (packet, tag) = packet.split_at_mut_checked(len).ok_or(SrtpError::TooShort)?;
         if packet.len() < header_len {
             return Err(SrtpError::TooShort);
         }
         self.check_tag(self.tag(packet, &rollover(id)), tag)?;
         let payload = packet.get_mut(header_len..).ok_or(SrtpError::TooShort)?;
-        self.keystream(id)
-            .try_apply_keystream(payload)
-            .map_err(|_| SrtpError::Malformed)?;
+        self.keystream(id).try_apply_keystream(payload).map_err(|_| SrtpError::Malformed)?;
         Ok(len)
     }
 
@@ -148,15 +134,12 @@ impl CmCipher {
             .split_at_mut_checked(len + SRTCP_INDEX_LEN)
             .filter(|(_, rest)| rest.len() >= self.tag_len)
             .ok_or(SrtpError::BufferTooSmall)?;
-        let (body, word) = packet
-            .split_last_chunk_mut::<SRTCP_INDEX_LEN>()
-            .ok_or(SrtpError::BufferTooSmall)?;
+        let (body, word) =
+            packet.split_last_chunk_mut::<SRTCP_INDEX_LEN>().ok_or(SrtpError::BufferTooSmall)?;
         let payload = body.get_mut(RTCP_CLEAR_LEN..).ok_or(SrtpError::TooShort)?;
         let index = u32::try_from(id.index).ok().filter(|index| index & E_FLAG == 0);
         *word = (index.ok_or(SrtpError::IndexExhausted)? | E_FLAG).to_be_bytes();
-        self.keystream(id)
-            .try_apply_keystream(payload)
-            .map_err(|_| SrtpError::BufferTooSmall)?;
+        self.keystream(id).try_apply_keystream(payload).map_err(|_| SrtpError::BufferTooSmall)?;
         self.write_tag(self.tag(packet, &[]), rest)?;
         Ok(len + SRTCP_INDEX_LEN + self.tag_len)
     }
@@ -178,23 +161,14 @@ impl CmCipher {
         packet: &mut [u8],
         encrypted: bool,
     ) -> Result<usize, SrtpError> {
-        let authenticated_len = packet
-            .len()
-            .checked_sub(self.tag_len)
-            .ok_or(SrtpError::TooShort)?;
-        let (packet, tag) = packet
-            .split_at_mut_checked(authenticated_len)
-            .ok_or(SrtpError::TooShort)?;
-        let len = authenticated_len
-            .checked_sub(SRTCP_INDEX_LEN)
-            .ok_or(SrtpError::TooShort)?;
+        let authenticated_len = packet.len().checked_sub(self.tag_len).ok_or(SrtpError::TooShort)?;
+        let (packet, tag) = packet.split_at_mut_checked(authenticated_len).ok_or(SrtpError::TooShort)?;
+        let len = authenticated_len.checked_sub(SRTCP_INDEX_LEN).ok_or(SrtpError::TooShort)?;
         // Encrypted or not: SRTCP authentication is mandatory (RFC 3711 section 3.4).
         self.check_tag(self.tag(packet, &[]), tag)?;
         if encrypted {
             let payload = packet.get_mut(RTCP_CLEAR_LEN..len).ok_or(SrtpError::TooShort)?;
-            self.keystream(id)
-                .try_apply_keystream(payload)
-                .map_err(|_| SrtpError::Malformed)?;
+            self.keystream(id).try_apply_keystream(payload).map_err(|_| SrtpError::Malformed)?;
         }
         Ok(len)
     }
@@ -215,9 +189,7 @@ mod tests {
     #[test]
     fn keystream_vector() {
         let cipher = CmCipher::new(
-            hex("2B7E151628AED2A6ABF7158809CF4F3C")
-                .try_into()
-                .expect("16 bytes"),
+            hex("2B7E151628AED2A6ABF7158809CF4F3C").try_into().expect("16 bytes"),
             hex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD").try_into().expect("14 bytes"),
             [0; 20],
             10,

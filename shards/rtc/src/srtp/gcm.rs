@@ -24,13 +24,8 @@ impl GcmCipher {
             _ => return None,
         };
         let key = UnboundKey::new(algorithm, session_key).ok()?;
-        let salt = session_salt
-            .iter()
-            .fold(0, |salt, byte| salt << 8 | u128::from(*byte));
-        Some(Self {
-            key: LessSafeKey::new(key),
-            salt,
-        })
+        let salt = session_salt.iter().fold(0, |salt, byte| salt << 8 | u128::from(*byte));
+        Some(Self { key: LessSafeKey::new(key), salt })
     }
 
     /// RFC 7714 sections 8.1 and 9.1: the same formula, since an SRTCP index fills 31 of the 48 bits.
@@ -47,9 +42,7 @@ impl GcmCipher {
         header_len: usize,
         len: usize,
     ) -> Result<usize, SrtpError> {
-        let (body, rest) = packet
-            .split_at_mut_checked(len)
-            .ok_or(SrtpError::BufferTooSmall)?;
+        let (body, rest) = packet.split_at_mut_checked(len).ok_or(SrtpError::BufferTooSmall)?;
         let (header, payload) = body.split_at_mut_checked(header_len).ok_or(SrtpError::TooShort)?;
         let tag = rest.get_mut(..GCM_TAG_LEN).ok_or(SrtpError::BufferTooSmall)?;
         self.key
@@ -66,22 +59,12 @@ impl GcmCipher {
         prefix: &[u8],
         body: &[u8],
     ) -> Result<usize, SrtpError> {
-        let (header, rest) = out
-            .split_at_mut_checked(header_len)
-            .ok_or(SrtpError::BufferTooSmall)?;
+        let (header, rest) = out.split_at_mut_checked(header_len).ok_or(SrtpError::BufferTooSmall)?;
         // The key takes two runs of plaintext. A lone body goes first, where whole blocks stay
         // aligned with their source.
-        let (first, second) = if prefix.is_empty() {
-            (body, prefix)
-        } else {
-            (prefix, body)
-        };
-        let (first_out, rest) = rest
-            .split_at_mut_checked(first.len())
-            .ok_or(SrtpError::BufferTooSmall)?;
-        let second_out = rest
-            .get_mut(..second.len() + GCM_TAG_LEN)
-            .ok_or(SrtpError::BufferTooSmall)?;
+        let (first, second) = if prefix.is_empty() { (body, prefix) } else { (prefix, body) };
+        let (first_out, rest) = rest.split_at_mut_checked(first.len()).ok_or(SrtpError::BufferTooSmall)?;
+        let second_out = rest.get_mut(..second.len() + GCM_TAG_LEN).ok_or(SrtpError::BufferTooSmall)?;
         self.key
             .seal_out_of_place_scatter(
                 self.nonce(id),
@@ -105,9 +88,7 @@ impl GcmCipher {
         if len < header_len {
             return Err(SrtpError::TooShort);
         }
-        let (header, sealed) = packet
-            .split_at_mut_checked(header_len)
-            .ok_or(SrtpError::TooShort)?;
+        let (header, sealed) = packet.split_at_mut_checked(header_len).ok_or(SrtpError::TooShort)?;
         self.key
             .open_in_place(self.nonce(id), Aad::from(&*header), sealed)
             .map_err(|_| SrtpError::AuthenticationFailed)?;
@@ -116,27 +97,13 @@ impl GcmCipher {
 
     /// Layout: clear header, ciphertext, tag, E flag and index (RFC 7714 section 9.2).
     pub(super) fn seal_rtcp(&self, id: PacketId, packet: &mut [u8], len: usize) -> Result<usize, SrtpError> {
-        let (body, rest) = packet
-            .split_at_mut_checked(len)
-            .ok_or(SrtpError::BufferTooSmall)?;
-        let (clear, payload) = body
-            .split_first_chunk_mut::<RTCP_CLEAR_LEN>()
-            .ok_or(SrtpError::TooShort)?;
-        let (tag, rest) = rest
-            .split_first_chunk_mut::<GCM_TAG_LEN>()
-            .ok_or(SrtpError::BufferTooSmall)?;
-        let word_out = rest
-            .first_chunk_mut::<SRTCP_INDEX_LEN>()
-            .ok_or(SrtpError::BufferTooSmall)?;
+        let (body, rest) = packet.split_at_mut_checked(len).ok_or(SrtpError::BufferTooSmall)?;
+        let (clear, payload) = body.split_first_chunk_mut::<RTCP_CLEAR_LEN>().ok_or(SrtpError::TooShort)?;
+        let (tag, rest) = rest.split_first_chunk_mut::<GCM_TAG_LEN>().ok_or(SrtpError::BufferTooSmall)?;
+        let word_out = rest.first_chunk_mut::<SRTCP_INDEX_LEN>().ok_or(SrtpError::BufferTooSmall)?;
         let word = index_word(id, true)?;
         self.key
-            .seal_in_place_scatter(
-                self.nonce(id),
-                Aad::from(rtcp_aad(*clear, word)),
-                payload,
-                &[],
-                tag,
-            )
+            .seal_in_place_scatter(self.nonce(id), Aad::from(rtcp_aad(*clear, word)), payload, &[], tag)
             .map_err(|_| SrtpError::BufferTooSmall)?;
         *word_out = word;
         Ok(len + GCM_TAG_LEN + SRTCP_INDEX_LEN)
@@ -146,10 +113,7 @@ impl GcmCipher {
         if packet.len() < RTCP_CLEAR_LEN + GCM_TAG_LEN + SRTCP_INDEX_LEN {
             return Err(SrtpError::TooShort);
         }
-        packet
-            .last_chunk()
-            .map(|word| u32::from_be_bytes(*word))
-            .ok_or(SrtpError::TooShort)
+        packet.last_chunk().map(|word| u32::from_be_bytes(*word)).ok_or(SrtpError::TooShort)
     }
 
     pub(super) fn open_rtcp(
@@ -166,9 +130,8 @@ impl GcmCipher {
         let word = index_word(id, encrypted)?;
         if encrypted {
             let sealed = packet.get_mut(..len + GCM_TAG_LEN).ok_or(SrtpError::TooShort)?;
-            let (clear, sealed) = sealed
-                .split_first_chunk_mut::<RTCP_CLEAR_LEN>()
-                .ok_or(SrtpError::TooShort)?;
+            let (clear, sealed) =
+                sealed.split_first_chunk_mut::<RTCP_CLEAR_LEN>().ok_or(SrtpError::TooShort)?;
             self.key
                 .open_in_place(self.nonce(id), Aad::from(rtcp_aad(*clear, word)), sealed)
                 .map_err(|_| SrtpError::AuthenticationFailed)?;
@@ -191,9 +154,7 @@ impl GcmCipher {
         let tag = *rest.first_chunk::<GCM_TAG_LEN>().ok_or(SrtpError::TooShort)?;
         *rest.first_chunk_mut().ok_or(SrtpError::TooShort)? = word;
         let clear = packet.get(..len + SRTCP_INDEX_LEN).ok_or(SrtpError::TooShort)?;
-        let verdict = self
-            .key
-            .open_separate_gather(self.nonce(id), Aad::from(clear), &[], &tag, &mut []);
+        let verdict = self.key.open_separate_gather(self.nonce(id), Aad::from(clear), &[], &tag, &mut []);
         if let Some(place) = packet.get_mut(len..).and_then(<[u8]>::first_chunk_mut) {
             *place = tag;
         }
@@ -228,14 +189,8 @@ mod tests {
                        69736120696e207061727465732074726573";
     const RTCP: &str = "81c8000d4d6172734e5450314e545032525450200000042a0000e9304c756e61\
                         deadbeefdeadbeefdeadbeefdeadbeefdeadbeef";
-    const RTP_ID: PacketId = PacketId {
-        ssrc: 0x5501_a0b2,
-        index: 0xf17b,
-    };
-    const RTCP_ID: PacketId = PacketId {
-        ssrc: 0x4d61_7273,
-        index: 0x5d4,
-    };
+    const RTP_ID: PacketId = PacketId { ssrc: 0x5501_a0b2, index: 0xf17b };
+    const RTCP_ID: PacketId = PacketId { ssrc: 0x4d61_7273, index: 0x5d4 };
 
     /// The RFC's key of `len` bytes: 00, 01, 02, ...
     fn cipher(len: u8) -> GcmCipher {
@@ -247,22 +202,16 @@ mod tests {
         let (cipher, plain, protected) = (cipher(key_len), hex(RTP), hex(protected));
         let mut packet = [0; 128];
         packet[..plain.len()].copy_from_slice(&plain);
-        let len = cipher
-            .seal_rtp(RTP_ID, &mut packet, 12, plain.len())
-            .expect("room");
+        let len = cipher.seal_rtp(RTP_ID, &mut packet, 12, plain.len()).expect("room");
         assert_eq!(&packet[..len], protected);
         for prefix in [0, 2, 17] {
             let (prefix, body) = plain[12..].split_at(prefix);
             let mut out = [0xee; 128];
             out[..12].copy_from_slice(&plain[..12]);
-            let len = cipher
-                .seal_rtp_into(RTP_ID, &mut out, 12, prefix, body)
-                .expect("room");
+            let len = cipher.seal_rtp_into(RTP_ID, &mut out, 12, prefix, body).expect("room");
             assert_eq!(&out[..len], protected);
         }
-        let len = cipher
-            .open_rtp(RTP_ID, &mut packet[..len], 12)
-            .expect("authentic");
+        let len = cipher.open_rtp(RTP_ID, &mut packet[..len], 12).expect("authentic");
         assert_eq!(&packet[..len], plain);
     }
 
@@ -293,9 +242,7 @@ mod tests {
         let len = cipher.seal_rtcp(RTCP_ID, &mut packet, plain.len()).expect("room");
         assert_eq!(&packet[..len], protected);
         assert_eq!(GcmCipher::rtcp_index_word(&packet[..len]), Ok(0x8000_05d4));
-        let len = cipher
-            .open_rtcp(RTCP_ID, &mut packet[..len], true)
-            .expect("authentic");
+        let len = cipher.open_rtcp(RTCP_ID, &mut packet[..len], true).expect("authentic");
         assert_eq!(&packet[..len], plain);
     }
 
@@ -322,10 +269,9 @@ mod tests {
     /// RFC 7714 sections 17.3 and 17.4: not encrypted, only tagged.
     #[test]
     fn clear_rtcp_is_still_authenticated() {
-        for (key_len, tag) in [
-            (16, "841dd9683dd78ec92ae58790125f62b3"),
-            (32, "91db4afbfeee5a978fab4393ed2615fe"),
-        ] {
+        for (key_len, tag) in
+            [(16, "841dd9683dd78ec92ae58790125f62b3"), (32, "91db4afbfeee5a978fab4393ed2615fe")]
+        {
             let (cipher, plain) = (cipher(key_len), hex(RTCP));
             let wire = [plain.clone(), hex(tag), hex("000005d4")].concat();
             let mut packet = wire.clone();

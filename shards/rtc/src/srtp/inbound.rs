@@ -65,10 +65,7 @@ impl InboundSession {
         }
         let window = self.rtp_streams.get_mut(fields.ssrc);
         let index = index::inbound(window.as_ref().map(|window| window.newest()), fields.seq)?;
-        let id = PacketId {
-            ssrc: fields.ssrc,
-            index,
-        };
+        let id = PacketId { ssrc: fields.ssrc, index };
         match window {
             Some(window) => {
                 window.check(index)?;
@@ -79,8 +76,7 @@ impl InboundSession {
             None => {
                 self.rtp_streams.has_room()?;
                 let len = self.rtp.open_rtp(id, packet, fields.header_len)?;
-                self.rtp_streams
-                    .insert(fields.ssrc, RtpReplay::starting_at(index))?;
+                self.rtp_streams.insert(fields.ssrc, RtpReplay::starting_at(index))?;
                 Ok(len)
             }
         }

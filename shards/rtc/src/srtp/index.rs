@@ -16,11 +16,7 @@ fn guess(highest: u64, seq: u16) -> Option<u64> {
     let roc = highest >> 16;
     let newest = (highest & 0xffff) as u16;
     let roc = if newest < HALF_CYCLE {
-        if seq.saturating_sub(newest) > HALF_CYCLE {
-            roc.checked_sub(1)?
-        } else {
-            roc
-        }
+        if seq.saturating_sub(newest) > HALF_CYCLE { roc.checked_sub(1)? } else { roc }
     } else if newest - HALF_CYCLE > seq {
         roc + 1
     } else {
@@ -30,11 +26,7 @@ fn guess(highest: u64, seq: u16) -> Option<u64> {
 }
 
 fn within_space(index: u64) -> Result<u64, SrtpError> {
-    if index < INDEX_END {
-        Ok(index)
-    } else {
-        Err(SrtpError::IndexExhausted)
-    }
+    if index < INDEX_END { Ok(index) } else { Err(SrtpError::IndexExhausted) }
 }
 
 /// The index a received `seq` claims. `highest` is the largest authenticated index so far.
@@ -42,9 +34,7 @@ fn within_space(index: u64) -> Result<u64, SrtpError> {
 /// Where the RFC's guess would be before the first turn, the packet is taken as a jump ahead
 /// within it, as libsrtp senders mean it; authentication decides.
 pub(super) fn inbound(highest: Option<u64>, seq: u16) -> Result<u64, SrtpError> {
-    let index = highest
-        .and_then(|highest| guess(highest, seq))
-        .unwrap_or_else(|| u64::from(seq));
+    let index = highest.and_then(|highest| guess(highest, seq)).unwrap_or_else(|| u64::from(seq));
     within_space(index)
 }
 

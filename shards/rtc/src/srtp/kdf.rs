@@ -47,9 +47,7 @@ where
     C: BlockCipherEncrypt<BlockSize = aes::cipher::consts::U16>,
 {
     out.fill(0);
-    Ctr128BE::from_core(CtrCore::inner_iv_init(aes, &Array(iv)))
-        .try_apply_keystream(out)
-        .is_ok()
+    Ctr128BE::from_core(CtrCore::inner_iv_init(aes, &Array(iv))).try_apply_keystream(out).is_ok()
 }
 
 #[cfg(test)]
@@ -68,14 +66,8 @@ mod tests {
     fn aes_128_vectors() {
         const KEY: &str = "E1F97A0D3E018BE0D64FA32C06DE4139";
         const SALT: &str = "0EC675AD498AFEEBB6960B3AABE6";
-        assert_eq!(
-            derived::<16>(KEY, SALT, Label::RtpEncryption),
-            hex("C61E7A93744F39EE10734AFE3FF7A087")
-        );
-        assert_eq!(
-            derived::<14>(KEY, SALT, Label::RtpSalt),
-            hex("30CBBC08863D8C85D49DB34A9AE1")
-        );
+        assert_eq!(derived::<16>(KEY, SALT, Label::RtpEncryption), hex("C61E7A93744F39EE10734AFE3FF7A087"));
+        assert_eq!(derived::<14>(KEY, SALT, Label::RtpSalt), hex("30CBBC08863D8C85D49DB34A9AE1"));
         assert_eq!(
             derived::<94>(KEY, SALT, Label::RtpAuthentication),
             hex("CEBE321F6FF7716B6FD4AB49AF256A15\
@@ -96,10 +88,7 @@ mod tests {
             derived::<32>(KEY, SALT, Label::RtpEncryption),
             hex("5ba1064e30ec51613cad926c5a28ef731ec7fb397f70a960653caf06554cd8c4")
         );
-        assert_eq!(
-            derived::<14>(KEY, SALT, Label::RtpSalt),
-            hex("fa31791685ca444a9e07c6c64e93")
-        );
+        assert_eq!(derived::<14>(KEY, SALT, Label::RtpSalt), hex("fa31791685ca444a9e07c6c64e93"));
         assert_eq!(
             derived::<20>(KEY, SALT, Label::RtpAuthentication),
             hex("fd9c32d39ed5fbb5a9dc96b30818454d1313dc05")
@@ -110,11 +99,7 @@ mod tests {
     #[test]
     fn a_short_salt_is_padded_on_the_right() {
         assert_eq!(
-            derived::<12>(
-                "000102030405060708090a0b0c0d0e0f",
-                "404142434445464748494a4b",
-                Label::RtpSalt
-            ),
+            derived::<12>("000102030405060708090a0b0c0d0e0f", "404142434445464748494a4b", Label::RtpSalt),
             hex("1fcd5d561e66dc49ec1c3ccb")
         );
     }

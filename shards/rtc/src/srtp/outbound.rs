@@ -104,10 +104,7 @@ impl OutboundSession {
         if index & E_FLAG != 0 {
             return Err(SrtpError::IndexExhausted);
         }
-        let id = PacketId {
-            ssrc,
-            index: u64::from(index),
-        };
+        let id = PacketId { ssrc, index: u64::from(index) };
         let len = self.rtcp.seal_rtcp(id, buf, packet_len)?;
         match self.rtcp_streams.get_mut(ssrc) {
             Some(next) => *next = index + 1,
@@ -130,10 +127,7 @@ impl OutboundSession {
         if highest.is_none() {
             self.rtp_streams.has_room()?;
         }
-        Ok(PacketId {
-            ssrc: fields.ssrc,
-            index: index::outbound(highest, fields.seq)?,
-        })
+        Ok(PacketId { ssrc: fields.ssrc, index: index::outbound(highest, fields.seq)? })
     }
 
     fn rtp_sent(&mut self, id: PacketId) -> Result<(), SrtpError> {
@@ -148,9 +142,5 @@ impl OutboundSession {
 /// The caller's idea of the header must be the packet's own, or receivers decrypt from elsewhere.
 fn checked_fields(packet: &[u8], header_len: usize) -> Result<RtpFields, SrtpError> {
     let fields = rtp_fields(packet)?;
-    if fields.header_len == header_len {
-        Ok(fields)
-    } else {
-        Err(SrtpError::Malformed)
-    }
+    if fields.header_len == header_len { Ok(fields) } else { Err(SrtpError::Malformed) }
 }

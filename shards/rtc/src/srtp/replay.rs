@@ -21,10 +21,7 @@ impl<const WORDS: usize> ReplayWindow<WORDS> {
 
     /// A window that has accepted `first` and nothing else.
     pub(super) fn starting_at(first: u64) -> Self {
-        let mut window = Self {
-            newest: first,
-            seen: [0; WORDS],
-        };
+        let mut window = Self { newest: first, seen: [0; WORDS] };
         window.mark(first);
         window
     }

@@ -10,10 +10,7 @@ struct Lcg(u64);
 
 impl Lcg {
     fn below(&mut self, end: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }
 }
@@ -22,10 +19,7 @@ impl Lcg {
 fn wrong_key_lengths_are_refused() {
     for suite in CryptoSuite::ALL {
         for len in (0..64).filter(|len| *len != suite.key_and_salt_len()) {
-            let expected = Err(SrtpError::KeyLength {
-                expected: suite.key_and_salt_len(),
-                actual: len,
-            });
+            let expected = Err(SrtpError::KeyLength { expected: suite.key_and_salt_len(), actual: len });
             assert_eq!(OutboundSession::new(suite, &vec![0; len]).map(|_| ()), expected);
             assert_eq!(InboundSession::new(suite, &vec![0; len]).map(|_| ()), expected);
         }
@@ -56,10 +50,7 @@ fn keys_of_another_session_do_not_fit() {
         let (mut outbound, _) = pair(suite);
         let mut stranger = InboundSession::new(suite, &vec![7; suite.key_and_salt_len()]).expect("length");
         let protected = protect_rtp(&mut outbound, &rtp(SSRC, 1, &[0; 40])).expect("room");
-        assert_eq!(
-            unprotect_rtp(&mut stranger, &protected),
-            Err(SrtpError::AuthenticationFailed)
-        );
+        assert_eq!(unprotect_rtp(&mut stranger, &protected), Err(SrtpError::AuthenticationFailed));
         assert_eq!(stranger.rtp_ssrc_count(), 0);
     }
 }
@@ -73,18 +64,12 @@ fn every_flipped_bit_is_noticed() {
         for bit in 0..8 * media.len() {
             let mut forged = media.clone();
             forged[bit / 8] ^= 1 << (bit % 8);
-            assert!(
-                unprotect_rtp(&mut inbound, &forged).is_err(),
-                "{suite:?} RTP bit {bit}"
-            );
+            assert!(unprotect_rtp(&mut inbound, &forged).is_err(), "{suite:?} RTP bit {bit}");
         }
         for bit in 0..8 * report.len() {
             let mut forged = report.clone();
             forged[bit / 8] ^= 1 << (bit % 8);
-            assert!(
-                unprotect_rtcp(&mut inbound, &forged).is_err(),
-                "{suite:?} RTCP bit {bit}"
-            );
+            assert!(unprotect_rtcp(&mut inbound, &forged).is_err(), "{suite:?} RTCP bit {bit}");
         }
         assert_eq!((inbound.rtp_ssrc_count(), inbound.rtcp_ssrc_count()), (0, 0));
         assert!(unprotect_rtp(&mut inbound, &media).is_ok());
@@ -110,9 +95,8 @@ fn a_packet_is_accepted_once() {
             assert_eq!(unprotect_rtp(&mut inbound, packet), Err(SrtpError::TooOld));
         }
 
-        let reports: Vec<_> = (0..200)
-            .map(|_| protect_rtcp(&mut outbound, &rtcp(SSRC, &[1; 20])).expect("room"))
-            .collect();
+        let reports: Vec<_> =
+            (0..200).map(|_| protect_rtcp(&mut outbound, &rtcp(SSRC, &[1; 20])).expect("room")).collect();
         let (late, on_time) = reports.split_at(72);
         for packet in on_time.iter().rev() {
             assert!(unprotect_rtcp(&mut inbound, packet).is_ok());
@@ -136,10 +120,7 @@ fn forgeries_leave_the_window_alone() {
         assert!(unprotect_rtp(&mut inbound, &first).is_ok());
         for seq in [11, 5000, 30_000, 65_535] {
             let forged = rtp(SSRC, seq, &[9; 36]);
-            assert_eq!(
-                unprotect_rtp(&mut inbound, &forged),
-                Err(SrtpError::AuthenticationFailed)
-            );
+            assert_eq!(unprotect_rtp(&mut inbound, &forged), Err(SrtpError::AuthenticationFailed));
         }
         assert!(unprotect_rtp(&mut inbound, &second).is_ok());
     }
@@ -164,10 +145,7 @@ fn wraps_survive_loss_and_reordering() {
             if in_flight.len() as u64 > WAITING {
                 let next = usize::try_from(chance.below(WAITING)).expect("a small number");
                 let packet = in_flight.swap_remove(next);
-                assert!(
-                    unprotect_rtp(&mut inbound, &packet).is_ok(),
-                    "{suite:?} at {count}"
-                );
+                assert!(unprotect_rtp(&mut inbound, &packet).is_ok(), "{suite:?} at {count}");
             }
         }
     }
@@ -195,10 +173,7 @@ fn nothing_is_sent_from_before_the_start() {
     let (mut outbound, mut inbound) = pair(CryptoSuite::AeadAes128Gcm);
     let first = protect_rtp(&mut outbound, &rtp(SSRC, 2, &[0; 9])).expect("room");
     assert!(unprotect_rtp(&mut inbound, &first).is_ok());
-    assert_eq!(
-        protect_rtp(&mut outbound, &rtp(SSRC, 65_535, &[0; 9])),
-        Err(SrtpError::BeforeStart)
-    );
+    assert_eq!(protect_rtp(&mut outbound, &rtp(SSRC, 65_535, &[0; 9])), Err(SrtpError::BeforeStart));
     for seq in [0, 1, 3] {
         let packet = protect_rtp(&mut outbound, &rtp(SSRC, seq, &[0; 9])).expect("room");
         assert!(unprotect_rtp(&mut inbound, &packet).is_ok());
@@ -211,44 +186,24 @@ fn ssrcs_are_bounded_and_can_be_forgotten() {
         let (outbound, inbound) = pair(suite);
         let mut outbound = outbound.with_max_ssrcs(4);
         let mut inbound = inbound.with_max_ssrcs(2);
-        let protected: Vec<_> = (0..4)
-            .map(|ssrc| protect_rtp(&mut outbound, &rtp(ssrc, 1, &[0; 9])).expect("room"))
-            .collect();
-        assert_eq!(
-            protect_rtp(&mut outbound, &rtp(4, 1, &[0; 9])),
-            Err(SrtpError::TooManySsrcs)
-        );
+        let protected: Vec<_> =
+            (0..4).map(|ssrc| protect_rtp(&mut outbound, &rtp(ssrc, 1, &[0; 9])).expect("room")).collect();
+        assert_eq!(protect_rtp(&mut outbound, &rtp(4, 1, &[0; 9])), Err(SrtpError::TooManySsrcs));
         assert!(unprotect_rtp(&mut inbound, &protected[0]).is_ok());
         assert!(unprotect_rtp(&mut inbound, &protected[1]).is_ok());
-        assert_eq!(
-            unprotect_rtp(&mut inbound, &protected[2]),
-            Err(SrtpError::TooManySsrcs)
-        );
+        assert_eq!(unprotect_rtp(&mut inbound, &protected[2]), Err(SrtpError::TooManySsrcs));
         inbound.remove_ssrc(0);
         assert!(unprotect_rtp(&mut inbound, &protected[2]).is_ok());
-        assert_eq!(
-            unprotect_rtp(&mut inbound, &protected[3]),
-            Err(SrtpError::TooManySsrcs)
-        );
-        assert_eq!(
-            unprotect_rtp(&mut inbound, &protected[1]),
-            Err(SrtpError::Replayed)
-        );
+        assert_eq!(unprotect_rtp(&mut inbound, &protected[3]), Err(SrtpError::TooManySsrcs));
+        assert_eq!(unprotect_rtp(&mut inbound, &protected[1]), Err(SrtpError::Replayed));
         assert_eq!(inbound.rtp_ssrc_count(), 2);
 
-        let reports: Vec<_> = (0..4)
-            .map(|ssrc| protect_rtcp(&mut outbound, &rtcp(ssrc, &[0; 8])).expect("room"))
-            .collect();
-        assert_eq!(
-            protect_rtcp(&mut outbound, &rtcp(4, &[0; 8])),
-            Err(SrtpError::TooManySsrcs)
-        );
+        let reports: Vec<_> =
+            (0..4).map(|ssrc| protect_rtcp(&mut outbound, &rtcp(ssrc, &[0; 8])).expect("room")).collect();
+        assert_eq!(protect_rtcp(&mut outbound, &rtcp(4, &[0; 8])), Err(SrtpError::TooManySsrcs));
         assert!(unprotect_rtcp(&mut inbound, &reports[0]).is_ok());
         assert!(unprotect_rtcp(&mut inbound, &reports[1]).is_ok());
-        assert_eq!(
-            unprotect_rtcp(&mut inbound, &reports[2]),
-            Err(SrtpError::TooManySsrcs)
-        );
+        assert_eq!(unprotect_rtcp(&mut inbound, &reports[2]), Err(SrtpError::TooManySsrcs));
     }
 }
 
@@ -260,10 +215,7 @@ fn a_returning_rtcp_sender_repeats_no_index() {
         let packet = rtcp(SSRC, &[5; 8]);
         for round in 0..5 {
             let protected = protect_rtcp(&mut outbound, &packet).expect("room");
-            assert!(
-                unprotect_rtcp(&mut inbound, &protected).is_ok(),
-                "{suite:?} round {round}"
-            );
+            assert!(unprotect_rtcp(&mut inbound, &protected).is_ok(), "{suite:?} round {round}");
             outbound.remove_ssrc(SSRC);
         }
     }
@@ -280,14 +232,8 @@ fn short_garbage_is_refused_and_leaves_no_state() {
                 if let Some(first) = packet.first_mut() {
                     *first = 0x80 | filling & 0x3f;
                 }
-                assert!(
-                    unprotect_rtp(&mut inbound, &packet).is_err(),
-                    "{suite:?} {len} {filling}"
-                );
-                assert!(
-                    unprotect_rtcp(&mut inbound, &packet).is_err(),
-                    "{suite:?} {len} {filling}"
-                );
+                assert!(unprotect_rtp(&mut inbound, &packet).is_err(), "{suite:?} {len} {filling}");
+                assert!(unprotect_rtcp(&mut inbound, &packet).is_err(), "{suite:?} {len} {filling}");
                 for e_flag in [0, 0x80] {
                     // Where the index word starts, for each layout.
                     for from_end in [4, suite.rtcp_trailer_len()] {
@@ -338,10 +284,7 @@ fn too_little_room_is_an_error_and_costs_no_index() {
         for room in 0..suite.rtp_tag_len() {
             let mut buf = media.clone();
             buf.resize(media.len() + room, 0);
-            assert_eq!(
-                outbound.protect_rtp(&mut buf, 12, media.len()),
-                Err(SrtpError::BufferTooSmall)
-            );
+            assert_eq!(outbound.protect_rtp(&mut buf, 12, media.len()), Err(SrtpError::BufferTooSmall));
             assert_eq!(
                 outbound.protect_rtp_into(&mut buf, 12, &[3; 2], &[3; 38]),
                 Err(SrtpError::BufferTooSmall)
@@ -350,27 +293,12 @@ fn too_little_room_is_an_error_and_costs_no_index() {
         for room in 0..suite.rtcp_trailer_len() {
             let mut buf = report.clone();
             buf.resize(report.len() + room, 0);
-            assert_eq!(
-                outbound.protect_rtcp(&mut buf, report.len()),
-                Err(SrtpError::BufferTooSmall)
-            );
+            assert_eq!(outbound.protect_rtcp(&mut buf, report.len()), Err(SrtpError::BufferTooSmall));
         }
-        assert_eq!(
-            outbound.protect_rtp(&mut media.clone(), 12, 9999),
-            Err(SrtpError::BufferTooSmall)
-        );
-        assert_eq!(
-            outbound.protect_rtp(&mut media.clone(), 16, media.len()),
-            Err(SrtpError::Malformed)
-        );
-        assert_eq!(
-            outbound.protect_rtcp(&mut report.clone(), 7),
-            Err(SrtpError::TooShort)
-        );
+        assert_eq!(outbound.protect_rtp(&mut media.clone(), 12, 9999), Err(SrtpError::BufferTooSmall));
+        assert_eq!(outbound.protect_rtp(&mut media.clone(), 16, media.len()), Err(SrtpError::Malformed));
+        assert_eq!(outbound.protect_rtcp(&mut report.clone(), 7), Err(SrtpError::TooShort));
         assert_eq!(outbound.rtp_ssrc_count(), 0);
-        assert_eq!(
-            protect_rtcp(&mut outbound, &report),
-            protect_rtcp(&mut fresh, &report)
-        );
+        assert_eq!(protect_rtcp(&mut outbound, &report), protect_rtcp(&mut fresh, &report));
     }
 }

@@ -18,12 +18,7 @@ pub(super) struct Streams<S> {
 
 impl<S> Streams<S> {
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            order: Vec::new(),
-            slots: Vec::new(),
-            recent: 0,
-            limit,
-        }
+        Self { order: Vec::new(), slots: Vec::new(), recent: 0, limit }
     }
 
     pub(super) fn set_limit(&mut self, limit: usize) {
@@ -35,11 +30,7 @@ impl<S> Streams<S> {
     }
 
     pub(super) fn get_mut(&mut self, ssrc: u32) -> Option<&mut S> {
-        if self
-            .slots
-            .get(self.recent)
-            .is_none_or(|(recent, _)| *recent != ssrc)
-        {
+        if self.slots.get(self.recent).is_none_or(|(recent, _)| *recent != ssrc) {
             let position = self.search(ssrc).ok()?;
             self.recent = self.order.get(position)?.1;
         }
@@ -48,11 +39,7 @@ impl<S> Streams<S> {
 
     /// Whether a new SSRC may be added.
     pub(super) fn has_room(&self) -> Result<(), SrtpError> {
-        if self.slots.len() < self.limit {
-            Ok(())
-        } else {
-            Err(SrtpError::TooManySsrcs)
-        }
+        if self.slots.len() < self.limit { Ok(()) } else { Err(SrtpError::TooManySsrcs) }
     }
 
     /// Adds `ssrc`, or replaces its state.

@@ -21,12 +21,8 @@ pub enum CryptoSuite {
 
 impl CryptoSuite {
     /// All suites, most preferred first.
-    pub const ALL: [Self; 4] = [
-        Self::AeadAes256Gcm,
-        Self::AeadAes128Gcm,
-        Self::AesCm128HmacSha1_80,
-        Self::AesCm128HmacSha1_32,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::AeadAes256Gcm, Self::AeadAes128Gcm, Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32];
 
     /// Bytes of master key.
     pub const fn key_len(self) -> usize {
@@ -99,9 +95,7 @@ impl CryptoSuite {
 
     /// The suite of a `use_srtp` value.
     pub fn from_dtls_profile(profile: u16) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|suite| suite.dtls_profile() == profile)
+        Self::ALL.into_iter().find(|suite| suite.dtls_profile() == profile)
     }
 }
 
@@ -111,10 +105,7 @@ mod tests {
 
     #[test]
     fn key_and_salt_lengths() {
-        assert_eq!(
-            CryptoSuite::ALL.map(CryptoSuite::key_and_salt_len),
-            [44, 28, 30, 30]
-        );
+        assert_eq!(CryptoSuite::ALL.map(CryptoSuite::key_and_salt_len), [44, 28, 30, 30]);
     }
 
     #[test]

@@ -20,9 +20,8 @@ pub(super) struct RtpFields {
 }
 
 pub(super) fn rtp_fields(packet: &[u8]) -> Result<RtpFields, SrtpError> {
-    let &[first, _, s0, s1, _, _, _, _, c0, c1, c2, c3] = packet
-        .first_chunk::<RTP_FIXED_HEADER_LEN>()
-        .ok_or(SrtpError::TooShort)?;
+    let &[first, _, s0, s1, _, _, _, _, c0, c1, c2, c3] =
+        packet.first_chunk::<RTP_FIXED_HEADER_LEN>().ok_or(SrtpError::TooShort)?;
     if first >> 6 != VERSION {
         return Err(SrtpError::Malformed);
     }
@@ -36,18 +35,13 @@ pub(super) fn rtp_fields(packet: &[u8]) -> Result<RtpFields, SrtpError> {
         return Err(SrtpError::TooShort);
     }
     let ssrc = u32::from_be_bytes([c0, c1, c2, c3]);
-    Ok(RtpFields {
-        ssrc,
-        seq: u16::from_be_bytes([s0, s1]),
-        header_len,
-    })
+    Ok(RtpFields { ssrc, seq: u16::from_be_bytes([s0, s1]), header_len })
 }
 
 /// The sender SSRC of the first RTCP packet of a compound.
 pub(super) fn rtcp_ssrc(packet: &[u8]) -> Result<u32, SrtpError> {
-    let &[first, _, _, _, c0, c1, c2, c3] = packet
-        .first_chunk::<RTCP_CLEAR_LEN>()
-        .ok_or(SrtpError::TooShort)?;
+    let &[first, _, _, _, c0, c1, c2, c3] =
+        packet.first_chunk::<RTCP_CLEAR_LEN>().ok_or(SrtpError::TooShort)?;
     if first >> 6 != VERSION {
         return Err(SrtpError::Malformed);
     }

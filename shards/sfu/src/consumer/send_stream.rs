@@ -6,30 +6,21 @@ use ringsoup_rtc::ntp::{self, NtpTime};
 use ringsoup_rtc::rate::RateCalculator;
 use ringsoup_rtc::rtcp::{Dlrr, ReportBlock, SenderInfo};
 use ringsoup_rtc::rtx::ResendGuard;
-use ringsoup_rtc::rtx::history::{AGE_MAX_AUDIO, AGE_MAX_VIDEO};
 use ringsoup_rtc::score::{Score, ScoreChange, SentTotals};
 use ringsoup_rtc::seq::is_newer_u32;
 use ringsoup_rtc::time::Time;
 
 use crate::reply::{BaseStats, RtpStreamDump, SendStats};
-use crate::rtp_parameters::MediaKind;
 use crate::stream_params::StreamParams;
 
 /// A stream silent for longer cannot tell where its timeline is, so it sends no report.
 const SENDER_REPORT_AGE_MAX: Duration = Duration::from_millis(2_000);
 
-/// What a retransmission must repeat of the first sending.
-#[derive(Debug, Clone, Copy)]
-pub struct Rewritten {
-    /// The extension block was in the two-byte form.
-    pub two_byte: bool,
-}
-
 #[derive(Debug)]
 pub struct SendStream {
     pub(crate) params: StreamParams,
     /// `None` where the receiver does not send NACKs.
-    pub(crate) guard: Option<ResendGuard<Rewritten>>,
+    pub(crate) guard: Option<ResendGuard>,
     rtx_sequence_number: u16,
     pub(crate) traffic: RateCalculator,
     newest: Option<Newest>,
@@ -62,12 +53,8 @@ pub struct SendCounters {
 
 impl SendStream {
     pub(crate) fn new(params: StreamParams, rtx_sequence_number: u16) -> Self {
-        let age_max = match params.mime_type.kind {
-            MediaKind::Audio => AGE_MAX_AUDIO,
-            MediaKind::Video => AGE_MAX_VIDEO,
-        };
         Self {
-            guard: params.shown.use_nack.then(|| ResendGuard::new(age_max)),
+            guard: params.shown.use_nack.then(ResendGuard::default),
             params,
             rtx_sequence_number,
             traffic: RateCalculator::default(),

@@ -79,6 +79,32 @@ impl SeqMap {
         Some(output)
     }
 
+    /// The input that went out, or would have, under the 16 bits `output`: the newest such number. With it the whole
+    /// output. `None` for what came before this run, was not sent yet or lies too far back to be told apart.
+    pub fn source(&self, output: u16) -> Option<(u64, u64)> {
+        #[allow(clippy::cast_possible_truncation, reason = "the distance is modulo 2^16 on the wire")]
+        let behind = (self.max_output as u16).wrapping_sub(output);
+        let output = self.max_output - u64::from(behind);
+        // Each remembered drop moved what follows it down by one: count those at or below the output.
+        let count = self.dropped.len() as u64;
+        let first_after = |index: usize, dropped: u64| {
+            let later = count - 1 - index as u64;
+            (dropped + 1).wrapping_sub(self.offset.wrapping_sub(later))
+        };
+        let mut before = 0;
+        let mut end = self.dropped.len();
+        while before < end {
+            let middle = usize::midpoint(before, end);
+            if first_after(middle, self.dropped[middle]) <= output {
+                before = middle + 1
+            } else {
+                end = middle
+            }
+        }
+        let input = output.wrapping_add(self.offset.wrapping_sub(count - before as u64));
+        (input >= self.first_input && input <= self.max_input).then_some((input, output))
+    }
+
     pub fn max_output(&self) -> u64 {
         self.max_output
     }
@@ -87,6 +113,46 @@ impl SeqMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What went out can be found again by the number it went out under.
+        #[test]
+        fn source_reverses_map(first in 1_000_u16..32_767, steps in proptest::collection::vec((0_u8..10, 1_u64..4), 1..300)) {
+            let mut map = SeqMap::new(first);
+            map.sync(5_000);
+            let mut input = 5_000;
+            let mut sent = vec![(input, map.map(input).unwrap())];
+            for (kind, step) in steps {
+                input += step;
+                if kind < 3 {
+                    map.drop_input(input);
+                } else if let Some(output) = map.map(input) {
+                    sent.push((input, output));
+                }
+            }
+            for (input, output) in sent {
+                #[allow(clippy::cast_possible_truncation, reason = "the wire carries the low 16 bits")]
+                let wire = output as u16;
+                prop_assert_eq!(map.source(wire), Some((input, output)));
+            }
+        }
+    }
+
+    #[test]
+    fn source_knows_nothing_of_other_runs_or_the_future() {
+        let mut map = SeqMap::new(100);
+        assert_eq!(map.source(100), None);
+        map.sync(10);
+        map.map(10);
+        map.map(11);
+        assert_eq!(map.source(101).map(|(input, _)| input), Some(11));
+        assert_eq!(map.source(102), None);
+        map.sync(500);
+        map.map(500);
+        assert_eq!(map.source(101), None);
+        assert_eq!(map.source(102).map(|(input, _)| input), Some(500));
+    }
 
     #[test]
     fn drops_close_up_and_losses_stay() {

@@ -47,6 +47,16 @@ impl SimpleLayers {
         Decision::Forward(Rewrite { sequence_number, timestamp: arrived.timestamp, marker: arrived.marker })
     }
 
+    /// The packet of the producer's stream that the receiver knows as `sequence_number`, with the whole number.
+    pub fn source(&self, sequence_number: u16) -> Option<(u64, u64)> {
+        if self.needs_sync { None } else { self.sequence.source(sequence_number) }
+    }
+
+    /// The newest sequence number sent, extended.
+    pub fn newest(&self) -> u64 {
+        self.sequence.max_output()
+    }
+
     /// Leaves a packet out that another rule withheld, so that no gap is seen.
     pub fn skip(&mut self, seq: u64) {
         if !self.needs_sync {
