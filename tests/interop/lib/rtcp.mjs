@@ -1,0 +1,128 @@
+// The RTCP packets a media peer sends and receives (RFC 3550 §6, RFC 4585 §6, RFC 5104 §4.3).
+
+const TYPES = new Map([
+	[200, 'sr'],
+	[201, 'rr'],
+	[202, 'sdes'],
+	[203, 'bye'],
+	[205, 'rtpfb'],
+	[206, 'psfb'],
+	[207, 'xr'],
+]);
+
+function packet(count, type, body) {
+	const head = Buffer.from([0x80 | count, type, 0, 0]);
+	head.writeUInt16BE(body.length / 4, 2);
+	return Buffer.concat([head, body]);
+}
+
+function words(...values) {
+	const bytes = Buffer.alloc(4 * values.length);
+	values.forEach((value, index) => bytes.writeUInt32BE(value >>> 0, 4 * index));
+	return bytes;
+}
+
+export function buildSenderReport({ ssrc, ntpSeconds, ntpFraction, rtpTimestamp, packetCount, octetCount }) {
+	return packet(0, 200, words(ssrc, ntpSeconds, ntpFraction, rtpTimestamp, packetCount, octetCount));
+}
+
+export function buildReceiverReport({ senderSsrc, ssrc, fractionLost = 0, lost = 0, highestSequence, jitter = 0, lastSr = 0, delay = 0 }) {
+	const loss = ((fractionLost & 0xff) << 24) | (lost & 0xffffff);
+	return packet(1, 201, words(senderSsrc, ssrc, loss, highestSequence, jitter, lastSr, delay));
+}
+
+/** Generic NACK of sequence numbers, one item each. */
+export function buildNack({ senderSsrc, ssrc, sequenceNumbers }) {
+	const items = sequenceNumbers.map(sequence => (sequence << 16) >>> 0);
+	return packet(1, 205, words(senderSsrc, ssrc, ...items));
+}
+
+export function buildPli({ senderSsrc, ssrc }) {
+	return packet(1, 206, words(senderSsrc, ssrc));
+}
+
+export function buildFir({ senderSsrc, ssrc, sequence }) {
+	return packet(4, 206, words(senderSsrc, 0, ssrc, sequence << 24));
+}
+
+/** The packets of a compound, in order. */
+export function parseRtcp(compound) {
+	const packets = [];
+	for (let at = 0; at + 4 <= compound.length; ) {
+		const length = 4 + 4 * compound.readUInt16BE(at + 2);
+		packets.push(parseOne(compound.subarray(at, at + length)));
+		at += length;
+	}
+	return packets;
+}
+
+function parseOne(bytes) {
+	const count = bytes[0] & 0x1f;
+	const type = TYPES.get(bytes[1]) ?? `type ${bytes[1]}`;
+	const common = { type, ssrc: bytes.readUInt32BE(4) };
+	switch (type) {
+		case 'sr':
+			return {
+				...common,
+				ntpSeconds: bytes.readUInt32BE(8),
+				ntpFraction: bytes.readUInt32BE(12),
+				rtpTimestamp: bytes.readUInt32BE(16),
+				packetCount: bytes.readUInt32BE(20),
+				octetCount: bytes.readUInt32BE(24),
+				reports: parseReports(bytes, 28, count),
+			};
+		case 'rr':
+			return { ...common, reports: parseReports(bytes, 8, count) };
+		case 'sdes':
+			return { ...common, cname: bytes[8] === 1 ? bytes.toString('utf8', 10, 10 + bytes[9]) : undefined };
+		case 'rtpfb':
+			return count === 1
+				? { ...common, type: 'nack', mediaSsrc: bytes.readUInt32BE(8), sequenceNumbers: parseNackItems(bytes) }
+				: { ...common, mediaSsrc: bytes.readUInt32BE(8), format: count };
+		case 'psfb':
+			return parsePayloadFeedback(bytes, count, common);
+		default:
+			return common;
+	}
+}
+
+function parseReports(bytes, start, count) {
+	return Array.from({ length: count }, (_, index) => {
+		const at = start + 24 * index;
+		return {
+			ssrc: bytes.readUInt32BE(at),
+			fractionLost: bytes[at + 4],
+			lost: bytes.readIntBE(at + 5, 3),
+			highestSequence: bytes.readUInt32BE(at + 8),
+			jitter: bytes.readUInt32BE(at + 12),
+			lastSr: bytes.readUInt32BE(at + 16),
+			delay: bytes.readUInt32BE(at + 20),
+		};
+	});
+}
+
+function parseNackItems(bytes) {
+	const sequenceNumbers = [];
+	for (let at = 12; at + 4 <= bytes.length; at += 4) {
+		const first = bytes.readUInt16BE(at);
+		const mask = bytes.readUInt16BE(at + 2);
+		sequenceNumbers.push(first);
+		for (let bit = 0; bit < 16; ++bit) {
+			if (mask & (1 << bit)) {
+				sequenceNumbers.push((first + bit + 1) & 0xffff);
+			}
+		}
+	}
+	return sequenceNumbers;
+}
+
+function parsePayloadFeedback(bytes, format, common) {
+	const mediaSsrc = bytes.readUInt32BE(8);
+	if (format === 1) {
+		return { ...common, type: 'pli', mediaSsrc };
+	}
+	if (format === 4) {
+		return { ...common, type: 'fir', mediaSsrc: bytes.readUInt32BE(12), sequence: bytes[16] };
+	}
+	return { ...common, mediaSsrc, format };
+}
