@@ -59,6 +59,7 @@ impl RateCalculator {
 
     /// Records a packet of `bytes`. One older than the newest item counts into that item; one
     /// older than the window counts in the totals only.
+    #[inline]
     pub fn update(&mut self, now: Time, bytes: usize) {
         self.packets += 1;
         self.bytes += bytes as u64;
@@ -121,7 +122,16 @@ impl RateCalculator {
     }
 
     /// Makes the item holding `now_ms` the newest and empties those that left the window.
+    #[inline]
     fn slide(&mut self, now_ms: u64) {
+        // Most packets fall into the newest item; they are spared the division.
+        if now_ms.saturating_sub(self.newest_at_ms) >= self.item_ms {
+            self.slide_items(now_ms);
+        }
+    }
+
+    #[cold]
+    fn slide_items(&mut self, now_ms: u64) {
         let steps = self.steps_to(now_ms);
         if steps >= self.item_count {
             // An empty window is common after silence, and already zero.
