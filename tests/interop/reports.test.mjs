@@ -18,6 +18,18 @@ function send(peer, packets) {
 	}
 }
 
+/** What the sender says of itself now; the time is a whole second and a quarter. */
+function senderReport(sender) {
+	return buildSenderReport({
+		ssrc: sender.ssrc,
+		ntpSeconds: Math.floor(Date.now() / 1000) + NTP_OFFSET,
+		ntpFraction: 0x4000_0000,
+		rtpTimestamp: sender.timestamp,
+		packetCount: sender.sent.length,
+		octetCount: sender.sent.reduce((sum, packet) => sum + packet.payload.length, 0),
+	});
+}
+
 async function flowing(t) {
 	const session = await Session.create(t);
 	const publisher = await session.opusPublisher();
@@ -45,17 +57,7 @@ test('a receiver gets sender reports that fit the stream', BOUNDED, async t => {
 test('a publisher gets receiver reports of its loss, with the time since its sender report', BOUNDED, async t => {
 	const { publisher } = await flowing(t);
 	const { peer, sender } = publisher;
-	const now = Date.now();
-	peer.send(
-		buildSenderReport({
-			ssrc: sender.ssrc,
-			ntpSeconds: Math.floor(now / 1000) + NTP_OFFSET,
-			ntpFraction: 0x4000_0000,
-			rtpTimestamp: sender.timestamp,
-			packetCount: 20,
-			octetCount: 1_600,
-		})
-	);
+	peer.send(senderReport(sender));
 	sender.nextOpus();
 	sender.nextOpus();
 	peer.send(sender.nextOpus().bytes);
@@ -137,7 +139,7 @@ test('scores are told when a stream starts and when it worsens', BOUNDED, async 
 	assert.equal(consumerScore.producerScore, 10);
 	assert.deepEqual(consumerScore.producerScores, [10]);
 
-	// Every other packet is lost, over several report intervals.
+	// Every other packet is lost, over several intervals; the sender's reports end them.
 	let worse;
 	producer.on('score', ([score]) => {
 		worse = score.score < 10 ? score : worse;
@@ -147,6 +149,7 @@ test('scores are told when a stream starts and when it worsens', BOUNDED, async 
 			sender.nextOpus();
 			peer.send(sender.nextOpus().bytes);
 		}
+		peer.send(senderReport(sender));
 		await sleep(20);
 		return worse;
 	});
@@ -159,7 +162,7 @@ test('dumps show the streams', BOUNDED, async t => {
 	assert.equal(producerDump.rtpStreams[0].params.ssrc, publisher.sender.ssrc);
 	assert.equal(producerDump.type, 'simple');
 	const consumerDump = await receiver.consumer.dump();
-	assert.equal(consumerDump.rtpStreams[0].params.ssrc, receiver.ssrc);
+	assert.equal(consumerDump.rtpStream.params.ssrc, receiver.ssrc);
 	assert.equal(consumerDump.producerId, publisher.producer.id);
 	const routerDump = await session.router.dump();
 	assert.deepEqual(routerDump.mapProducerIdConsumerIds, [
@@ -202,7 +205,10 @@ test('traces tell of packets and of feedback', BOUNDED, async t => {
 		assert.equal(pli.direction, pliDirection, `${who}: ${JSON.stringify(pli)}`);
 		assert.ok(Math.abs(pli.timestamp) > 0);
 	}
-	assert.equal(seen.producer.find(trace => trace.type === 'keyframe').info.ssrc !== undefined, true);
+	const ssrcOf = (traces, type) => traces.find(trace => trace.type === type).info.rtpPacket.ssrc;
+	assert.equal(ssrcOf(seen.producer, 'rtp'), sender.ssrc);
+	assert.equal(ssrcOf(seen.consumer, 'rtp'), receiver.ssrc);
+	assert.equal(ssrcOf(seen.consumer, 'keyframe'), receiver.ssrc);
 	await producer.enableTraceEvent([]);
 	await sleep(50);
 	const before = seen.producer.length;
@@ -219,5 +225,5 @@ test('a video orientation is told when it changes', BOUNDED, async t => {
 	// Rotated by 90 degrees, front camera.
 	peer.send(sender.next(idr, { extensions: [[SENT_IDS.orientation, Buffer.from([0x01])]] }).bytes);
 	const [orientation] = await told;
-	assert.deepEqual(orientation, { camera: false, flip: false, rotation: 90 });
+	assert.deepEqual({ ...orientation }, { camera: false, flip: false, rotation: 90 });
 });
