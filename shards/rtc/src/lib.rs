@@ -11,6 +11,7 @@ pub mod rate;
 pub mod rtcp;
 pub mod rtp;
 pub mod rtx;
+pub mod sampled_rate;
 pub mod score;
 pub mod seq;
 pub mod srtp;

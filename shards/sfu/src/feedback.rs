@@ -133,7 +133,8 @@ impl Sfu {
         let wall = self.wall(arrival.received);
         let Some(&consumer) = self.transports[transport].media_ssrcs.get(&block.ssrc) else { return };
         let consumer = &mut self.consumers[consumer];
-        if consumer.stream.receive_report(wall, block).is_some() {
+        let sent = &self.producers[consumer.producer].egresses[consumer.egress].sent;
+        if consumer.stream.receive_report(wall, block, sent).is_some() {
             out.events.push(consumer.score_event(&self.producers[consumer.producer]));
         }
     }
@@ -199,14 +200,15 @@ impl Sfu {
         consumer.stream.counters.nacks += 1;
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Nack, Direction::In, TraceInfo::None, out);
         let producer = &producers[consumer.producer];
+        let layers = &producer.egresses[consumer.egress].layers;
         let source = producer.stream_index_of_mapped_ssrc(consumer.mapped_ssrc());
         let history = source.and_then(|index| producer.streams[index].as_ref()?.history.as_ref());
         for item in nack.items() {
             consumer.stream.counters.nacked_packets += u64::from(item.packet_count());
             for sequence_number in item.sequence_numbers() {
-                let Some((input, output)) = consumer.layers.source(sequence_number) else { continue };
+                let Some((input, output)) = layers.source(sequence_number) else { continue };
                 let Some(packet) = history.and_then(|history| history.get(now, input)) else { continue };
-                let (rtt, newest) = (consumer.stream.rtt(), consumer.layers.newest());
+                let (rtt, newest) = (consumer.stream.rtt(), layers.newest());
                 let Some(guard) = consumer.stream.guard.as_mut() else { return };
                 let Ok(is_first) = guard.resend(now, rtt, newest, output) else { continue };
                 if retransmit(now, transport, consumer, sequence_number, &packet, out) {
@@ -251,6 +253,6 @@ fn retransmit(
         return false;
     };
     transport.traffic.rtx_sent.update(now, len.rtp);
-    transport.traffic.sent.update(now, len.wire);
+    transport.traffic.count_overhead(now, len);
     true
 }

@@ -16,7 +16,7 @@ use crate::consumer::Consumer;
 use crate::consumer::decision::{Decision, Offer, Rewrite};
 use crate::drop_reason::DropReason;
 use crate::event::Event;
-use crate::outbox::{Forwarded, Outbox, Shared};
+use crate::outbox::{Destination, Forwarded, Outbox, Shared};
 use crate::producer::recv_stream::{Arrived, RecvStream};
 use crate::producer::{Producer, StreamMatch};
 use crate::rtp_parameters::{ExtensionUri, MediaKind};
@@ -38,6 +38,24 @@ pub(crate) struct Passing<'a> {
     pub arrived: &'a Arrived<'a>,
     /// In the Outbox once the first receiver has been found.
     pub shared: Option<Shared>,
+}
+
+impl<'a> Passing<'a> {
+    fn fields<'f>(&self, ssrc: u32, rewrite: &Rewrite) -> HeaderFields<'f>
+    where
+        'a: 'f,
+    {
+        HeaderFields {
+            payload_type: self.payload_type,
+            marker: rewrite.marker,
+            padding: false,
+            sequence_number: rewrite.sequence_number,
+            timestamp: rewrite.timestamp,
+            ssrc,
+            csrcs: self.csrcs,
+            mid: None,
+        }
+    }
 }
 
 impl Sfu {
@@ -156,20 +174,18 @@ impl Sfu {
     /// has seen, and from a key frame on.
     #[cold]
     fn restart_consumers(&mut self, producer: Id<Producer>) {
-        for &consumer in &self.producers[producer].consumers {
-            let consumer = &mut self.consumers[consumer];
-            if consumer.is_active() {
-                consumer.deactivate();
-                consumer.activate();
-            }
+        let Self { producers, consumers, .. } = self;
+        for egress in producers[producer].egresses.iter_mut().filter(|egress| egress.is_active) {
+            consumers[egress.consumer].stream.pause();
+            egress.begin();
         }
     }
 
     /// A packet that nobody gets leaves no gap: receivers would ask for it in vain.
     #[cold]
     fn skip(&mut self, producer: Id<Producer>, seq: u64) {
-        for &consumer in &self.producers[producer].consumers {
-            self.consumers[consumer].layers.skip(seq);
+        for egress in &mut self.producers[producer].egresses {
+            egress.layers.skip(seq);
         }
     }
 
@@ -215,11 +231,19 @@ impl Sfu {
             mapped_ssrc: stream.mapped_ssrc,
         };
         let mut count = 0;
-        for &consumer in &producer.consumers {
-            let consumer = &mut consumers[consumer];
-            let Decision::Forward(rewrite) = consumer.decide(&offer) else { continue };
-            let transport = &mut transports[consumer.transport];
-            count += u32::from(send_media(transport, consumer, &rewrite, passing, out));
+        for egress in &mut producer.egresses {
+            let Decision::Forward(rewrite) = egress.decide(&offer) else { continue };
+            let len = match egress.bare {
+                Some(destination) => send_bare(destination, egress.ssrc, &rewrite, passing, out),
+                None => {
+                    let consumer = &mut consumers[egress.consumer];
+                    let transport = &mut transports[consumer.transport];
+                    send_media(transport, consumer, &rewrite, passing, out)
+                }
+            };
+            let Some(len) = len else { continue };
+            egress.sent.count(passing.now, rewrite.timestamp, len);
+            count += 1;
         }
         keep(stream, passing);
         count
@@ -243,39 +267,49 @@ fn keep(stream: &mut RecvStream, passing: &Passing<'_>) {
     }
 }
 
-/// Writes one receiver's copy. False when it could not be sent.
+/// Writes the copy of a receiver that has nothing of its own but the fixed header's fields; returns its length.
+#[inline]
+fn send_bare(
+    destination: Destination,
+    ssrc: u32,
+    rewrite: &Rewrite,
+    passing: &mut Passing<'_>,
+    out: &mut Outbox,
+) -> Option<usize> {
+    let payload = passing.arrived.payload;
+    if passing.shared.is_none() {
+        passing.shared = out.share(payload);
+    }
+    let shared = passing.shared?;
+    let fields = passing.fields(ssrc, rewrite);
+    let mut head = 0;
+    let pushed = out.push(destination, HEADER_BYTES_MAX, shared, |slot| {
+        head = write_header(slot, &fields, passing.block)?;
+        Some(head)
+    });
+    pushed.then_some(head + payload.len())
+}
+
+/// Writes one receiver's copy in its transport's way; returns its length as RTP, or `None` when it could not be sent.
 fn send_media(
     transport: &mut Transport,
     consumer: &mut Consumer,
     rewrite: &Rewrite,
     passing: &mut Passing<'_>,
     out: &mut Outbox,
-) -> bool {
-    let fields = HeaderFields {
-        payload_type: passing.payload_type,
-        marker: rewrite.marker,
-        padding: false,
-        sequence_number: rewrite.sequence_number,
-        timestamp: rewrite.timestamp,
-        ssrc: consumer.ssrc(),
-        csrcs: passing.csrcs,
-        mid: consumer.mid.as_ref().map(|(id, mid)| (*id, &mid[..])),
-    };
+) -> Option<usize> {
+    let mut fields = passing.fields(consumer.ssrc(), rewrite);
+    fields.mid = consumer.mid.as_ref().map(|(id, mid)| (*id, &mid[..]));
     let own_block = consumer.extensions.as_ref().map(|map| remap(passing.block, map));
     let block = own_block.as_ref().unwrap_or(passing.block);
     let payload = passing.arrived.payload;
     let write = |slot: &mut [u8]| write_header(slot, &fields, block);
-    let Some(len) = send_packet(transport, consumer, payload, &mut passing.shared, write, out) else {
-        return false;
-    };
-    let now = passing.now;
-    transport.traffic.rtp_sent.update(now, len.rtp);
-    transport.traffic.sent.update(now, len.wire);
-    consumer.stream.sent(now, rewrite.timestamp, len.rtp);
+    let len = send_packet(transport, consumer, payload, &mut passing.shared, write, out)?;
+    transport.traffic.count_overhead(passing.now, len);
     if consumer.traces(ConsumerTraceEvent::Rtp) || consumer.traces(ConsumerTraceEvent::KeyFrame) {
         trace::sent_packet(consumer, &fields, passing, len.rtp, out);
     }
-    true
+    Some(len.rtp)
 }
 
 /// Lengths of a sent packet: as RTP, and with what SRTP added.
@@ -393,8 +427,8 @@ impl Sfu {
     ) {
         let Self { producers, consumers, .. } = self;
         let described = &mut producers[producer];
-        let asks_again = |consumer: &Id<Consumer>| consumers[*consumer].stream.guard.is_some();
-        if described.consumers.iter().any(asks_again)
+        let asks_again = |consumer: Id<Consumer>| consumers[consumer].stream.guard.is_some();
+        if described.consumers().any(asks_again)
             && let Some(stream) = described.streams[stream].as_mut()
         {
             stream.keep_history();
@@ -413,7 +447,7 @@ impl Sfu {
     pub(crate) fn announce_score(&mut self, producer: Id<Producer>, out: &mut Outbox) {
         let producer = &self.producers[producer];
         out.events.push(producer.score_event());
-        for &consumer in &producer.consumers {
+        for consumer in producer.consumers() {
             out.events.push(self.consumers[consumer].score_event(producer));
         }
     }

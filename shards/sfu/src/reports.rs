@@ -9,6 +9,7 @@ use ringsoup_rtc::time::Time;
 use crate::command::ProducerTraceEvent;
 use crate::consumer::Consumer;
 use crate::event::{Direction, Event, TraceInfo};
+use crate::handlers::Change;
 use crate::outbox::{Outbox, Shared};
 use crate::producer::Producer;
 use crate::sfu::Sfu;
@@ -44,10 +45,8 @@ impl Sfu {
     }
 
     pub(crate) fn consumer_connected(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
-        let consumer = &mut self.consumers[id];
-        consumer.connected = true;
-        if consumer.is_active() {
-            consumer.activate();
+        self.consumers[id].connected = true;
+        if self.refresh_egress(now, id) == Change::Activated {
             self.request_key_frame_for(now, id, out);
         }
     }
@@ -82,7 +81,8 @@ impl Sfu {
             if !is_due(consumer.last_rtcp, now) {
                 continue;
             }
-            let Some(info) = consumer.stream.sender_report(now, wall) else { continue };
+            let sent = self.producers[consumer.producer].egresses[consumer.egress].sent;
+            let Some(info) = consumer.stream.sender_report(now, wall, &sent) else { continue };
             consumer.last_rtcp = Some(now);
             let dlrr = consumer.stream.dlrr(now);
             let cname = &consumer.stream.params.shown.cname;
@@ -288,12 +288,8 @@ fn timer_index(index: usize) -> u8 {
 }
 
 fn worst_fraction_lost(producer: &Producer, consumers: &crate::table::Table<Consumer>) -> u8 {
-    let consumers = producer.consumers.iter().map(|&id| &consumers[id]);
-    consumers
-        .filter(|consumer| consumer.is_active())
-        .map(|consumer| consumer.stream.fraction_lost)
-        .max()
-        .unwrap_or(0)
+    let active = producer.egresses.iter().filter(|egress| egress.is_active);
+    active.map(|egress| consumers[egress.consumer].stream.fraction_lost).max().unwrap_or(0)
 }
 
 /// Compounds under construction: a source's reports stay together, a full compound is followed by another.
@@ -353,5 +349,5 @@ pub(crate) fn send_rtcp(now: Time, transport: &mut Transport, compound: &[u8], o
             len
         }
     };
-    transport.traffic.sent.update(now, len);
+    transport.traffic.other_sent.update(now, len);
 }

@@ -31,7 +31,7 @@ impl Router {
             consumers_of_producer: producers
                 .filter_map(|&id| sfu.producers.get(id))
                 .map(|producer| {
-                    let consumers = producer.consumers.iter().filter_map(|&id| sfu.consumers.get(id));
+                    let consumers = producer.consumers().filter_map(|id| sfu.consumers.get(id));
                     (producer.name.clone(), consumers.map(|consumer| consumer.name.clone()).collect())
                 })
                 .collect(),

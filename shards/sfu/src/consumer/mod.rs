@@ -1,6 +1,7 @@
 //! A consumer: one receiver's view of a producer.
 
 pub mod decision;
+pub mod egress;
 pub mod layers;
 pub mod send_stream;
 pub mod seq_map;
@@ -23,7 +24,7 @@ use crate::stream_params::StreamParams;
 use crate::table::Id;
 use crate::transport::Transport;
 
-use decision::{Decision, Offer, Withheld};
+use egress::Egress;
 use layers::simple::SimpleLayers;
 use send_stream::SendStream;
 
@@ -49,12 +50,13 @@ pub struct Consumer {
     consumable_rtp_encodings: Vec<RtpEncodingParameters>,
     /// One bit per payload type.
     payload_types: u128,
+    /// Its place among the producer's egresses.
+    pub(crate) egress: usize,
     pub(crate) paused: bool,
     pub(crate) producer_paused: bool,
     pub(crate) connected: bool,
     pub(crate) priority: u8,
     pub(crate) trace_events: Vec<ConsumerTraceEvent>,
-    pub(crate) layers: SimpleLayers,
     pub(crate) stream: SendStream,
     /// Id and value of the MID that this receiver knows the stream by.
     pub(crate) mid: Option<MidElement>,
@@ -66,12 +68,14 @@ pub struct Consumer {
 impl Consumer {
     /// # Errors
     /// `TypeError` naming what is wrong; `Error` for types of a later capability.
+    ///
+    /// Returns the consumer and the strategy by which its egress will pick packets.
     pub(crate) fn new(
         request: Consume,
         transport: Id<Transport>,
         producer: Id<Producer>,
         random: &mut Random,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<(Self, SimpleLayers), CommandError> {
         let mut parameters = request.rtp_parameters;
         check_encodings(&parameters, &request.consumable_rtp_encodings)?;
         parameter_check::check(&mut parameters)?;
@@ -91,7 +95,8 @@ impl Consumer {
         }
         let first = random.in_range(FIRST_SEQUENCE_NUMBER.0, FIRST_SEQUENCE_NUMBER.1);
         let first = u16::try_from(first).expect("the range is within 16 bits");
-        Ok(Self {
+        let layers = SimpleLayers::new(params.mime_type, request.ignore_dtx, first);
+        let consumer = Self {
             name: request.consumer,
             transport,
             producer,
@@ -100,47 +105,34 @@ impl Consumer {
             rtp_type,
             consumable_rtp_encodings: request.consumable_rtp_encodings,
             payload_types: media_payload_types(&parameters),
+            egress: usize::MAX,
             paused: request.paused,
             producer_paused: false,
             connected: false,
             priority: 1,
             trace_events: Vec::new(),
-            layers: SimpleLayers::new(params.mime_type, request.ignore_dtx, first),
             stream: SendStream::new(params, random.next_u16()),
             mid: mid_of(&parameters)?,
             extensions: own_extensions(&parameters),
             parameters,
             last_rtcp: None,
-        })
+        };
+        Ok((consumer, layers))
+    }
+
+    /// What the packet path needs of it.
+    pub(crate) fn new_egress(&self, id: Id<Self>, layers: SimpleLayers) -> Egress {
+        Egress::new(id, self.ssrc(), self.payload_types, layers)
+    }
+
+    /// Whether its packets have nothing of their own but the fixed header's fields.
+    pub(crate) fn takes_bare_headers(&self) -> bool {
+        self.mid.is_none() && self.extensions.is_none() && self.trace_events.is_empty()
     }
 
     /// Whether packets can be taken now.
     pub(crate) fn is_active(&self) -> bool {
         self.connected && !self.paused && !self.producer_paused
-    }
-
-    /// What to do with a packet of the producer.
-    #[inline]
-    pub(crate) fn decide(&mut self, offer: &Offer<'_>) -> Decision {
-        if !self.is_active() {
-            return Decision::Withhold(Withheld::Inactive);
-        }
-        if self.payload_types & (1 << (offer.payload_type & 0x7f)) == 0 {
-            self.layers.skip(offer.arrived.seq);
-            return Decision::Withhold(Withheld::PayloadType);
-        }
-        self.layers.decide(offer)
-    }
-
-    /// The consumer begins to take packets: the next one starts a new run.
-    pub(crate) fn activate(&mut self) {
-        self.layers.sync();
-        self.stream.begin();
-    }
-
-    /// The consumer stops taking packets.
-    pub(crate) fn deactivate(&mut self) {
-        self.stream.pause();
     }
 
     /// The router's name for the stream this consumer wants.
@@ -194,7 +186,7 @@ impl Consumer {
     pub(crate) fn stats(&self, now: Time, producer: &Producer) -> ConsumerStats {
         let received = producer.stream_index_of_mapped_ssrc(self.mapped_ssrc());
         ConsumerStats {
-            sent: vec![self.stream.stats(now)],
+            sent: vec![self.stream.stats(now, &producer.egresses[self.egress].sent)],
             received: received.and_then(|index| Some(producer.streams[index].as_ref()?.stats(now))),
         }
     }

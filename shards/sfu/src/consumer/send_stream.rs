@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use ringsoup_rtc::ntp::{self, NtpTime};
-use ringsoup_rtc::rate::RateCalculator;
 use ringsoup_rtc::rtcp::{Dlrr, ReportBlock, SenderInfo};
 use ringsoup_rtc::rtx::ResendGuard;
+use ringsoup_rtc::sampled_rate::SampledRate;
 use ringsoup_rtc::score::{Score, ScoreChange, SentTotals};
-use ringsoup_rtc::seq::is_newer_u32;
 use ringsoup_rtc::time::Time;
 
+use crate::consumer::egress::Sent;
 use crate::reply::{BaseStats, RtpStreamDump, SendStats};
 use crate::stream_params::StreamParams;
 
@@ -22,8 +22,7 @@ pub struct SendStream {
     /// `None` where the receiver does not send NACKs.
     pub(crate) guard: Option<ResendGuard>,
     rtx_sequence_number: u16,
-    pub(crate) traffic: RateCalculator,
-    newest: Option<Newest>,
+    rate: SampledRate,
     pub(crate) score: Score,
     rtt: Duration,
     packets_lost: i32,
@@ -32,13 +31,6 @@ pub struct SendStream {
     /// Middle 32 bits of the receiver's reference time and when it came (RFC 3611 section 4.4).
     reference_time: Option<(u32, Time)>,
     pub(crate) counters: SendCounters,
-}
-
-/// The packet with the highest timestamp, for the sender report's timeline.
-#[derive(Debug, Clone, Copy)]
-struct Newest {
-    timestamp: u32,
-    at: Time,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,8 +49,7 @@ impl SendStream {
             guard: params.shown.use_nack.then(ResendGuard::default),
             params,
             rtx_sequence_number,
-            traffic: RateCalculator::default(),
-            newest: None,
+            rate: SampledRate::default(),
             score: Score::new(),
             rtt: Duration::ZERO,
             packets_lost: 0,
@@ -83,21 +74,17 @@ impl SendStream {
         self.rtx_sequence_number
     }
 
-    /// Counts a packet that was put into the Outbox.
-    #[inline]
-    pub(crate) fn sent(&mut self, now: Time, timestamp: u32, bytes: usize) {
-        self.traffic.update(now, bytes);
-        if self.newest.is_none_or(|newest| is_newer_u32(timestamp, newest.timestamp)) {
-            self.newest = Some(Newest { timestamp, at: now });
-        }
-    }
-
     pub(crate) fn rtt(&self) -> Duration {
         self.rtt
     }
 
     /// RFC 3550 section 6.4.1: loss, jitter and the round trip as the receiver sees them.
-    pub(crate) fn receive_report(&mut self, arrival: NtpTime, report: &ReportBlock) -> Option<ScoreChange> {
+    pub(crate) fn receive_report(
+        &mut self,
+        arrival: NtpTime,
+        report: &ReportBlock,
+        sent: &Sent,
+    ) -> Option<ScoreChange> {
         let (last_sr, delay) = (report.last_sender_report, report.delay_since_last_sender_report);
         let rtt = ntp::round_trip(arrival, last_sr, delay);
         self.rtt = rtt.map_or(Duration::ZERO, ntp::middle_to_duration);
@@ -105,7 +92,7 @@ impl SendStream {
         self.fraction_lost = report.fraction_lost;
         self.jitter = report.jitter;
         self.score.update_sent(SentTotals {
-            sent: self.traffic.packets(),
+            sent: sent.packets,
             lost: report.cumulative_lost,
             repaired: self.counters.repaired,
             retransmitted: self.counters.retransmitted,
@@ -117,8 +104,9 @@ impl SendStream {
     }
 
     /// The report of this moment: the timestamp is the newest packet's, moved on to now.
-    pub(crate) fn sender_report(&self, now: Time, wall: NtpTime) -> Option<SenderInfo> {
-        let newest = self.newest?;
+    pub(crate) fn sender_report(&mut self, now: Time, wall: NtpTime, sent: &Sent) -> Option<SenderInfo> {
+        self.rate.sample(now, sent.bytes);
+        let newest = sent.newest?;
         let age = now.saturating_since(newest.at);
         if age > SENDER_REPORT_AGE_MAX {
             return None;
@@ -126,8 +114,7 @@ impl SendStream {
         let ticks = age.as_micros() * u128::from(self.params.shown.clock_rate) / 1_000_000;
         // All three are modulo 2^32 on the wire (RFC 3550 section 6.4.1).
         #[allow(clippy::cast_possible_truncation, reason = "modulo 2^32")]
-        let (ticks, packet_count, octet_count) =
-            (ticks as u32, self.traffic.packets() as u32, self.traffic.bytes() as u32);
+        let (ticks, packet_count, octet_count) = (ticks as u32, sent.packets as u32, sent.bytes as u32);
         Some(SenderInfo {
             ssrc: self.ssrc(),
             ntp: wall,
@@ -147,9 +134,9 @@ impl SendStream {
         })
     }
 
-    /// A new run of packets: its timestamps need not follow the ones before.
-    pub(crate) fn begin(&mut self) {
-        self.newest = None;
+    /// The rate of what is sent from now on starts here.
+    pub(crate) fn begin(&mut self, now: Time, sent: &Sent) {
+        self.rate.sample(now, sent.bytes);
     }
 
     /// What was sent before a pause is of no use after it.
@@ -168,7 +155,12 @@ impl SendStream {
         }
     }
 
-    pub(crate) fn stats(&self, now: Time) -> SendStats {
+    /// Bits per second, RTP packets with their headers.
+    pub(crate) fn bitrate(&self, now: Time, sent: &Sent) -> u64 {
+        self.rate.bitrate(now, sent.bytes)
+    }
+
+    pub(crate) fn stats(&self, now: Time, sent: &Sent) -> SendStats {
         let shown = &self.params.shown;
         SendStats {
             base: BaseStats {
@@ -192,9 +184,9 @@ impl SendStream {
                 round_trip_time: self.rtt.as_secs_f32() * 1_000.0,
                 score: self.score.value(),
             },
-            packet_count: self.traffic.packets(),
-            byte_count: self.traffic.bytes(),
-            bitrate: self.traffic.bitrate(now),
+            packet_count: sent.packets,
+            byte_count: sent.bytes,
+            bitrate: self.bitrate(now, sent),
         }
     }
 }

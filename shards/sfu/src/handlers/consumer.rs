@@ -4,7 +4,9 @@ use ringsoup_rtc::time::Time;
 
 use crate::command::{CommandError, Consume, ConsumerCommand};
 use crate::consumer::Consumer;
+use crate::consumer::layers::simple::SimpleLayers;
 use crate::event::Event;
+use crate::handlers::Change;
 use crate::outbox::Outbox;
 use crate::reply::{ConsumeReply, Reply};
 use crate::sfu::{Entity, Sfu};
@@ -30,7 +32,7 @@ impl Sfu {
         });
         // The request's own faults are told first, as in the original.
         let placeholder = Id::new(0);
-        let mut consumer =
+        let (mut consumer, layers) =
             Consumer::new(request, transport, *producer.as_ref().unwrap_or(&placeholder), &mut self.random)?;
         let producer = producer?;
         if self.producers[producer].paused {
@@ -43,7 +45,7 @@ impl Sfu {
             score: consumer.score(&self.producers[producer]),
             preferred_layers: None,
         };
-        let id = self.insert_consumer(consumer);
+        let id = self.insert_consumer(consumer, layers);
         if self.transports[transport].is_connected() {
             self.consumer_connected(now, id, out);
         }
@@ -61,11 +63,15 @@ impl Sfu {
         self.check_name_is_free(name)
     }
 
-    fn insert_consumer(&mut self, consumer: Consumer) -> Id<Consumer> {
+    fn insert_consumer(&mut self, consumer: Consumer, layers: SimpleLayers) -> Id<Consumer> {
         let (name, transport, producer) = (consumer.name.clone(), consumer.transport, consumer.producer);
         let (ssrc, rtx, mapped_ssrc) = (consumer.ssrc(), consumer.stream.rtx(), consumer.mapped_ssrc());
         let asks_again = consumer.stream.guard.is_some();
         let id = self.consumers.insert(consumer);
+        let egresses = &mut self.producers[producer].egresses;
+        let consumer = &mut self.consumers[id];
+        consumer.egress = egresses.len();
+        egresses.push(consumer.new_egress(id, layers));
         self.names.insert(name, Entity::Consumer(id));
         let transport = &mut self.transports[transport];
         transport.consumers.push(id);
@@ -74,7 +80,6 @@ impl Sfu {
             transport.rtx_ssrcs.insert(rtx_ssrc, id);
         }
         let producer = &mut self.producers[producer];
-        producer.consumers.push(id);
         if asks_again
             && let Some(index) = producer.stream_index_of_mapped_ssrc(mapped_ssrc)
             && let Some(stream) = producer.streams[index].as_mut()
@@ -100,9 +105,13 @@ impl Sfu {
         let Some(consumer) = self.consumers.remove(id) else { return };
         self.names.remove(&consumer.name);
         if let Some(producer) = self.producers.get_mut(consumer.producer) {
-            producer.consumers.retain(|&other| other != id);
+            let egress = producer.egresses.swap_remove(consumer.egress);
+            self.transports[consumer.transport].traffic.departed += egress.sent.bytes;
+            if let Some(moved) = producer.egresses.get(consumer.egress) {
+                self.consumers[moved.consumer].egress = consumer.egress;
+            }
             // Nobody left who could ask for a packet again: no need to keep any.
-            if !producer.consumers.iter().any(|&other| self.consumers[other].stream.guard.is_some()) {
+            if !producer.consumers().any(|other| self.consumers[other].stream.guard.is_some()) {
                 producer.streams.iter_mut().flatten().for_each(|stream| stream.history = None);
             }
         }
@@ -139,19 +148,15 @@ impl Sfu {
                 return Ok(Reply::ConsumerStats(Box::new(stats)));
             }
             ConsumerCommand::Pause => {
-                if consumer.is_active() {
-                    consumer.deactivate();
-                }
                 consumer.paused = true;
+                self.refresh_egress(now, id);
             }
-            ConsumerCommand::Resume if consumer.paused => {
+            ConsumerCommand::Resume => {
                 consumer.paused = false;
-                if consumer.is_active() {
-                    consumer.activate();
+                if self.refresh_egress(now, id) == Change::Activated {
                     self.request_key_frame_for(now, id, out);
                 }
             }
-            ConsumerCommand::Resume => {}
             // Simple consumers have no layers to prefer.
             ConsumerCommand::SetPreferredLayers(_) => return Ok(Reply::SetPreferredLayers(None)),
             ConsumerCommand::SetPriority(0) => {
@@ -162,7 +167,10 @@ impl Sfu {
                 return Ok(Reply::SetPriority(priority));
             }
             ConsumerCommand::RequestKeyFrame => self.request_key_frame_for(now, id, out),
-            ConsumerCommand::EnableTraceEvent(events) => consumer.trace_events = events,
+            ConsumerCommand::EnableTraceEvent(events) => {
+                consumer.trace_events = events;
+                self.refresh_egress(now, id);
+            }
         }
         Ok(Reply::Done)
     }

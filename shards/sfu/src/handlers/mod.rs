@@ -1,6 +1,9 @@
 //! What commands do to the shard's objects, one file per noun.
 
+mod activity;
 mod consumer;
 mod producer;
 mod router;
 mod transport;
+
+pub(crate) use activity::Change;

@@ -60,7 +60,7 @@ impl Sfu {
 
     /// Closes a producer; its consumers are told, and are gone then.
     pub(crate) fn close_producer(&mut self, id: Id<Producer>, out: &mut Outbox) {
-        for consumer in self.producers[id].consumers.clone() {
+        for consumer in self.producers[id].consumers().collect::<Vec<_>>() {
             let name = self.consumers[consumer].name.clone();
             out.events.push(Event::ConsumerProducerClose { consumer: name });
             self.close_consumer(consumer);
@@ -96,7 +96,7 @@ impl Sfu {
         match command {
             ProducerCommand::Dump => return Ok(Reply::ProducerDump(Box::new(self.producers[id].dump()))),
             ProducerCommand::Stats => return Ok(Reply::ProducerStats(self.producers[id].stats(now))),
-            ProducerCommand::Pause => self.pause_producer(id, out),
+            ProducerCommand::Pause => self.pause_producer(now, id, out),
             ProducerCommand::Resume => self.resume_producer(now, id, out),
             ProducerCommand::EnableTraceEvent(events) => self.producers[id].trace_events = events,
             ProducerCommand::Send(data) => self.receive_application_rtp(now, id, &data, out)?,
@@ -104,7 +104,7 @@ impl Sfu {
         Ok(Reply::Done)
     }
 
-    fn pause_producer(&mut self, id: Id<Producer>, out: &mut Outbox) {
+    fn pause_producer(&mut self, now: Time, id: Id<Producer>, out: &mut Outbox) {
         let producer = &mut self.producers[id];
         if producer.paused {
             return;
@@ -113,13 +113,11 @@ impl Sfu {
         for stream in producer.streams.iter_mut().flatten() {
             stream.pause();
         }
-        for &consumer in &producer.consumers {
-            let consumer = &mut self.consumers[consumer];
-            if consumer.is_active() {
-                consumer.deactivate();
-            }
-            consumer.producer_paused = true;
-            out.events.push(Event::ConsumerProducerPause { consumer: consumer.name.clone() });
+        for consumer in producer.consumers().collect::<Vec<_>>() {
+            self.consumers[consumer].producer_paused = true;
+            self.refresh_egress(now, consumer);
+            let name = self.consumers[consumer].name.clone();
+            out.events.push(Event::ConsumerProducerPause { consumer: name });
         }
     }
 
@@ -132,15 +130,13 @@ impl Sfu {
         for stream in producer.streams.iter_mut().flatten() {
             stream.resume(now);
         }
-        for &consumer in &producer.consumers {
-            let consumer = &mut self.consumers[consumer];
-            consumer.producer_paused = false;
-            if consumer.is_active() {
-                consumer.activate();
-            }
-            out.events.push(Event::ConsumerProducerResume { consumer: consumer.name.clone() });
-        }
         let (kind, streams) = (producer.kind, producer.streams.len());
+        for consumer in producer.consumers().collect::<Vec<_>>() {
+            self.consumers[consumer].producer_paused = false;
+            self.refresh_egress(now, consumer);
+            let name = self.consumers[consumer].name.clone();
+            out.events.push(Event::ConsumerProducerResume { consumer: name });
+        }
         for index in 0..streams {
             self.schedule_inactivity(id, index);
             if kind == MediaKind::Video {

@@ -18,6 +18,7 @@ use crate::sfu::{Entity, KeySource, Sfu};
 use crate::sockets::{SocketId, Sockets};
 use crate::table::Id;
 use crate::transport::plain::{Flow, PlainTransport};
+use crate::transport::traffic::MediaSent;
 use crate::transport::{Transport, TransportKind};
 
 /// Longest RTCP compound an application may send through a direct transport, bytes.
@@ -126,7 +127,7 @@ impl Sfu {
         let transport = &mut self.transports[id];
         match command {
             TransportCommand::Dump => self.dump_transport(now, id),
-            TransportCommand::Stats => Ok(stats(transport, now)),
+            TransportCommand::Stats => Ok(self.transport_stats(now, id)),
             TransportCommand::ConnectPlain(request) => self.connect_plain(now, id, &request, sockets, out),
             TransportCommand::SetMaxIncomingBitrate(bitrate) => {
                 transport.set_max_incoming_bitrate(bitrate).map(|()| Reply::Done)
@@ -226,6 +227,32 @@ impl Sfu {
         Ok(Reply::Done)
     }
 
+    fn transport_stats(&self, now: Time, id: Id<Transport>) -> Reply {
+        let transport = &self.transports[id];
+        let base = transport.stats(now, self.media_sent(now, id));
+        match &transport.kind {
+            TransportKind::Direct => Reply::DirectTransportStats(Box::new(base)),
+            TransportKind::Plain(plain) => Reply::PlainTransportStats(Box::new(PlainTransportStats {
+                base,
+                rtcp_mux: plain.rtcp_mux,
+                comedia: plain.comedia,
+                tuple: plain.rtp.tuple(),
+                rtcp_tuple: plain.rtcp.as_ref().map(Flow::tuple).filter(|tuple| tuple.remote.is_some()),
+            })),
+        }
+    }
+
+    fn media_sent(&self, now: Time, id: Id<Transport>) -> MediaSent {
+        let mut media = MediaSent::default();
+        for &consumer in &self.transports[id].consumers {
+            let consumer = &self.consumers[consumer];
+            let sent = &self.producers[consumer.producer].egresses[consumer.egress].sent;
+            media.bytes += sent.bytes;
+            media.bitrate += consumer.stream.bitrate(now, sent);
+        }
+        media
+    }
+
     fn dump_transport(&self, _now: Time, id: Id<Transport>) -> Result<Reply, CommandError> {
         let transport = &self.transports[id];
         let base = self.transport_dump(transport);
@@ -264,20 +291,6 @@ impl Sfu {
             max_receive_message_size: transport.max_receive_message_size,
             trace_events: transport.trace_events.clone(),
         }
-    }
-}
-
-fn stats(transport: &Transport, now: Time) -> Reply {
-    let base = transport.stats(now);
-    match &transport.kind {
-        TransportKind::Direct => Reply::DirectTransportStats(Box::new(base)),
-        TransportKind::Plain(plain) => Reply::PlainTransportStats(Box::new(PlainTransportStats {
-            base,
-            rtcp_mux: plain.rtcp_mux,
-            comedia: plain.comedia,
-            tuple: plain.rtp.tuple(),
-            rtcp_tuple: plain.rtcp.as_ref().map(Flow::tuple).filter(|tuple| tuple.remote.is_some()),
-        })),
     }
 }
 

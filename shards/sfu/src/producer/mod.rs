@@ -12,6 +12,7 @@ use ringsoup_rtc::time::Time;
 
 use crate::command::{CommandError, Produce, ProducerTraceEvent};
 use crate::consumer::Consumer;
+use crate::consumer::egress::Egress;
 use crate::drop_reason::DropReason;
 use crate::event::{Event, ProducerScore};
 use crate::name::Name;
@@ -41,7 +42,8 @@ pub struct Producer {
     pub(crate) mapping: Mapping,
     /// By encoding; `None` until its first packet.
     pub(crate) streams: Vec<Option<RecvStream>>,
-    pub(crate) consumers: Vec<Id<Consumer>>,
+    /// Its consumers, as the packet path sees them.
+    pub(crate) egresses: Vec<Egress>,
     pub(crate) paused: bool,
     pub(crate) trace_events: Vec<ProducerTraceEvent>,
     key_frame_delay: Duration,
@@ -82,7 +84,7 @@ impl Producer {
             streams: parameters.encodings.iter().map(|_| None).collect(),
             parameters,
             rtp_mapping: request.rtp_mapping,
-            consumers: Vec::new(),
+            egresses: Vec::new(),
             paused: request.paused,
             trace_events: Vec::new(),
             key_frame_delay: Duration::from_millis(u64::from(request.key_frame_request_delay)),
@@ -175,6 +177,10 @@ impl Producer {
         self.streams
             .iter()
             .position(|stream| stream.as_ref().is_some_and(|stream| stream.mapped_ssrc == mapped_ssrc))
+    }
+
+    pub(crate) fn consumers(&self) -> impl Iterator<Item = Id<Consumer>> + '_ {
+        self.egresses.iter().map(|egress| egress.consumer)
     }
 
     pub(crate) fn streams(&self) -> impl Iterator<Item = &RecvStream> {

@@ -10,6 +10,7 @@ use crate::command::{CommandError, TransportOptions, TransportTraceEvent};
 use crate::consumer::Consumer;
 use crate::map::Map;
 use crate::name::Name;
+use crate::outbox::Destination;
 use crate::producer::Producer;
 use crate::reply::{RecvRtpHeaderExtensions, TransportStats};
 use crate::router::Router;
@@ -18,7 +19,7 @@ use crate::table::Id;
 
 use plain::PlainTransport;
 use rtp_listener::RtpListener;
-use traffic::Traffic;
+use traffic::{MediaSent, Traffic};
 
 /// No outgoing limit may be set below this, bits per second: less than an audio stream needs.
 pub const OUTGOING_BITRATE_MIN: u64 = 30_000;
@@ -109,6 +110,14 @@ impl Transport {
         }
     }
 
+    /// Where plain RTP can go as it is.
+    pub(crate) fn bare_destination(&self) -> Option<Destination> {
+        match &self.kind {
+            TransportKind::Plain(plain) if plain.srtp.is_none() => plain.rtp.destination(),
+            _ => None,
+        }
+    }
+
     /// Remembers under which ids this peer sends the extensions that route packets.
     pub(crate) fn learn_extensions(&mut self, parameters: &RtpParameters) {
         let ids = &mut self.recv_extensions;
@@ -153,14 +162,14 @@ impl Transport {
         Ok(())
     }
 
-    pub(crate) fn stats(&self, now: Time) -> TransportStats {
+    pub(crate) fn stats(&self, now: Time, media: MediaSent) -> TransportStats {
         let limit = |bitrate: u64| (bitrate > 0).then_some(bitrate);
         TransportStats {
             transport: self.name.to_string(),
             max_incoming_bitrate: limit(self.limits.max_incoming),
             max_outgoing_bitrate: limit(self.limits.max_outgoing),
             min_outgoing_bitrate: limit(self.limits.min_outgoing),
-            ..self.traffic.stats(now)
+            ..self.traffic.stats(now, media)
         }
     }
 

@@ -1,0 +1,86 @@
+//! What the packet path needs of one consumer, and nothing else.
+//!
+//! ```text
+//! producer.egresses:  [ Egress | Egress | Egress | … ]     one line of memory after the other
+//!                         │ consumer
+//! consumers (slab):       └──► Consumer: parameters, stats, feedback: touched when somebody asks
+//! ```
+//! A fan-out walks this array from end to end. A packet that arrives after a pause finds the caches cold, and then the
+//! lines it must fetch per receiver are what it costs: a consumer has a dozen, an egress three in a row.
+
+use ringsoup_rtc::seq::is_newer_u32;
+use ringsoup_rtc::time::Time;
+
+use crate::consumer::Consumer;
+use crate::consumer::decision::{Decision, Offer, Withheld};
+use crate::consumer::layers::simple::SimpleLayers;
+use crate::outbox::Destination;
+use crate::table::Id;
+
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct Egress {
+    pub(crate) consumer: Id<Consumer>,
+    pub(crate) ssrc: u32,
+    /// Connected, and paused on neither side.
+    pub(crate) is_active: bool,
+    /// Where packets go when nothing but the common header and the payload has to be written: plain RTP, no MID, no
+    /// extension ids of its own, no traces. `None` sends the packet the long way.
+    pub(crate) bare: Option<Destination>,
+    /// One bit per payload type.
+    pub(crate) payload_types: u128,
+    pub(crate) layers: SimpleLayers,
+    pub(crate) sent: Sent,
+}
+
+/// What has been sent, as reports and stats need it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sent {
+    pub packets: u64,
+    /// RTP packets with their headers, without what SRTP adds.
+    pub bytes: u64,
+    /// The packet with the highest timestamp, for the sender report's timeline.
+    pub newest: Option<Newest>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Newest {
+    pub timestamp: u32,
+    pub at: Time,
+}
+
+impl Sent {
+    #[inline]
+    pub(crate) fn count(&mut self, now: Time, timestamp: u32, bytes: usize) {
+        self.packets += 1;
+        self.bytes += bytes as u64;
+        if self.newest.is_none_or(|newest| is_newer_u32(timestamp, newest.timestamp)) {
+            self.newest = Some(Newest { timestamp, at: now });
+        }
+    }
+}
+
+impl Egress {
+    pub(crate) fn new(consumer: Id<Consumer>, ssrc: u32, payload_types: u128, layers: SimpleLayers) -> Self {
+        Self { consumer, ssrc, is_active: false, bare: None, payload_types, layers, sent: Sent::default() }
+    }
+
+    /// What to do with a packet of the producer.
+    #[inline]
+    pub(crate) fn decide(&mut self, offer: &Offer<'_>) -> Decision {
+        if !self.is_active {
+            return Decision::Withhold(Withheld::Inactive);
+        }
+        if self.payload_types & (1 << (offer.payload_type & 0x7f)) == 0 {
+            self.layers.skip(offer.arrived.seq);
+            return Decision::Withhold(Withheld::PayloadType);
+        }
+        self.layers.decide(offer)
+    }
+
+    /// The next packet taken begins a new run, on a timeline of its own.
+    pub(crate) fn begin(&mut self) {
+        self.layers.sync();
+        self.sent.newest = None;
+    }
+}
