@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::workspace;
 
 /// Folder, and the folders of the workspace it may depend on. An arrow never points up.
 const LINE: [(&str, &[&str]); 6] = [
@@ -66,10 +67,6 @@ const FORBIDDEN: [(&str, &[&str], &str); 4] = [
         "other implementations are what we are compared with, never what a packet passes through",
     ),
 ];
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 fn manifest(folder: &str) -> toml::Table {
     let path = workspace().join(folder).join("Cargo.toml");

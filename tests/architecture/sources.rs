@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::workspace;
+
 /// Files and folders that may hold unsafe code.
 const UNSAFE_MAY_BE_IN: [&str; 8] = [
     "shards/runtime/src/socket/",
@@ -21,10 +23,6 @@ const LINES_MAX: usize = 600;
 /// What the worker and its harness are made of.
 const SOURCE_FOLDERS: [&str; 7] =
     ["src", "control/src", "shards/rtc/src", "shards/sfu/src", "shards/runtime", "loadtest/src", "fbs/src"];
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
