@@ -22,6 +22,9 @@ use crate::transport::{Transport, TransportKind};
 const REPORT_INTERVAL: Duration = Duration::from_millis(1_000);
 /// The first reports come sooner: a receiver needs one to tell its delay.
 const FIRST_REPORT_DELAY: Duration = Duration::from_millis(500);
+/// Reports of different transports leave at the same moments, so that a shard wakes for many of them at once: a wake costs
+/// more than a report. The random spread still keeps peers apart.
+const REPORT_GRID_NANOS: u64 = 50_000_000;
 /// A stream reported more recently than this waits for the next round: the interval over 1.15.
 const REPORT_AGE_MIN: Duration = Duration::from_millis(870);
 /// Blocks of one receiver report (RFC 3550 section 6.4.2: five bits count them).
@@ -35,7 +38,7 @@ const NACKS_PER_PACKET_MAX: usize = 128;
 impl Sfu {
     /// The transport has a peer: consumers may send, reports begin.
     pub(crate) fn transport_connected(&mut self, now: Time, transport: Id<Transport>, out: &mut Outbox) {
-        let deadline = now + FIRST_REPORT_DELAY;
+        let deadline = on_grid(now + FIRST_REPORT_DELAY);
         self.transports[transport].rtcp_deadline = Some(deadline);
         self.timers.set(deadline, Timer::TransportRtcp(transport));
         let consumers = self.transports[transport].consumers.clone();
@@ -58,7 +61,7 @@ impl Sfu {
             return;
         }
         let spread = self.random.in_range(10, 15);
-        let next = now + REPORT_INTERVAL * u32::try_from(spread).unwrap_or(10) / 10;
+        let next = on_grid(now + REPORT_INTERVAL * u32::try_from(spread).unwrap_or(10) / 10);
         transport.rtcp_deadline = Some(next);
         self.timers.set(next, Timer::TransportRtcp(id));
         self.write_reports(now, id, out);
@@ -276,6 +279,11 @@ impl Sfu {
             self.announce_score(id, out);
         }
     }
+}
+
+/// The next moment of the grid.
+fn on_grid(time: Time) -> Time {
+    Time::from_nanos(time.as_nanos().next_multiple_of(REPORT_GRID_NANOS))
 }
 
 fn is_due(last: Option<Time>, now: Time) -> bool {
