@@ -2,8 +2,10 @@
 //!
 //! The floor sends to the very sockets the worker's packets go to, drained by the same thread, in turns
 //! with the worker, so that the machine's mood, loopback delivery and the receivers' share are the same
-//! in both figures. Only the sends themselves are charged (thread CPU time around them), neither the
-//! sleeping between bursts nor any copying of payload: a low floor is an unkind one for the worker.
+//! in both figures. The floor proper is the sends alone (thread CPU time around them), without the
+//! sleeping and waking between bursts and without any copying of payload: a low floor is an unkind one
+//! for the worker. A program that sends at a rhythm must also sleep and wake; what its thread used in all
+//! is told beside it.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -75,13 +77,21 @@ pub(crate) struct Rhythm {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Cost {
     pub(crate) packets: u64,
+    /// Spent in the sends.
     pub(crate) cpu_ns: u64,
+    /// Spent by the thread in all, its sleeps and wake-ups between the sends included.
+    pub(crate) thread_ns: u64,
 }
 
 impl Cost {
     #[allow(clippy::cast_precision_loss, reason = "counts of a short run")]
     pub(crate) fn ns_per_packet(self) -> Option<f64> {
         (self.packets > 0).then(|| self.cpu_ns as f64 / self.packets as f64)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "counts of a short run")]
+    pub(crate) fn thread_ns_per_packet(self) -> Option<f64> {
+        (self.packets > 0).then(|| self.thread_ns as f64 / self.packets as f64)
     }
 }
 
@@ -118,6 +128,7 @@ impl Floor {
     pub(crate) fn paced(&self, rhythm: Rhythm, duration_ns: u64) -> io::Result<Cost> {
         set_precise_timers();
         let mut cost = Cost::default();
+        let started_ns = thread_cpu_ns();
         let mut next_destination = 0;
         let mut next_ns = monotonic_ns();
         let end_ns = next_ns + duration_ns;
@@ -136,6 +147,7 @@ impl Floor {
             next_ns += rhythm.period_ns;
             sleep_until(next_ns);
         }
+        cost.thread_ns = thread_cpu_ns() - started_ns;
         Ok(cost)
     }
 

@@ -61,6 +61,7 @@ struct FloorTurns {
     rhythm: Rhythm,
     packet_bytes: usize,
     paced: Vec<f64>,
+    paced_thread: Vec<f64>,
     saturated: BTreeMap<Method, Vec<f64>>,
 }
 
@@ -101,7 +102,16 @@ fn prepare_floor(
     let packet_bytes = usize::try_from(slice.received.bytes / packets).unwrap_or(0).max(12);
     let rhythm = rhythm(scenario, slice, harness.addresses().len());
     let floor = Floor::new(harness.addresses(), packet_bytes).map_err(Error::io("preparing the floor"))?;
-    Ok((floor, FloorTurns { rhythm, packet_bytes, paced: Vec::new(), saturated: BTreeMap::new() }))
+    Ok((
+        floor,
+        FloorTurns {
+            rhythm,
+            packet_bytes,
+            paced: Vec::new(),
+            paced_thread: Vec::new(),
+            saturated: BTreeMap::new(),
+        },
+    ))
 }
 
 /// How the scenario's packets come, from what was measured of it.
@@ -137,6 +147,7 @@ fn floor_turn(floor: &Floor, found: &mut FloorTurns, harness: &mut Harness) -> R
     })?;
     let (paced, saturated) = costs.map_err(Error::io("sending the floor's packets"))?;
     found.paced.extend(paced.ns_per_packet());
+    found.paced_thread.extend(paced.thread_ns_per_packet());
     for (method, cost) in saturated {
         found.saturated.entry(method).or_default().extend(cost.ns_per_packet());
     }
@@ -193,6 +204,7 @@ fn assemble(
 
 fn floor_report(turns: FloorTurns, worker_ns: f64) -> Option<FloorReport> {
     let paced_sendto_ns = median(&turns.paced)?;
+    let paced_thread_ns = median(&turns.paced_thread)?;
     let saturated: BTreeMap<Method, f64> =
         turns.saturated.iter().filter_map(|(method, costs)| Some((*method, median(costs)?))).collect();
     let sendto = saturated.get(&Method::SendTo).copied().unwrap_or(paced_sendto_ns);
@@ -200,7 +212,9 @@ fn floor_report(turns: FloorTurns, worker_ns: f64) -> Option<FloorReport> {
         packet_bytes: turns.packet_bytes,
         rhythm: turns.rhythm,
         paced_sendto_ns,
+        paced_thread_ns,
         ratio: worker_ns / paced_sendto_ns,
+        ratio_to_thread: worker_ns / paced_thread_ns,
         ratio_to_saturated: worker_ns / sendto,
         saturated: saturated
             .into_iter()
@@ -234,9 +248,11 @@ mod tests {
             rhythm: Rhythm { burst_packets: 1, period_ns: 1, destinations: 1 },
             packet_bytes: 1200,
             paced: vec![1900.0, 2000.0, 9000.0],
+            paced_thread: vec![2200.0, 2500.0, 9500.0],
             saturated: BTreeMap::from([(Method::SendTo, vec![2500.0])]),
         };
         let report = floor_report(turns, 1000.0).unwrap();
         assert!((report.ratio - 0.5).abs() < 1e-9 && (report.ratio_to_saturated - 0.4).abs() < 1e-9);
+        assert!((report.ratio_to_thread - 0.4).abs() < 1e-9);
     }
 }

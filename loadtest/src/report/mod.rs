@@ -104,8 +104,12 @@ pub(crate) struct FloorReport {
     pub(crate) rhythm: Rhythm,
     /// One sendto per packet at the scenario's own rhythm: what the ratio is to.
     pub(crate) paced_sendto_ns: f64,
+    /// The same with the sleeps and wake-ups of the thread that sends.
+    pub(crate) paced_thread_ns: f64,
     /// Worker CPU per forwarded packet over `paced_sendto_ns`.
     pub(crate) ratio: f64,
+    /// The same over `paced_thread_ns`: the worker's figure includes its wake-ups too.
+    pub(crate) ratio_to_thread: f64,
     /// The same over the saturated sendto, for comparison.
     pub(crate) ratio_to_saturated: f64,
     /// Without pauses between the sends.
@@ -286,7 +290,9 @@ pub(crate) mod tests {
                 packet_bytes: 1200,
                 rhythm: Rhythm { burst_packets: 1, period_ns: 2_000_000, destinations: 50 },
                 paced_sendto_ns: 2000.0,
+                paced_thread_ns: 2500.0,
                 ratio: 0.5,
+                ratio_to_thread: 0.4,
                 ratio_to_saturated: 0.4,
                 saturated: vec![MethodCost { method: Method::SendTo, ns_per_packet: 2500.0 }],
             }),

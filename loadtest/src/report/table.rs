@@ -107,6 +107,7 @@ fn cost(report: &Report) -> Table {
     table.add_row(row("worker, per forwarded packet (median of slices)", cpu.ns_per_forwarded_packet));
     if let Some(floor) = &report.floor {
         table.add_row(row("floor: sendto at the scenario's rhythm", floor.paced_sendto_ns));
+        table.add_row(row("floor: the same with the sender's wake-ups", floor.paced_thread_ns));
         for cost in &floor.saturated {
             table.add_row(row(&format!("floor: {}, saturated", cost.method.name()), cost.ns_per_packet));
         }
@@ -177,12 +178,14 @@ fn floor_sentence(floor: &FloorReport) -> String {
     let rhythm = &floor.rhythm;
     format!(
         "ratio {:.3}: worker CPU per forwarded packet over one sendto per packet of {} bytes, paced as the scenario \
-         ({} packet(s) to {} sockets every {:.2} ms); {:.3} over the saturated sendto\n",
+         ({} packet(s) to {} sockets every {:.2} ms); {:.3} over the same with the sender's wake-ups, \
+         {:.3} over the saturated sendto\n",
         floor.ratio,
         floor.packet_bytes,
         rhythm.burst_packets,
         rhythm.destinations,
         rhythm.period_ns as f64 / 1e6,
+        floor.ratio_to_thread,
         floor.ratio_to_saturated
     )
 }
