@@ -96,9 +96,9 @@ impl Router {
             router.connect(&name, set_up.srtp);
             router.consume(&name, index, set_up.rtx);
         }
-        // A key frame, which receivers wait for.
-        router.packet[12] = 0x65;
-        assert_eq!(router.forward(), set_up.receivers as usize, "every receiver takes the key frame");
+        // A sequence parameter set begins the key frame that receivers wait for.
+        router.packet[12] = 0x67;
+        assert_eq!(router.forward(), set_up.receivers, "every receiver takes the key frame");
         router.packet[12] = 0x41;
         router
     }
@@ -186,15 +186,15 @@ impl Router {
             .map(|command| self.command(Command::Consumer { consumer: "consumer-0".into(), command }))
     }
 
-    /// One packet of the publisher through the shard into the Outbox and out of it; returns how many were sent.
-    pub fn forward(&mut self) -> usize {
+    /// One packet of the publisher through the shard into the Outbox and out of it; returns to how many receivers.
+    pub fn forward(&mut self) -> u32 {
         self.now += PACKET_INTERVAL;
         self.sequence_number = self.sequence_number.wrapping_add(1);
         self.packet[2..4].copy_from_slice(&self.sequence_number.to_be_bytes());
         let datagram =
             Datagram { socket: SocketId(1), remote: PEER, bytes: &mut self.packet, received: self.now };
         self.sfu.handle_datagram(self.now, datagram, &mut self.sockets, &mut self.out);
-        let sent = self.out.datagram_count();
+        let sent = self.out.forwarded.iter().map(|forwarded| forwarded.count).sum();
         self.out.clear_datagrams();
         self.sfu.handle_flushed(self.now, &mut self.out);
         self.out.events.clear();

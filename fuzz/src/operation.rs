@@ -159,12 +159,13 @@ pub enum Operation {
         sealed: bool,
         packet: Packet,
     },
-    /// Media in a row with some of it lost, bit by bit of `lost`.
+    /// Media in a row, the first packet of another kind, with some of it lost, bit by bit of `lost`.
     Run {
         socket: u8,
         stream: u8,
         count: u8,
         lost: u64,
+        first: Payload,
         payload: Payload,
     },
     Send {

@@ -2,7 +2,7 @@
 
 use arbitrary::Arbitrary;
 use ringsoup_rtc::ntp::NtpTime;
-use ringsoup_rtc::rtcp::{CompoundWriter, Dlrr, ReportBlock, SenderInfo};
+use ringsoup_rtc::rtcp::{CompoundWriter, Dlrr, NackItem, ReportBlock, SenderInfo};
 use ringsoup_rtc::rtp::RtpWriter;
 
 use crate::parameters::{
@@ -41,6 +41,8 @@ pub enum Step {
 pub enum Payload {
     Empty,
     KeyFrame,
+    Vp8KeyFrame,
+    Vp9KeyFrame,
     Delta,
     Silence,
     Long,
@@ -85,8 +87,10 @@ impl Rtp {
         }
         let media: &[u8] = match self.payload {
             Payload::Empty => &[],
-            // A stream of one codec reads the others' as noise; these are key frames to H264 and to VP8.
-            Payload::KeyFrame => &[0x65, 0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a],
+            // A stream of one codec reads the others' as noise.
+            Payload::KeyFrame => &[0x67, 0x42, 0xe0, 0x1f],
+            Payload::Vp8KeyFrame => &[0x10, 0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a],
+            Payload::Vp9KeyFrame => &[0x08, 0x82, 0x49, 0x83],
             Payload::Delta => &[0x41, 0x9a, 0x01, 0x00, 0x11, 0x22],
             Payload::Silence => &[0xf8, 0xff, 0xfe],
             Payload::Long => &[0x41; 1200],
@@ -238,7 +242,7 @@ impl Rtcp {
 }
 
 fn sequence_numbers(first: u16, bitmask: u16) -> impl Iterator<Item = u16> {
-    ringsoup_rtc::rtx::requested_seqs(first, bitmask)
+    NackItem { packet_id: first, bitmask }.sequence_numbers()
 }
 
 /// A compound of as many parts as fit.

@@ -61,11 +61,11 @@ pub struct World {
     live_before: usize,
 }
 
-/// Runs a scenario to its end.
+/// Runs a scenario to its end; returns how many packets reached a receiver.
 ///
 /// # Panics
 /// When something that must hold does not.
-pub fn run(scenario: &Scenario) {
+pub fn run(scenario: &Scenario) -> u64 {
     let mut world = World::new(scenario);
     for operation in prelude(scenario.prelude) {
         world.perform(&operation);
@@ -80,8 +80,9 @@ pub fn run(scenario: &Scenario) {
             break;
         }
     }
-    world.check_accounts();
+    let forwarded = world.check_accounts();
     world.end();
+    forwarded
 }
 
 impl World {
@@ -158,8 +159,8 @@ impl World {
         }
     }
 
-    /// Every packet has one fate.
-    fn check_accounts(&mut self) {
+    /// Every packet has one fate. Returns how many were forwarded.
+    fn check_accounts(&mut self) -> u64 {
         let report = self.report();
         let dropped: u64 = report.dropped.iter().map(|(_, count)| count).sum();
         assert_eq!(
@@ -169,6 +170,7 @@ impl World {
         );
         assert!(report.received_packets >= self.datagrams, "every datagram is counted");
         assert!(report.sent_packets >= report.forwarded_packets);
+        report.forwarded_packets
     }
 
     /// Closes everything; nothing may be left, neither sockets nor timers nor names nor memory.
@@ -270,4 +272,42 @@ fn prelude(prelude: Prelude) -> Vec<Operation> {
         operations.push(Operation::Consume { transport, consumer: Named(consumer), producer, set_up });
     }
     operations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::Suite;
+    use crate::packet::Payload;
+    use crate::parameters::Media;
+
+    /// A target that never gets a packet through would find nothing behind the door.
+    #[test]
+    fn media_flows_in_every_prelude_that_has_a_call() {
+        let suites = [None, Some(Suite::Gcm256), Some(Suite::Gcm128), Some(Suite::Cm80), Some(Suite::Cm32)];
+        for srtp in suites {
+            for (media, first) in [
+                (Media::H264, Payload::KeyFrame),
+                (Media::Vp8, Payload::Vp8KeyFrame),
+                (Media::Vp9, Payload::Vp9KeyFrame),
+                (Media::Opus, Payload::Delta),
+            ] {
+                let run = Operation::Run {
+                    socket: 0,
+                    stream: 0,
+                    count: 40,
+                    lost: 0b100,
+                    first,
+                    payload: Payload::Delta,
+                };
+                let scenario = Scenario {
+                    seed: 1,
+                    sockets_connect: true,
+                    prelude: Prelude::Call { srtp, media },
+                    operations: vec![run, Operation::Advance { millis: 500 }],
+                };
+                assert_eq!(super::run(&scenario), 39, "{srtp:?} {media:?}");
+            }
+        }
+    }
 }

@@ -93,8 +93,8 @@ impl World {
                 let bytes = self.build(packet);
                 self.datagram(socket, right_tuple, sealed, bytes);
             }
-            Operation::Run { socket, stream, count, lost, payload } => {
-                self.run_of_media(socket, stream, count, lost, payload);
+            Operation::Run { socket, stream, count, lost, first, payload } => {
+                self.run_of_media(socket, stream, count, lost, (first, payload));
             }
             Operation::Send { producer, ref packet } => {
                 let command = ProducerCommand::Send(self.build(packet));
@@ -277,19 +277,18 @@ impl World {
         bytes
     }
 
-    fn run_of_media(&mut self, socket: u8, stream: u8, count: u8, lost: u64, payload: Payload) {
+    fn run_of_media(&mut self, socket: u8, stream: u8, count: u8, lost: u64, payloads: (Payload, Payload)) {
         for index in 0..count {
-            let first = index == 0 && payload != Payload::Silence;
             let rtp = Rtp {
                 stream,
                 step: Step::Next,
-                payload: if first { Payload::KeyFrame } else { payload },
+                payload: if index == 0 { payloads.0 } else { payloads.1 },
                 marker: index % 4 == 3,
                 rtx_of: None,
                 foreign_payload_type: None,
                 csrcs: 0,
                 padding: 0,
-                mid: first,
+                mid: index == 0,
                 rid: false,
                 extensions: Vec::new(),
             };
