@@ -77,9 +77,16 @@ impl SequenceStats {
         sequence
     }
 
-    /// Judges the number of a packet that RTX brought: lost it was, so it counts not as received.
+    /// Judges the number of a packet that RTX brought: lost it was, so it counts not as received. Repairs come late and in
+    /// rows, so two of them in order prove nothing: they never restart the stream.
     pub fn receive_recovered(&mut self, seq: u16) -> Sequence {
-        self.judge(seq)
+        let Some(numbers) = &self.numbers else { return self.judge(seq) };
+        let ahead = seq.wrapping_sub(numbers.highest_wire());
+        if ahead < DROPOUT_MAX || ahead.wrapping_neg() < MISORDER_MAX {
+            return self.judge(seq);
+        }
+        self.discarded += 1;
+        Sequence::Discarded
     }
 
     /// Packets the sender has sent, as far as their numbers tell.
@@ -221,6 +228,16 @@ mod tests {
         for seq in seqs {
             stats.receive(seq);
         }
+    }
+
+    #[test]
+    fn old_repairs_in_a_row_do_not_restart_the_stream() {
+        let mut stats = SequenceStats::new();
+        stats.receive(10_000);
+        for seq in 5_000..5_010 {
+            assert_eq!(stats.receive_recovered(seq), Sequence::Discarded);
+        }
+        assert!(matches!(stats.receive(10_001), Sequence::Ok { .. }));
     }
 
     #[test]

@@ -253,8 +253,8 @@ fn mid_of(parameters: &RtpParameters) -> Result<Option<MidElement>, CommandError
 fn own_extensions(parameters: &RtpParameters) -> Option<Box<ExtensionMap>> {
     let per_receiver = [ExtensionUri::Mid, ExtensionUri::AbsSendTime, ExtensionUri::TransportWideCc01];
     let shared = || ExtensionUri::ALL.into_iter().filter(|uri| !per_receiver.contains(uri));
-    let is_routers = |uri: ExtensionUri| parameters.extension_id(uri).is_none_or(|id| id == uri.router_id());
-    if shared().all(is_routers) {
+    let negotiated = &parameters.header_extensions;
+    if negotiated.iter().all(|extension| extension.id == extension.uri.router_id()) {
         // Extensions the receiver did not ask for are harmless (RFC 8285 section 4.1.2: unknown ones are ignored), as long
         // as their ids mean nothing else to it.
         return None;

@@ -1,5 +1,7 @@
 //! Which producer of a transport a packet belongs to: by SSRC, else by MID, else by RID (RFC 8843 section 9.2).
 
+use std::collections::VecDeque;
+
 use crate::command::CommandError;
 use crate::map::Map;
 use crate::producer::Producer;
@@ -9,7 +11,7 @@ use crate::table::Id;
 use ringsoup_rtc::rtp::RtpPacket;
 
 /// SSRCs that packets may teach a transport through MID or RID. A sender changes its SSRC when it restarts a track; one
-/// that does so more often than this is attacking the table.
+/// that does so more often than this has left the first of them behind.
 const LEARNED_SSRCS_MAX: usize = 1_024;
 
 #[derive(Debug, Default)]
@@ -17,7 +19,8 @@ pub struct RtpListener {
     by_ssrc: Map<u32, Id<Producer>>,
     by_mid: Map<Box<[u8]>, Id<Producer>>,
     by_rid: Map<Box<[u8]>, Id<Producer>>,
-    learned: usize,
+    /// SSRCs in `by_ssrc` that packets taught, oldest first.
+    learned: VecDeque<u32>,
 }
 
 impl RtpListener {
@@ -67,6 +70,7 @@ impl RtpListener {
 
     pub fn remove(&mut self, producer: Id<Producer>) {
         self.by_ssrc.retain(|_, owner| *owner != producer);
+        self.learned.retain(|ssrc| self.by_ssrc.contains_key(ssrc));
         self.by_mid.retain(|_, owner| *owner != producer);
         self.by_rid.retain(|_, owner| *owner != producer);
     }
@@ -92,10 +96,13 @@ impl RtpListener {
             Some(mid) => *self.by_mid.get(mid)?,
             None => *self.by_rid.get(value(ids.rid).or_else(|| value(ids.rrid))?)?,
         };
-        if self.learned < LEARNED_SSRCS_MAX {
-            self.learned += 1;
-            self.by_ssrc.insert(packet.ssrc(), producer);
+        if self.learned.len() == LEARNED_SSRCS_MAX
+            && let Some(oldest) = self.learned.pop_front()
+        {
+            self.by_ssrc.remove(&oldest);
         }
+        self.learned.push_back(packet.ssrc());
+        self.by_ssrc.insert(packet.ssrc(), producer);
         Some(producer)
     }
 
