@@ -48,6 +48,11 @@ pub fn published_rtx_ssrc(stream: u8) -> u32 {
     published_ssrc(stream) + 1
 }
 
+/// The SSRC of the same number that is given when the first is used up.
+pub fn next_consumed_ssrc(ssrc: u32) -> u32 {
+    ssrc + CONSUMED * 2
+}
+
 pub fn mapped_ssrc(stream: u8) -> u32 {
     2000 + u32::from(stream) % STREAMS
 }
@@ -191,8 +196,7 @@ pub fn produced(
     (parameters, mapping)
 }
 
-pub fn consumed(media: Media, index: u8, rtx: bool, own_ids: bool, fault: Fault) -> RtpParameters {
-    let ssrc = consumed_ssrc(index);
+pub fn consumed(media: Media, ssrc: u32, rtx: bool, own_ids: bool, fault: Fault) -> RtpParameters {
     let mut parameters = stream(media, ssrc, rtx.then_some(ssrc + 1), ROUTER_OFFSET);
     parameters.mid = Some("c".into());
     if own_ids {

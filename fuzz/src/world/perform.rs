@@ -184,9 +184,16 @@ impl World {
     }
 
     fn consume(&mut self, transport: Name, consumer: Name, producer: Name, set_up: ConsumeSetUp) {
+        let mut ssrc = parameters::consumed_ssrc(set_up.ssrc);
+        if let Some(peer) = self.transports.get_mut(&transport) {
+            // Libraries draw SSRCs at random. Under SRTP one that came back would begin with indexes its receiver has seen.
+            while peer.has_srtp && peer.ssrcs.contains(&ssrc) {
+                ssrc = parameters::next_consumed_ssrc(ssrc);
+            }
+            peer.ssrcs.extend([ssrc, ssrc + 1]);
+        }
         let rtp_parameters =
-            parameters::consumed(set_up.media, set_up.ssrc, set_up.rtx, set_up.own_ids, set_up.fault);
-        let ssrc = parameters::consumed_ssrc(set_up.ssrc);
+            parameters::consumed(set_up.media, ssrc, set_up.rtx, set_up.own_ids, set_up.fault);
         let request = Consume {
             consumer,
             producer,
@@ -198,10 +205,6 @@ impl World {
             preferred_layers: None,
             ignore_dtx: set_up.ignore_dtx,
         };
-        // Libraries give every consumer SSRCs of its own; two on one transport at a time is what no receiver could follow.
-        if let Some(peer) = self.transports.get_mut(&transport) {
-            peer.ssrcs.extend([ssrc, ssrc + 1]);
-        }
         let command = TransportCommand::Consume(Box::new(request));
         self.command(Command::Transport { transport, command });
     }
