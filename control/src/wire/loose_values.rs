@@ -26,6 +26,9 @@ pub(super) const LOOSE_INTEGERS: Value = Value(255);
 /// Parameters, and owners of parameters, looked at in one frame; overlapping vectors could name far more.
 const VISITS_MAX: usize = 65_536;
 
+/// Integers of one parameter: a channel mapping has at most 255 entries (RFC 7845 section 5.1.1).
+const INTEGERS_MAX: usize = 256;
+
 /// A copy of `frame` with its loose values marked; `None` when it has none.
 pub(super) fn mark(frame: &[u8]) -> Option<Vec<u8>> {
     let rtp_parameters = rtp_parameters(Unverified::request(frame)?)?;
@@ -56,7 +59,7 @@ pub(super) fn mark(frame: &[u8]) -> Option<Vec<u8>> {
 pub(super) fn loose_integers(parameter: Parameter<'_>) -> Vec<i32> {
     let table = Unverified::new(parameter._tab.buf(), parameter._tab.loc());
     let vector = table.target(Parameter::VT_VALUE);
-    vector.map(|at| integers(parameter._tab.buf(), at).collect()).unwrap_or_default()
+    vector.map(|at| integers(parameter._tab.buf(), at).take(INTEGERS_MAX).collect()).unwrap_or_default()
 }
 
 fn rtp_parameters(request: Unverified<'_>) -> Option<Unverified<'_>> {

@@ -237,7 +237,11 @@ impl Driver {
     /// Adds what the Sfu cannot know about itself.
     fn complete(&self, result: &mut Result<Reply, CommandError>) {
         match result {
-            Ok(Reply::ShardReport(report)) => report.io = self.io_report().named(),
+            Ok(Reply::ShardReport(report)) => {
+                report.io = self.io_report().named();
+                // Copies for single receivers: their packet may have reached others, and then is no drop.
+                report.io.push(("outbox_refused", self.out.refused()));
+            }
             Ok(Reply::RouterDump(dump)) => dump.shard = u16::try_from(self.index).ok(),
             _ => {}
         }

@@ -45,22 +45,18 @@ impl DropLog {
 fn words(reason: DropReason) -> Option<(LogLevel, LogTag, &'static str)> {
     use LogLevel::{Debug, Warn};
     Some(match reason {
-        DropReason::UnknownProducer => (Warn, LogTag::Rtp, "no suitable Producer for received RTP packet"),
-        DropReason::UnknownStream => {
-            (Warn, LogTag::Rtp, "received RTP packet matches no stream of its Producer")
-        }
-        DropReason::UnknownPayloadType => {
-            (Warn, LogTag::Rtp, "received RTP packet has no mapped payload type")
-        }
-        DropReason::MalformedRtp => (Warn, LogTag::Rtp, "received data is not a valid RTP packet"),
-        DropReason::MalformedRtcp => (Warn, LogTag::Rtcp, "received data is not a valid RTCP packet"),
-        DropReason::MalformedRtx => (Debug, LogTag::Rtx, "received RTX packet is empty"),
-        DropReason::SrtpAuthentication => (Warn, LogTag::Srtp, "received SRTP packet does not authenticate"),
-        DropReason::SrtpReplay => (Debug, LogTag::Srtp, "received SRTP packet is a replay"),
-        DropReason::BadSequence => (Warn, LogTag::Rtp, "received RTP packet is too far out of sequence"),
-        DropReason::NotConnected => (Debug, LogTag::Rtp, "ignoring packet while not connected"),
-        DropReason::ForeignTuple => (Debug, LogTag::Rtp, "ignoring packet from unknown IP:port"),
-        DropReason::UnknownProtocol => (Debug, LogTag::Rtp, "ignoring received packet of unknown type"),
+        DropReason::UnknownProducer => (Warn, LogTag::Rtp, "RTP packet belongs to no producer"),
+        DropReason::UnknownStream => (Warn, LogTag::Rtp, "RTP packet belongs to no stream of its producer"),
+        DropReason::UnknownPayloadType => (Warn, LogTag::Rtp, "RTP packet of a payload type without mapping"),
+        DropReason::MalformedRtp => (Warn, LogTag::Rtp, "malformed RTP packet"),
+        DropReason::MalformedRtcp => (Warn, LogTag::Rtcp, "malformed RTCP packet"),
+        DropReason::MalformedRtx => (Debug, LogTag::Rtx, "RTX packet without an original"),
+        DropReason::SrtpAuthentication => (Warn, LogTag::Srtp, "SRTP packet does not authenticate"),
+        DropReason::SrtpReplay => (Debug, LogTag::Srtp, "SRTP packet came before"),
+        DropReason::BadSequence => (Warn, LogTag::Rtp, "RTP packet too far out of sequence"),
+        DropReason::NotConnected => (Debug, LogTag::Rtp, "packet before the transport is connected"),
+        DropReason::ForeignTuple => (Debug, LogTag::Rtp, "packet from an address that is not the peer's"),
+        DropReason::UnknownProtocol => (Debug, LogTag::Rtp, "packet of no known protocol"),
         DropReason::OutboxFull => (Warn, LogTag::Rtp, "cannot send as fast as packets come"),
         DropReason::UnknownSocket
         | DropReason::Duplicate
@@ -80,7 +76,7 @@ mod tests {
         let mut log = DropLog::default();
         let reason = DropReason::MalformedRtp;
         let first = log.line(Time::ZERO, reason, "t").expect("the first is told");
-        assert_eq!(first.text, "received data is not a valid RTP packet [transportId:t]");
+        assert_eq!(first.text, "malformed RTP packet [transportId:t]");
         for millis in 1..1_000 {
             assert!(log.line(Time::from_millis(millis), reason, "t").is_none());
         }

@@ -14,11 +14,15 @@ use crate::drop_reason::DropReason;
 use crate::event::{Direction, TraceInfo};
 use crate::forward::{remap, send_packet};
 use crate::outbox::Outbox;
+use crate::rtp_parameters::MediaKind;
 use crate::sfu::Sfu;
 use crate::stats::Outcome;
 use crate::table::Id;
 use crate::trace;
 use crate::transport::Transport;
+
+/// NACK items of one packet that are answered: more than a receiver's whole history takes (17 packets each) is a flood.
+const NACK_ITEMS_MAX: usize = 256;
 
 /// When a compound arrived: for intervals, and as the kernel saw it, for round trips.
 #[derive(Debug, Clone, Copy)]
@@ -77,8 +81,7 @@ impl Sfu {
                     self.receive_fir(arrival.now, transport, entry.ssrc, out);
                 }
             }
-            // CNAMEs and goodbyes change nothing here; REMB and transport-cc feed an estimator that plain and direct transports
-            // do not have.
+            // CNAMEs and goodbyes change nothing here; REMB and transport-cc feed an estimator, which is not there yet.
             RtcpPacket::Sdes(_)
             | RtcpPacket::Bye(_)
             | RtcpPacket::Remb(_)
@@ -146,9 +149,13 @@ impl Sfu {
         report: &ExtendedReport<'_>,
     ) {
         let wall = self.wall(arrival.received);
+        // One reference time is enough: each is noted by all consumers of the transport.
+        let mut has_reference = false;
         for block in report.blocks() {
             match block {
+                XrBlock::ReceiverReferenceTime(_) if has_reference => {}
                 XrBlock::ReceiverReferenceTime(reference) => {
+                    has_reference = true;
                     for &consumer in &self.transports[transport].consumers {
                         let stream = &mut self.consumers[consumer].stream;
                         stream.receive_reference_time(arrival.received, reference);
@@ -176,6 +183,9 @@ impl Sfu {
     fn receive_pli(&mut self, now: Time, transport: Id<Transport>, ssrc: u32, out: &mut Outbox) {
         let Some(&id) = self.transports[transport].media_ssrcs.get(&ssrc) else { return };
         let consumer = &mut self.consumers[id];
+        if consumer.kind != MediaKind::Video {
+            return;
+        }
         consumer.stream.counters.plis += 1;
         let info = TraceInfo::Ssrc(ssrc);
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Pli, Direction::In, info, out);
@@ -185,6 +195,9 @@ impl Sfu {
     fn receive_fir(&mut self, now: Time, transport: Id<Transport>, ssrc: u32, out: &mut Outbox) {
         let Some(&id) = self.transports[transport].media_ssrcs.get(&ssrc) else { return };
         let consumer = &mut self.consumers[id];
+        if consumer.kind != MediaKind::Video {
+            return;
+        }
         consumer.stream.counters.firs += 1;
         let info = TraceInfo::Ssrc(ssrc);
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Fir, Direction::In, info, out);
@@ -197,13 +210,16 @@ impl Sfu {
         let transport = &mut transports[transport];
         let Some(&consumer) = transport.media_ssrcs.get(&nack.media_ssrc) else { return };
         let consumer = &mut consumers[consumer];
+        if !consumer.is_active() {
+            return;
+        }
         consumer.stream.counters.nacks += 1;
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Nack, Direction::In, TraceInfo::None, out);
         let producer = &producers[consumer.producer];
         let layers = &producer.egresses[consumer.egress].layers;
         let source = producer.stream_index_of_mapped_ssrc(consumer.mapped_ssrc());
         let history = source.and_then(|index| producer.streams[index].as_ref()?.history.as_ref());
-        for item in nack.items() {
+        for item in nack.items().take(NACK_ITEMS_MAX) {
             consumer.stream.counters.nacked_packets += u64::from(item.packet_count());
             for sequence_number in item.sequence_numbers() {
                 let Some((input, output)) = layers.source(sequence_number) else { continue };
@@ -234,8 +250,7 @@ fn retransmit(
     let block = own_block.as_ref().unwrap_or(&block);
     let rtx = consumer.stream.rtx();
     let rtx_sequence_number = rtx.map(|_| consumer.stream.next_rtx_sequence_number());
-    let (payload_type, ssrc) =
-        rtx.unwrap_or_else(|| (consumer.stream.params.shown.payload_type, consumer.ssrc()));
+    let (payload_type, ssrc) = rtx.unwrap_or_else(|| (packet.payload_type, consumer.ssrc()));
     let fields = HeaderFields {
         payload_type,
         marker: packet.marker,
@@ -254,5 +269,8 @@ fn retransmit(
     };
     transport.traffic.rtx_sent.update(now, len.rtp);
     transport.traffic.count_overhead(now, len);
+    if !consumer.trace_events.is_empty() {
+        trace::resent_packet(consumer, now, &fields, packet.payload, len.rtp, out);
+    }
     true
 }

@@ -242,7 +242,7 @@ impl Sfu {
                 }
             };
             let Some(len) = len else { continue };
-            egress.sent.count(passing.now, rewrite.timestamp, len);
+            egress.count(passing.now, &rewrite, len);
             count += 1;
         }
         keep(stream, passing);
@@ -254,13 +254,13 @@ impl Sfu {
 /// two packets: what cannot be rebuilt exactly from what is kept is not kept at all.
 fn keep(stream: &mut RecvStream, passing: &Passing<'_>) {
     let arrived = passing.arrived;
-    let is_repeatable = passing.csrcs.is_empty() && arrived.payload_type == stream.params.shown.payload_type;
-    if let Some(history) = stream.history.as_mut().filter(|_| is_repeatable) {
+    if let Some(history) = stream.history.as_mut().filter(|_| passing.csrcs.is_empty()) {
         let packet = HistoryPacket {
             marker: arrived.marker,
             timestamp: arrived.timestamp,
             extension: passing.block.wire_form(),
             two_byte: passing.block.is_two_byte(),
+            payload_type: passing.payload_type,
             payload: arrived.payload,
         };
         history.insert(passing.now, arrived.seq, &packet);

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 
 use ringsoup_rtc::ntp::NtpTime;
+use ringsoup_rtc::rtcp::Compound;
+use ringsoup_rtc::rtp::RtpPacket;
 use ringsoup_rtc::time::Time;
 
 use crate::command::{Command, CommandError};
@@ -77,6 +79,15 @@ pub struct Sfu {
     drop_log: DropLog,
     latency: Box<Latency>,
     due: Vec<Timer>,
+}
+
+/// A transport is not given to whoever sends noise first.
+fn check_first_packet(protocol: Protocol, bytes: &[u8]) -> Result<(), DropReason> {
+    match protocol {
+        Protocol::Rtp => RtpPacket::parse(bytes).map(drop).map_err(|_| DropReason::MalformedRtp),
+        Protocol::Rtcp if Compound::new(bytes).any(|packet| packet.is_ok()) => Ok(()),
+        Protocol::Rtcp => Err(DropReason::MalformedRtcp),
+    }
 }
 
 impl std::fmt::Debug for Sfu {
@@ -185,11 +196,12 @@ impl Sfu {
         let TransportKind::Plain(plain) = &mut transport.kind else { return Err(DropReason::UnknownSocket) };
         let protocol = protocol_of(datagram.bytes).ok_or(DropReason::UnknownProtocol)?;
         let comedia = plain.comedia;
-        let origin = plain.flow_mut(datagram.socket).origin(datagram.remote, comedia)?;
+        let origin = plain.flow_mut(protocol).origin(datagram.remote, comedia)?;
         let len = plain.unprotect(datagram.bytes, protocol == Protocol::Rtcp)?;
         let bytes = &datagram.bytes[..len];
         if origin == Origin::NewPeer {
-            self.learn_peer(now, transport_id, datagram.socket, datagram.remote, sockets, out);
+            check_first_packet(protocol, bytes)?;
+            self.learn_peer(now, transport_id, protocol, datagram.remote, sockets, out);
         }
         match protocol {
             Protocol::Rtp => self.forward_rtp(now, transport_id, bytes, datagram.received, out),
@@ -199,9 +211,9 @@ impl Sfu {
 
     /// Called when [`next_timeout`](Self::next_timeout) has come.
     pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
-        let mut due = std::mem::take(&mut self.due);
-        self.timers.expire(now, &mut due);
-        for timer in due.drain(..) {
+        self.timers.expire(now, &mut self.due);
+        // One by one out of `self`: should one of them panic, the others are still there at the next call.
+        while let Some(timer) = self.due.pop() {
             match timer {
                 Timer::TransportRtcp(transport) => self.send_reports(now, transport, out),
                 Timer::ProducerNack(producer, stream) => self.send_nacks(now, producer, stream.into(), out),
@@ -213,11 +225,13 @@ impl Sfu {
                 }
             }
         }
-        self.due = due;
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout); `None` while nothing waits.
     pub fn next_timeout(&self) -> Option<Time> {
+        if !self.due.is_empty() {
+            return Some(Time::ZERO);
+        }
         self.timers.next_timeout()
     }
 

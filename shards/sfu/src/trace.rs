@@ -69,27 +69,58 @@ pub(crate) fn sent_packet(
     out: &mut Outbox,
 ) {
     let arrived = passing.arrived;
-    let event = if arrived.is_key_frame && consumer.traces(ConsumerTraceEvent::KeyFrame) {
+    let info =
+        Sent { is_key_frame: arrived.is_key_frame, is_rtx: false, size, payload: arrived.payload.len() };
+    sent(consumer, passing.now, fields, info, out);
+}
+
+/// A packet as it went to a receiver once more.
+#[cold]
+pub(crate) fn resent_packet(
+    consumer: &Consumer,
+    now: Time,
+    fields: &HeaderFields<'_>,
+    payload: &[u8],
+    size: usize,
+    out: &mut Outbox,
+) {
+    let codec = consumer.stream.params.mime_type.codec;
+    let is_key_frame = codec.is_key_frame(payload).unwrap_or(false);
+    let is_rtx = consumer.stream.rtx().is_some();
+    sent(consumer, now, fields, Sent { is_key_frame, is_rtx, size, payload: payload.len() }, out);
+}
+
+/// What a header does not say of its packet; sizes in bytes.
+struct Sent {
+    is_key_frame: bool,
+    is_rtx: bool,
+    size: usize,
+    payload: usize,
+}
+
+fn sent(consumer: &Consumer, now: Time, fields: &HeaderFields<'_>, packet: Sent, out: &mut Outbox) {
+    let event = if packet.is_key_frame && consumer.traces(ConsumerTraceEvent::KeyFrame) {
         ConsumerTraceEvent::KeyFrame
-    } else if consumer.traces(ConsumerTraceEvent::Rtp) {
-        ConsumerTraceEvent::Rtp
     } else {
-        return;
+        ConsumerTraceEvent::Rtp
     };
+    if !consumer.traces(event) {
+        return;
+    }
     let dump = RtpPacketDump {
         payload_type: fields.payload_type,
         sequence_number: fields.sequence_number,
         timestamp: fields.timestamp,
         marker: fields.marker,
         ssrc: fields.ssrc,
-        is_key_frame: arrived.is_key_frame,
-        size: size as u64,
-        payload_size: arrived.payload.len() as u64,
+        is_key_frame: packet.is_key_frame,
+        size: packet.size as u64,
+        payload_size: packet.payload as u64,
         mid: text(fields.mid.map(|(_, mid)| mid)),
         ..RtpPacketDump::default()
     };
-    let info = TraceInfo::Packet { packet: Box::new(dump), is_rtx: false };
-    consumer_event(consumer, passing.now, event, Direction::Out, info, out);
+    let info = TraceInfo::Packet { packet: Box::new(dump), is_rtx: packet.is_rtx };
+    consumer_event(consumer, now, event, Direction::Out, info, out);
 }
 
 /// Tells a producer's event if it is asked for.

@@ -49,6 +49,8 @@ pub struct HistoryPacket<'a> {
     pub extension: &'a [u8],
     /// The elements are in the two-byte form (RFC 8285 §4.3).
     pub two_byte: bool,
+    /// As it was sent: a stream may change its codec.
+    pub payload_type: u8,
     pub payload: &'a [u8],
 }
 
@@ -75,6 +77,7 @@ struct Record {
     payload_len: u16,
     marker: bool,
     two_byte: bool,
+    payload_type: u8,
 }
 
 impl Record {
@@ -140,6 +143,7 @@ impl PacketHistory {
             payload_len,
             marker: packet.marker,
             two_byte: packet.two_byte,
+            payload_type: packet.payload_type,
         };
         self.write(record, packet);
         Inserted::Stored
@@ -158,6 +162,7 @@ impl PacketHistory {
             marker: record.marker,
             timestamp: record.timestamp,
             two_byte: record.two_byte,
+            payload_type: record.payload_type,
             extension,
             payload,
         })
@@ -319,7 +324,7 @@ mod tests {
     }
 
     fn packet<'a>(extension: &'a [u8], payload: &'a [u8]) -> HistoryPacket<'a> {
-        HistoryPacket { two_byte: false, marker: true, timestamp: 7, extension, payload }
+        HistoryPacket { two_byte: false, payload_type: 96, marker: true, timestamp: 7, extension, payload }
     }
 
     #[test]
@@ -413,7 +418,7 @@ mod tests {
                 let fill = (index % 256).to_le_bytes()[0];
                 let (extension, payload) = (vec![fill; extension_len], vec![!fill; payload_len]);
                 let (marker, timestamp) = (index % 3 == 0, u32::try_from(index).unwrap());
-                let given = HistoryPacket { marker, timestamp, extension: &extension, two_byte: marker, payload: &payload };
+                let given = HistoryPacket { marker, timestamp, extension: &extension, two_byte: marker, payload_type: 96, payload: &payload };
                 let inserted = history.insert(ms(now), seq, &given);
                 if inserted == Inserted::Stored {
                     prop_assert!(model.get(&seq).is_none_or(|(at, ..)| now - at > 2_000));
@@ -423,7 +428,7 @@ mod tests {
             }
             for (seq, (at, timestamp, marker, extension, payload)) in &model {
                 let kept = now - at <= 2_000 && newest - seq < PACKETS_MAX;
-                let expected = HistoryPacket { marker: *marker, timestamp: *timestamp, extension, two_byte: *marker, payload };
+                let expected = HistoryPacket { marker: *marker, timestamp: *timestamp, extension, two_byte: *marker, payload_type: 96, payload };
                 prop_assert_eq!(history.get(ms(now), *seq), kept.then_some(expected));
             }
         }

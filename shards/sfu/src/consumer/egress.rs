@@ -8,11 +8,10 @@
 //! A fan-out walks this array from end to end. A packet that arrives after a pause finds the caches cold, and then the
 //! lines it must fetch per receiver are what it costs: a consumer has a dozen, an egress three in a row.
 
-use ringsoup_rtc::seq::is_newer_u32;
 use ringsoup_rtc::time::Time;
 
 use crate::consumer::Consumer;
-use crate::consumer::decision::{Decision, Offer, Withheld};
+use crate::consumer::decision::{Decision, Offer, Rewrite, Withheld};
 use crate::consumer::layers::simple::SimpleLayers;
 use crate::outbox::Destination;
 use crate::table::Id;
@@ -39,7 +38,8 @@ pub struct Sent {
     pub packets: u64,
     /// RTP packets with their headers, without what SRTP adds.
     pub bytes: u64,
-    /// The packet with the highest timestamp, for the sender report's timeline.
+    /// The packet with the highest sequence number, for the sender report's timeline. Its timestamp counts even when it
+    /// steps back: senders restart their clocks.
     pub newest: Option<Newest>,
 }
 
@@ -47,17 +47,6 @@ pub struct Sent {
 pub struct Newest {
     pub timestamp: u32,
     pub at: Time,
-}
-
-impl Sent {
-    #[inline]
-    pub(crate) fn count(&mut self, now: Time, timestamp: u32, bytes: usize) {
-        self.packets += 1;
-        self.bytes += bytes as u64;
-        if self.newest.is_none_or(|newest| is_newer_u32(timestamp, newest.timestamp)) {
-            self.newest = Some(Newest { timestamp, at: now });
-        }
-    }
 }
 
 impl Egress {
@@ -76,6 +65,18 @@ impl Egress {
             return Decision::Withhold(Withheld::PayloadType);
         }
         self.layers.decide(offer)
+    }
+
+    /// Counts a packet that was put into the Outbox.
+    #[inline]
+    pub(crate) fn count(&mut self, now: Time, rewrite: &Rewrite, bytes: usize) {
+        self.sent.packets += 1;
+        self.sent.bytes += bytes as u64;
+        #[allow(clippy::cast_possible_truncation, reason = "the wire carries the low 16 bits")]
+        let newest = self.layers.newest() as u16;
+        if rewrite.sequence_number == newest {
+            self.sent.newest = Some(Newest { timestamp: rewrite.timestamp, at: now });
+        }
     }
 
     /// The next packet taken begins a new run, on a timeline of its own.

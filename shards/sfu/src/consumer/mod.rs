@@ -183,7 +183,7 @@ impl Consumer {
         }
     }
 
-    pub(crate) fn stats(&self, now: Time, producer: &Producer) -> ConsumerStats {
+    pub(crate) fn stats(&mut self, now: Time, producer: &Producer) -> ConsumerStats {
         let received = producer.stream_index_of_mapped_ssrc(self.mapped_ssrc());
         ConsumerStats {
             sent: vec![self.stream.stats(now, &producer.egresses[self.egress].sent)],

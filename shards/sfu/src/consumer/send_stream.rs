@@ -156,11 +156,13 @@ impl SendStream {
     }
 
     /// Bits per second, RTP packets with their headers.
-    pub(crate) fn bitrate(&self, now: Time, sent: &Sent) -> u64 {
-        self.rate.bitrate(now, sent.bytes)
+    pub(crate) fn bitrate(&mut self, now: Time, sent: &Sent) -> u64 {
+        let bitrate = self.rate.bitrate(now, sent.bytes);
+        self.rate.sample(now, sent.bytes);
+        bitrate
     }
 
-    pub(crate) fn stats(&self, now: Time, sent: &Sent) -> SendStats {
+    pub(crate) fn stats(&mut self, now: Time, sent: &Sent) -> SendStats {
         let shown = &self.params.shown;
         SendStats {
             base: BaseStats {

@@ -35,6 +35,11 @@ impl Sfu {
         let (mut consumer, layers) =
             Consumer::new(request, transport, *producer.as_ref().unwrap_or(&placeholder), &mut self.random)?;
         let producer = producer?;
+        // Two streams of one SSRC would share SRTP's numbers.
+        if self.transports[transport].media_ssrcs.contains_key(&consumer.ssrc()) {
+            let ssrc = consumer.ssrc();
+            return Err(CommandError::error(format!("ssrc already sent by the transport [ssrc:{ssrc}]")));
+        }
         if self.producers[producer].paused {
             consumer.producer_paused = true;
             out.events.push(Event::ConsumerProducerPause { consumer: name.clone() });

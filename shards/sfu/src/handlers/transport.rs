@@ -9,13 +9,14 @@ use ringsoup_rtc::time::Time;
 use crate::command::{
     CommandError, PlainConnect, PlainTransportOptions, SrtpParameters, TransportCommand, TransportOptions,
 };
+use crate::demux::Protocol;
 use crate::event::Event;
 use crate::name::Name;
 use crate::outbox::Outbox;
 use crate::reply::{PlainTransportDump, PlainTransportStats, Reply, TransportDump};
 use crate::router::Router;
 use crate::sfu::{Entity, KeySource, Sfu};
-use crate::sockets::{SocketId, Sockets};
+use crate::sockets::Sockets;
 use crate::table::Id;
 use crate::transport::plain::{Flow, PlainTransport};
 use crate::transport::traffic::MediaSent;
@@ -185,15 +186,15 @@ impl Sfu {
         &mut self,
         now: Time,
         id: Id<Transport>,
-        socket: SocketId,
+        protocol: Protocol,
         remote: SocketAddr,
         sockets: &mut dyn Sockets,
         out: &mut Outbox,
     ) {
         let transport = &mut self.transports[id];
         let TransportKind::Plain(plain) = &mut transport.kind else { return };
-        let is_rtcp = plain.rtcp.as_ref().is_some_and(|rtcp| rtcp.socket() == socket);
-        let flow = plain.flow_mut(socket);
+        let is_rtcp = plain.rtcp.is_some() && protocol == Protocol::Rtcp;
+        let flow = plain.flow_mut(protocol);
         flow.set_remote(remote, &mut self.lanes, sockets);
         let (name, tuple) = (transport.name.clone(), flow.tuple());
         if is_rtcp {
@@ -227,9 +228,10 @@ impl Sfu {
         Ok(Reply::Done)
     }
 
-    fn transport_stats(&self, now: Time, id: Id<Transport>) -> Reply {
+    fn transport_stats(&mut self, now: Time, id: Id<Transport>) -> Reply {
+        let media = self.media_sent(now, id);
         let transport = &self.transports[id];
-        let base = transport.stats(now, self.media_sent(now, id));
+        let base = transport.stats(now, media);
         match &transport.kind {
             TransportKind::Direct => Reply::DirectTransportStats(Box::new(base)),
             TransportKind::Plain(plain) => Reply::PlainTransportStats(Box::new(PlainTransportStats {
@@ -242,10 +244,10 @@ impl Sfu {
         }
     }
 
-    fn media_sent(&self, now: Time, id: Id<Transport>) -> MediaSent {
+    fn media_sent(&mut self, now: Time, id: Id<Transport>) -> MediaSent {
         let mut media = MediaSent::default();
         for &consumer in &self.transports[id].consumers {
-            let consumer = &self.consumers[consumer];
+            let consumer = &mut self.consumers[consumer];
             let sent = &self.producers[consumer.producer].egresses[consumer.egress].sent;
             media.bytes += sent.bytes;
             media.bitrate += consumer.stream.bitrate(now, sent);

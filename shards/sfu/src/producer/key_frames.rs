@@ -1,7 +1,8 @@
 //! Key-frame requests towards one stream: coalesced, repeated once, delayed when the controller asks for it.
 //!
-//! However many consumers ask, the sender is asked at most once per [`RETRY_AFTER`] (and per
-//! `keyFrameRequestDelay`), so a storm of PLI downstream stays one PLI upstream.
+//! However many consumers ask, the sender is asked once until its key frame comes, and once more when it has not come after
+//! [`RETRY_AFTER`] (and not more often than `keyFrameRequestDelay` allows): a storm of PLI downstream stays one PLI
+//! upstream, and a PLI that is lost is repeated.
 
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ impl KeyFrameRequests {
                 false
             }
             None => {
-                self.pending = Some(Pending { deadline: now + RETRY_AFTER, retry: false });
+                self.pending = Some(Pending { deadline: now + RETRY_AFTER, retry: true });
                 true
             }
         }
@@ -66,8 +67,7 @@ impl KeyFrameRequests {
         if !self.delay.is_zero() {
             self.delayed = Some(Delayed { deadline: now + self.delay, wanted: false });
         }
-        let retry = self.pending.is_some();
-        self.pending = Some(Pending { deadline: now + RETRY_AFTER, retry });
+        self.pending = Some(Pending { deadline: now + RETRY_AFTER, retry: true });
     }
 
     pub fn received(&mut self) {
@@ -123,6 +123,17 @@ mod tests {
         assert!(requests.handle_timeout(at(1_000)));
         assert!(!requests.handle_timeout(at(2_000)));
         assert_eq!(requests.next_timeout(), None);
+    }
+
+    #[test]
+    fn a_lost_request_is_repeated_once_though_nobody_asks_again() {
+        let mut requests = KeyFrameRequests::default();
+        assert!(requests.need(at(0)));
+        assert!(requests.handle_timeout(at(1_000)));
+        assert!(!requests.handle_timeout(at(2_000)));
+        requests.force(at(3_000));
+        assert!(requests.handle_timeout(at(4_000)));
+        assert_eq!(requests.next_timeout(), Some(at(5_000)));
     }
 
     #[test]

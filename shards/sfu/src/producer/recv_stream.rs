@@ -6,7 +6,7 @@ use ringsoup_rtc::jitter::Jitter;
 use ringsoup_rtc::loss::{LossReport, Sequence, SequenceStats};
 use ringsoup_rtc::nack::generator::NackGenerator;
 use ringsoup_rtc::ntp::{self, NtpTime};
-use ringsoup_rtc::rate::RateCalculator;
+use ringsoup_rtc::rate::{RateCalculator, WINDOW_DEFAULT, WINDOW_DTX};
 use ringsoup_rtc::rtcp::{ReportBlock, SenderInfo};
 use ringsoup_rtc::rtp::RtpPacket;
 use ringsoup_rtc::rtx::history::{AGE_MAX_AUDIO, AGE_MAX_VIDEO};
@@ -99,6 +99,7 @@ impl RecvStream {
     ) -> Self {
         let silence = if params.shown.use_dtx { INACTIVITY_DTX } else { INACTIVITY };
         let inactivity = checks_inactivity.then_some(silence);
+        let window = if params.shown.use_dtx { WINDOW_DTX } else { WINDOW_DEFAULT };
         Self {
             nack: params.shown.use_nack.then(NackGenerator::new),
             jitter: Jitter::new(params.shown.clock_rate),
@@ -110,7 +111,7 @@ impl RecvStream {
             history: None,
             rtx_sequence: SequenceStats::new(),
             score: Score::new(),
-            traffic: RateCalculator::default(),
+            traffic: RateCalculator::new(window),
             key_frames: KeyFrameRequests::new(key_frame_delay),
             key_frame_timer: None,
             last_sender_report: None,

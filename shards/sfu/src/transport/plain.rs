@@ -5,12 +5,16 @@ use std::net::{IpAddr, SocketAddr};
 use ringsoup_rtc::srtp::{CryptoSuite, InboundSession, OutboundSession, SrtpError};
 
 use crate::command::{
-    CommandError, ListenInfo, PlainConnect, PlainTransportOptions, Protocol, SrtpParameters,
+    CommandError, ListenInfo, PlainConnect, PlainTransportOptions, Protocol as ListenProtocol, SrtpParameters,
 };
+use crate::demux::Protocol;
 use crate::drop_reason::DropReason;
 use crate::outbox::{Destination, LaneAllocator, Outbox};
 use crate::reply::{PlainConnected, Tuple};
 use crate::sockets::{BoundSocket, PortChoice, SocketId, Sockets, UdpBind};
+
+/// SSRCs that one transport sends, RTX included. They are the controller's own, so the bound is only one of memory.
+const OUTBOUND_SSRCS_MAX: usize = 65_536;
 
 #[derive(Debug)]
 pub struct PlainTransport {
@@ -111,7 +115,7 @@ impl Flow {
             local_address: announced.unwrap_or_else(|| self.socket.local.ip().to_string()),
             local_port: self.socket.local.port(),
             remote: self.remote,
-            protocol: Protocol::Udp,
+            protocol: ListenProtocol::Udp,
         }
     }
 
@@ -150,11 +154,11 @@ impl PlainTransport {
         new_key: &mut dyn FnMut(CryptoSuite) -> SrtpParameters,
         sockets: &mut dyn Sockets,
     ) -> Result<Self, CommandError> {
-        if options.listen_info.protocol != Protocol::Udp {
+        if options.listen_info.protocol != ListenProtocol::Udp {
             return Err(CommandError::type_error("unsupported listen protocol"));
         }
         let rtcp_info = options.rtcp_listen_info.as_ref().unwrap_or(&options.listen_info);
-        if !options.rtcp_mux && rtcp_info.protocol != Protocol::Udp {
+        if !options.rtcp_mux && rtcp_info.protocol != ListenProtocol::Udp {
             return Err(CommandError::type_error("unsupported RTCP listen protocol"));
         }
         let srtp = options.srtp_crypto_suite.map(|suite| Srtp { local: new_key(suite), sessions: None });
@@ -247,7 +251,9 @@ impl PlainTransport {
         let failed = |error: SrtpError| CommandError::error(format!("error creating SRTP session: {error}"));
         let sessions = SrtpSessions {
             inbound: InboundSession::new(remote.crypto_suite, &remote.key_and_salt).map_err(failed)?,
-            outbound: OutboundSession::new(local.crypto_suite, &local.key_and_salt).map_err(failed)?,
+            outbound: OutboundSession::new(local.crypto_suite, &local.key_and_salt)
+                .map_err(failed)?
+                .with_max_ssrcs(OUTBOUND_SSRCS_MAX),
         };
         Ok(Some(Srtp { local, sessions: Some(sessions) }))
     }
@@ -270,24 +276,24 @@ impl PlainTransport {
 
     /// A socket of one family cannot send to the other; better to say so than to drop every packet.
     fn check_family(&self, ip: IpAddr) -> Result<(), CommandError> {
-        let local = self.rtp.socket.local;
-        if local.is_ipv4() != ip.is_ipv4() {
-            return Err(CommandError::type_error(format!(
-                "remote ip '{ip}' is not of the address family of '{}'",
-                local.ip()
-            )));
-        }
-        Ok(())
+        let flows = [Some(&self.rtp), self.rtcp.as_ref()];
+        let other = flows.into_iter().flatten().find(|flow| flow.socket.local.is_ipv4() != ip.is_ipv4());
+        other.map_or(Ok(()), |flow| {
+            let local = flow.socket.local.ip();
+            Err(CommandError::type_error(format!(
+                "remote ip '{ip}' is not of the address family of '{local}'"
+            )))
+        })
     }
 
     pub(crate) fn local_srtp_parameters(&self) -> Option<&SrtpParameters> {
         self.srtp.as_ref().map(|srtp| &srtp.local)
     }
 
-    /// The flow of a socket, and whether it is the RTCP one.
-    pub(crate) fn flow_mut(&mut self, socket: SocketId) -> &mut Flow {
-        match &mut self.rtcp {
-            Some(rtcp) if rtcp.socket.id == socket => rtcp,
+    /// The flow a protocol belongs to, whichever socket its packet came on: peers mix the ports up.
+    pub(crate) fn flow_mut(&mut self, protocol: Protocol) -> &mut Flow {
+        match (&mut self.rtcp, protocol) {
+            (Some(rtcp), Protocol::Rtcp) => rtcp,
             _ => &mut self.rtp,
         }
     }
