@@ -119,6 +119,23 @@ impl Consumer {
         assert!(self.sent.insert(number, place).is_none(), "{}: number {number} is used twice", self.name);
     }
 
+    /// What a number names: what was sent under it, or what would have been. The second is a packet that overtook
+    /// the key frame the run starts with: it was withheld when it came, and the receiver sees a gap it may ask for.
+    pub(crate) fn place(&self, number: u64) -> Option<Place> {
+        if let Some(place) = self.sent.get(&number) {
+            return Some(*place);
+        }
+        let (&before, place) = self.sent.range(..number).next_back()?;
+        let mut index = place.index;
+        for _ in before..number {
+            index += 1;
+            while self.closed.contains(&index) {
+                index += 1;
+            }
+        }
+        (place.run == self.run && index <= self.newest_input).then_some(Place { run: self.run, index })
+    }
+
     /// Numbers are contiguous except for what never reached the shard.
     pub(crate) fn check_numbers(&self) {
         let mut entries = self.sent.iter();

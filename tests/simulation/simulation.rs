@@ -396,9 +396,14 @@ impl Simulation {
         assert!(!consumer.paused && !self.publishers[consumer.publisher].paused, "sent while paused");
         let (seq, payload) = original(&packet, consumer);
         let number = consumer.extend(seq);
-        let place = consumer.sent.get(&number).expect("only what was sent is sent again");
+        let first_time = !consumer.sent.contains_key(&number);
+        let place = consumer.place(number).expect("only what the receiver knows of is sent again");
         let published = self.publishers[consumer.publisher].packet(place.index);
+        assert!(published.arrived, "{number} of {} is a packet the shard never had", consumer.describe());
         assert_eq!((payload, packet.timestamp()), (&published.payload[..], published.timestamp));
+        if first_time {
+            self.subscribers[subscriber].consumers[index].note_sent(number, place.index);
+        }
         self.summary.retransmitted += 1;
         self.send_down(subscriber, index, number, &sent.bytes);
     }
