@@ -39,7 +39,7 @@ ENVIRONMENT
                           microseconds; default 500. An idle one never waits
 
 LATENCY
-  The time from the kernel's receive timestamp of each forwarded packet to the submission of its send is
+  The time from the kernel's receive timestamp of each forwarded packet to the end of the flush that sent it is
   kept in HDR histograms per shard and per router. They are appended fields of worker.dump
   (ringsoup_shards[].latency) and router.dump (ringsoup_latency), which libraries that do not know them skip.
   Each has count, min, max, mean, p50, p90, p99 and p99.9 in microseconds, and the whole histogram in

@@ -38,6 +38,7 @@ pub(crate) fn launch(words: &[OsString]) -> Exit {
         }
     };
     limits::lift();
+    quiet_contained_panics();
     // Nothing that stays open may be opened before: a controller that gave no fd 3 must not get somebody
     // else's descriptor for its channel.
     let outcome = fds::take().map_err(|error| error.to_string());
@@ -48,6 +49,17 @@ pub(crate) fn launch(words: &[OsString]) -> Exit {
             Exit::StartFailed
         }
     }
+}
+
+/// Panics on shards are contained and told on the channel; standard error is kept for what ends the worker.
+fn quiet_contained_panics() {
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let is_shard = std::thread::current().name().is_some_and(|name| name.starts_with("shard-"));
+        if !is_shard {
+            loud(info);
+        }
+    }));
 }
 
 fn worker_config(invocation: Invocation, version: Option<String>) -> Result<WorkerConfig, SettingsError> {

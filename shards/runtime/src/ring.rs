@@ -1,4 +1,4 @@
-//! The shard's own io_uring, and the seam for another way to poll.
+//! The shard's own io_uring, and the place where another way to poll would join.
 //!
 //! [`RingPoller`]'s methods are what a driver needs of a poller: sockets come and go, receives are armed,
 //! sends are queued and submitted, and there is one place to wait. A form on epoll with recvmmsg and

@@ -12,7 +12,7 @@ const LATENCY_MAX_US: u64 = 60_000_000;
 /// Significant decimal digits of a latency.
 const LATENCY_DIGITS: u8 = 3;
 
-/// Time from the kernel's receive timestamp to the submission of the sends, microseconds.
+/// Time from the kernel's receive timestamp to the end of the flush that sent the packet, microseconds.
 #[derive(Debug, Clone)]
 pub struct Latency {
     histogram: Histogram<u32>,

@@ -35,10 +35,12 @@ impl Sfu {
         let (mut consumer, layers) =
             Consumer::new(request, transport, *producer.as_ref().unwrap_or(&placeholder), &mut self.random)?;
         let producer = producer?;
-        // Two streams of one SSRC would share SRTP's numbers.
-        if self.transports[transport].media_ssrcs.contains_key(&consumer.ssrc()) {
-            let ssrc = consumer.ssrc();
-            return Err(CommandError::error(format!("ssrc already sent by the transport [ssrc:{ssrc}]")));
+        // Two streams of one SSRC, at once or one after the other, would share SRTP's numbers.
+        let rtx_ssrc = consumer.stream.rtx().map(|(_, ssrc)| ssrc);
+        for ssrc in [Some(consumer.ssrc()), rtx_ssrc].into_iter().flatten() {
+            if !self.transports[transport].may_send(ssrc) {
+                return Err(CommandError::error(format!("ssrc already used in the transport [ssrc:{ssrc}]")));
+            }
         }
         if self.producers[producer].paused {
             consumer.producer_paused = true;

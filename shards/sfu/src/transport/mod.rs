@@ -173,6 +173,12 @@ impl Transport {
         }
     }
 
+    /// Whether a new stream of this SSRC may be sent.
+    pub(crate) fn may_send(&self, ssrc: u32) -> bool {
+        let is_free = !self.media_ssrcs.contains_key(&ssrc) && !self.rtx_ssrcs.contains_key(&ssrc);
+        is_free && !matches!(&self.kind, TransportKind::Plain(plain) if !plain.may_send(ssrc))
+    }
+
     /// Forgets an SSRC that will not be sent again.
     pub(crate) fn forget_sent_ssrc(&mut self, ssrc: u32) {
         if let TransportKind::Plain(plain) = &mut self.kind {

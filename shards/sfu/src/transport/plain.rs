@@ -9,6 +9,7 @@ use crate::command::{
 };
 use crate::demux::Protocol;
 use crate::drop_reason::DropReason;
+use crate::map::Map;
 use crate::outbox::{Destination, LaneAllocator, Outbox};
 use crate::reply::{PlainConnected, Tuple};
 use crate::sockets::{BoundSocket, PortChoice, SocketId, Sockets, UdpBind};
@@ -47,6 +48,8 @@ pub struct Srtp {
 pub struct SrtpSessions {
     pub(crate) inbound: InboundSession,
     pub(crate) outbound: OutboundSession,
+    /// SSRCs of streams that ended under this key: begun anew, one would use numbers for a second time.
+    retired: Map<u32, ()>,
 }
 
 impl Flow {
@@ -254,6 +257,7 @@ impl PlainTransport {
             outbound: OutboundSession::new(local.crypto_suite, &local.key_and_salt)
                 .map_err(failed)?
                 .with_max_ssrcs(OUTBOUND_SSRCS_MAX),
+            retired: Map::default(),
         };
         Ok(Some(Srtp { local, sessions: Some(sessions) }))
     }
@@ -328,9 +332,18 @@ impl PlainTransport {
     }
 
     pub(crate) fn forget_sent_ssrc(&mut self, ssrc: u32) {
-        if let Some(outbound) = self.outbound() {
-            outbound.remove_ssrc(ssrc);
+        if let Some(sessions) = self.srtp.as_mut().and_then(|srtp| srtp.sessions.as_mut()) {
+            sessions.outbound.remove_ssrc(ssrc);
+            sessions.retired.insert(ssrc, ());
         }
+    }
+
+    /// Whether a new stream of this SSRC may be sent (RFC 3711 section 9.1: no keystream twice), and there is room for it.
+    pub(crate) fn may_send(&self, ssrc: u32) -> bool {
+        let sessions = self.srtp.as_ref().and_then(|srtp| srtp.sessions.as_ref());
+        sessions.is_none_or(|sessions| {
+            !sessions.retired.contains_key(&ssrc) && sessions.retired.len() < OUTBOUND_SSRCS_MAX
+        })
     }
 
     pub(crate) fn forget_received_ssrc(&mut self, ssrc: u32) {

@@ -1,5 +1,6 @@
 //! NACK and RTX, towards senders and towards receivers.
 
+use ringsoup_sfu::command::ConsumerCommand;
 use ringsoup_sfu::drop_reason::DropReason;
 
 use crate::common::packets::{DELTA, KEY, heard, nack, rtx};
@@ -89,6 +90,17 @@ fn a_nack_is_answered_by_rtx_once_per_round_trip() {
     let stats = room.world.consumer_stats("alice video");
     assert_eq!((stats.base.packets_retransmitted, stats.base.packets_repaired), (3, 2));
     assert_eq!((stats.base.nack_count, stats.base.nack_packet_count), (3, 4));
+}
+
+#[test]
+fn a_paused_consumer_is_sent_nothing_again() {
+    let mut room = Room::new();
+    room.start_video(1..20);
+    let seqs = seqs(&room.alice_gets());
+    room.world.consumer("alice video", ConsumerCommand::Pause);
+    room.alice_says(&nack(ALICE_VIDEO, &[seqs[3]]));
+    assert!(room.alice_gets().is_empty());
+    assert_eq!(room.world.consumer_stats("alice video").base.nack_count, 0);
 }
 
 #[test]

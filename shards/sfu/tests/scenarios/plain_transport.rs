@@ -5,6 +5,7 @@ use ringsoup_sfu::command::{
     Command, ErrorClass, ListenInfo, PlainConnect, PlainTransportOptions, Protocol, TransportCommand,
 };
 use ringsoup_sfu::drop_reason::DropReason;
+use ringsoup_sfu::event::Event;
 
 use crate::common::packets::{SPEECH, pli, rtp};
 use crate::common::parameters::{
@@ -157,4 +158,18 @@ fn an_announced_address_is_shown_and_the_bound_port() {
     options.listen_info.port = 6_000;
     let dump = world.create_plain("t", options).expect("created");
     assert_eq!((&dump.tuple.local_address[..], dump.tuple.local_port), ("media.example", 6_000));
+}
+
+#[test]
+fn noise_does_not_take_a_comedia_transport() {
+    let mut world = World::new();
+    let dump = world.create_plain("t", PlainTransportOptions { comedia: true, ..plain() }).expect("created");
+    let socket = world.socket_of(dump.tuple.local_port);
+    // The first byte says RTP; the header claims CSRCs that are not there.
+    world.receive(socket, remote(4_000), &[0x8f, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7]);
+    assert_eq!(world.dropped(DropReason::MalformedRtp), 1);
+    let tells_tuple = |event: &Event| matches!(event, Event::PlainTransportTuple { .. });
+    assert!(!world.take_events().iter().any(tells_tuple));
+    world.receive(socket, remote(5_000), &rtp(96, 1, 1, 7, SPEECH));
+    assert!(world.take_events().iter().any(tells_tuple));
 }
