@@ -43,6 +43,7 @@ test('a closed consumer leaves its producer alone', BOUNDED, async t => {
 	const scene = await flowing(t);
 	const other = await scene.session.receiver(scene.publisher.producer);
 	scene.receiver.consumer.close();
+	// close() does not wait; the transport's answer comes after it.
 	await scene.receiver.transport.dump();
 	await nothingMoreArrives(scene);
 	await other.peer.receive(other.ssrc, 10);
@@ -62,6 +63,8 @@ test("a closed receiver's transport frees its port", BOUNDED, async t => {
 	const scene = await flowing(t);
 	const { localPort } = scene.receiver.transport.tuple;
 	scene.receiver.transport.close();
+	// close() does not wait; the router's answer comes after it.
+	await scene.session.router.dump();
 	await nothingMoreArrives(scene);
 	const again = await scene.session.router.createPlainTransport({
 		listenInfo: { protocol: 'udp', ip: '127.0.0.1', port: localPort },
