@@ -117,14 +117,8 @@ mod tests {
     }
 
     fn accepted(builder: &mut FlatBufferBuilder<'_>) -> Vec<u8> {
-        let response = Response::create(
-            builder,
-            &ResponseArgs {
-                id: 2,
-                accepted: true,
-                ..ResponseArgs::default()
-            },
-        );
+        let response =
+            Response::create(builder, &ResponseArgs { id: 2, accepted: true, ..ResponseArgs::default() });
         finish_message(builder, Body::Response, response.as_union_value()).to_vec()
     }
 
@@ -137,10 +131,7 @@ mod tests {
         let empty = builder.create_vector::<flatbuffers::ForwardsUOffset<_>>(&[]);
         let entry = StringStringArray::create(
             &mut builder,
-            &StringStringArrayArgs {
-                key: Some(id),
-                values: Some(strings),
-            },
+            &StringStringArrayArgs { key: Some(id), values: Some(strings) },
         );
         let shared = builder.create_vector(&vec![entry; entries]);
         let latency = latency.map(|args| LatencyHistogram::create(&mut builder, &args));
@@ -227,19 +218,12 @@ mod tests {
 
     #[test]
     fn eight_byte_fields_are_aligned_from_the_prefix_at_any_address() {
-        let latency = LatencyHistogramArgs {
-            count: 7,
-            mean_us: 1.5,
-            ..LatencyHistogramArgs::default()
-        };
+        let latency = LatencyHistogramArgs { count: 7, mean_us: 1.5, ..LatencyHistogramArgs::default() };
         let frame = router_dump(1, Some(latency));
         for offset in 0..8 {
             let mut shifted = vec![0; offset];
             shifted.extend_from_slice(&frame);
-            let response = verify_message(&shifted[offset..])
-                .unwrap()
-                .data_as_response()
-                .unwrap();
+            let response = verify_message(&shifted[offset..]).unwrap().data_as_response().unwrap();
             let dump = response.body_as_router_dump_response().unwrap();
             assert_eq!(dump.ringsoup_shard(), Some(3));
             let latency = dump.ringsoup_latency().unwrap();
@@ -255,26 +239,14 @@ mod tests {
         let mime_type = builder.create_string("audio/opus");
         let base = BaseStats::create(
             &mut builder,
-            &BaseStatsArgs {
-                mime_type: Some(mime_type),
-                ..BaseStatsArgs::default()
-            },
+            &BaseStatsArgs { mime_type: Some(mime_type), ..BaseStatsArgs::default() },
         );
-        let args = StatsArgs {
-            data_type: StatsData::BaseStats,
-            data: Some(base.as_union_value()),
-        };
+        let args = StatsArgs { data_type: StatsData::BaseStats, data: Some(base.as_union_value()) };
         let mut stats = Stats::create(&mut builder, &args);
         for _ in 0..VERIFY_DEPTH_MAX {
-            let args = SendStatsArgs {
-                base: Some(stats),
-                ..SendStatsArgs::default()
-            };
+            let args = SendStatsArgs { base: Some(stats), ..SendStatsArgs::default() };
             let send = SendStats::create(&mut builder, &args);
-            let args = StatsArgs {
-                data_type: StatsData::SendStats,
-                data: Some(send.as_union_value()),
-            };
+            let args = StatsArgs { data_type: StatsData::SendStats, data: Some(send.as_union_value()) };
             stats = Stats::create(&mut builder, &args);
         }
         builder.finish_size_prefixed(stats, None);
@@ -287,10 +259,7 @@ mod tests {
         verify_message(&router_dump(1000, None)).unwrap();
         let frame = router_dump(VERIFY_TABLES_MAX, None);
         assert!(frame.len() < MESSAGE_BYTES_MAX);
-        assert!(matches!(
-            verify_message(&frame),
-            Err(InvalidFlatbuffer::TooManyTables)
-        ));
+        assert!(matches!(verify_message(&frame), Err(InvalidFlatbuffer::TooManyTables)));
     }
 
     #[test]
@@ -299,10 +268,7 @@ mod tests {
             let frame = bytes(golden);
             // The last bytes may be padding, which nothing refers to.
             for length in 0..frame.len() - 8 {
-                assert!(
-                    verify_message(&frame[..length]).is_err(),
-                    "{length} bytes of {golden}"
-                );
+                assert!(verify_message(&frame[..length]).is_err(), "{length} bytes of {golden}");
             }
         }
     }

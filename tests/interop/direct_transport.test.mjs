@@ -95,7 +95,6 @@ test('a key frame is asked for with an RTCP event', BOUNDED, async t => {
 		producer.send(bytes);
 	}
 	await receiver.peer.receive(receiver.ssrc, 6);
-	await until('a receiver report', () => rtcp.some(packet => packet.type === 'rr' && packet.reports.length > 0));
 });
 
 test('sendRtcp() speaks for a direct consumer', BOUNDED, async t => {
@@ -110,9 +109,6 @@ test('sendRtcp() speaks for a direct consumer', BOUNDED, async t => {
 	peer.rtcp.length = 0;
 	receiver.transport.sendRtcp(buildPli({ senderSsrc: 1, ssrc: receiver.ssrc }));
 	await peer.receiveRtcp('pli', pli => pli.mediaSsrc === sender.ssrc);
-	await until('a sender report', () =>
-		receiver.rtcp.some(packet => packet.type === 'sr' && packet.ssrc === receiver.ssrc)
-	);
 });
 
 test('a NACK of a direct consumer is answered', BOUNDED, async t => {

@@ -45,7 +45,8 @@ impl Containment {
             return None;
         }
         self.told_at = Some(now);
-        let mut text = format!("panic while handling {what} ({} so far): {message}", self.panics);
+        let mut text =
+            format!("Driver::contain() | panic while handling {what} ({} so far): {message}", self.panics);
         if !bytes.is_empty() {
             // Decryption is in place, so these may be the bytes after it.
             let _ = write!(text, "; {} bytes: ", bytes.len());

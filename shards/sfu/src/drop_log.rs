@@ -10,6 +10,9 @@ use crate::event::{LogLevel, LogLine, LogTag};
 /// Between two lines about the same reason: a flood of bad packets must not become a flood of log lines.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// Where the line comes from, in the form that all lines of a worker's log have.
+const ORIGIN: &str = "Sfu::handle_datagram() | ";
+
 #[derive(Debug, Default)]
 pub struct DropLog {
     reasons: [Said; DropReason::ALL.len()],
@@ -34,8 +37,8 @@ impl DropLog {
         said.last = Some(now);
         let unsaid = std::mem::take(&mut said.unsaid);
         let text = match unsaid {
-            0 => format!("{text} [transportId:{transport}]"),
-            more => format!("{text} [transportId:{transport}, {more} more since the last line]"),
+            0 => format!("{ORIGIN}{text} [transportId:{transport}]"),
+            more => format!("{ORIGIN}{text} [transportId:{transport}, {more} more since the last line]"),
         };
         Some(LogLine { level, tag, text })
     }
@@ -76,7 +79,7 @@ mod tests {
         let mut log = DropLog::default();
         let reason = DropReason::MalformedRtp;
         let first = log.line(Time::ZERO, reason, "t").expect("the first is told");
-        assert_eq!(first.text, "malformed RTP packet [transportId:t]");
+        assert_eq!(first.text, "Sfu::handle_datagram() | malformed RTP packet [transportId:t]");
         for millis in 1..1_000 {
             assert!(log.line(Time::from_millis(millis), reason, "t").is_none());
         }

@@ -71,6 +71,7 @@ pub enum Event {
 pub struct LogLine {
     pub level: LogLevel,
     pub tag: LogTag,
+    /// `Class::function() | text`, the form of all lines of a worker's log.
     pub text: String,
 }
 
