@@ -6,9 +6,11 @@ use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtcp::{Dlrr, ReportBlock};
 use ringsoup_sfu::event::Event;
 
-use crate::common::UNIX_ORIGIN_US;
-use crate::common::packets::{DELTA, KEY, empty_block, heard, receiver_report, rtcp, rtx, sender_report};
-use crate::common::parameters::H264_RTX;
+use crate::common::packets::{
+    DELTA, KEY, SPEECH, empty_block, heard, receiver_report, rtcp, rtp, rtx, sender_report,
+};
+use crate::common::parameters::{H264_RTX, OPUS, consume_audio, produce_audio};
+use crate::common::{UNIX_ORIGIN_US, World};
 use crate::room::{ALICE_AUDIO, ALICE_VIDEO, BOB_VIDEO, Room, VIDEO, VIDEO_RTX};
 
 #[test]
@@ -164,4 +166,24 @@ fn loss_lowers_scores_and_tells_so() {
     let Some(Event::ConsumerScore { consumer, score }) = events.first() else { panic!("{events:?}") };
     assert_eq!(&**consumer, "bob video");
     assert!(score.score < 10 && score.producer_score < 10);
+}
+
+#[test]
+fn a_clock_that_steps_back_does_not_silence_reports() {
+    let mut world = World::new();
+    let (sender, receiver) = (world.plain("from"), world.plain("to"));
+    world.produce("from", produce_audio("audio", 1, 50));
+    world.consume("to", consume_audio("c", "audio", 2, 50));
+    let mut last = Vec::new();
+    for seq in 0..500_u16 {
+        // Half-way the sender's timestamps start over, its sequence numbers do not.
+        let timestamp = if seq < 250 { 3_000_000_000 } else { 1_000 } + u32::from(seq) * 960;
+        world.from(&sender, &rtp(OPUS, seq, timestamp, 1, SPEECH));
+        world.advance_ms(20);
+        last.extend(
+            heard(&world.take_rtcp(&receiver)).sender_reports.iter().map(|report| report.rtp_timestamp),
+        );
+    }
+    let after = last.iter().filter(|&&timestamp| timestamp < 1_000_000).count();
+    assert!(after >= 3, "reports after the step: {after} of {}", last.len());
 }

@@ -1,7 +1,7 @@
 //! SRTP on plain transports, both ways, with all suites.
 
 use ringsoup_rtc::srtp::{CryptoSuite, InboundSession, OutboundSession};
-use ringsoup_sfu::command::PlainTransportOptions;
+use ringsoup_sfu::command::{PlainTransportOptions, TransportCommand};
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::sockets::SocketId;
 
@@ -127,4 +127,23 @@ fn the_peers_suite_wins() {
     let packet = room.protected(9);
     room.receive(&packet);
     assert_eq!(room.world.take_sent().len(), 1);
+}
+
+#[test]
+fn an_ssrc_never_begins_anew_under_the_same_key() {
+    let suite = CryptoSuite::AeadAes256Gcm;
+    let mut room = Encrypted::new(suite);
+    room.connect(suite);
+    let consume = |room: &mut Encrypted, consumer: &str, ssrc: u32| {
+        let request = Box::new(consume_audio(consumer, "audio", ssrc, 50));
+        room.world
+            .try_transport("t", TransportCommand::Consume(request))
+            .map(drop)
+            .map_err(|error| error.reason)
+    };
+    let refused = || Err("ssrc already used in the transport [ssrc:2]".to_owned());
+    assert_eq!(consume(&mut room, "twin", 2), refused());
+    room.world.transport("t", TransportCommand::CloseConsumer { consumer: "echo".into() });
+    assert_eq!(consume(&mut room, "heir", 2), refused());
+    assert_eq!(consume(&mut room, "other", 3), Ok(()));
 }
