@@ -24,7 +24,7 @@ use crate::sockets::{SocketId, Sockets};
 use crate::stats::{Latency, Outcome, ShardCounters};
 use crate::table::{Id, Table};
 use crate::timers::{Timer, Timers};
-use crate::transport::plain::Origin;
+use crate::transport::flow::Origin;
 use crate::transport::{Transport, TransportKind};
 
 /// What a shard is told once.

@@ -18,7 +18,8 @@ use crate::router::Router;
 use crate::sfu::{Entity, KeySource, Sfu};
 use crate::sockets::Sockets;
 use crate::table::Id;
-use crate::transport::plain::{Flow, PlainTransport};
+use crate::transport::flow::Flow;
+use crate::transport::plain::PlainTransport;
 use crate::transport::traffic::MediaSent;
 use crate::transport::{Transport, TransportKind};
 

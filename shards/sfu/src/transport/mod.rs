@@ -1,7 +1,9 @@
 //! A transport: where packets come in and go out, whatever carries them.
 
+pub mod flow;
 pub mod plain;
 pub mod rtp_listener;
+pub mod srtp;
 pub mod traffic;
 
 use ringsoup_rtc::time::Time;
@@ -19,6 +21,7 @@ use crate::table::Id;
 
 use plain::PlainTransport;
 use rtp_listener::RtpListener;
+use srtp::SrtpSessions;
 use traffic::{MediaSent, Traffic};
 
 /// No outgoing limit may be set below this, bits per second: less than an audio stream needs.
@@ -173,23 +176,38 @@ impl Transport {
         }
     }
 
+    /// Both directions' sessions where the transport encrypts and has its peer's key.
+    fn srtp_sessions(&self) -> Option<&SrtpSessions> {
+        match &self.kind {
+            TransportKind::Plain(plain) => plain.srtp_sessions(),
+            TransportKind::Direct => None,
+        }
+    }
+
+    fn srtp_sessions_mut(&mut self) -> Option<&mut SrtpSessions> {
+        match &mut self.kind {
+            TransportKind::Plain(plain) => plain.srtp_sessions_mut(),
+            TransportKind::Direct => None,
+        }
+    }
+
     /// Whether a new stream of this SSRC may be sent.
     pub(crate) fn may_send(&self, ssrc: u32) -> bool {
         let is_free = !self.media_ssrcs.contains_key(&ssrc) && !self.rtx_ssrcs.contains_key(&ssrc);
-        is_free && !matches!(&self.kind, TransportKind::Plain(plain) if !plain.may_send(ssrc))
+        is_free && self.srtp_sessions().is_none_or(|sessions| sessions.may_send(ssrc))
     }
 
     /// Forgets an SSRC that will not be sent again.
     pub(crate) fn forget_sent_ssrc(&mut self, ssrc: u32) {
-        if let TransportKind::Plain(plain) = &mut self.kind {
-            plain.forget_sent_ssrc(ssrc);
+        if let Some(sessions) = self.srtp_sessions_mut() {
+            sessions.forget_sent_ssrc(ssrc);
         }
     }
 
     /// Forgets an SSRC that will not be received again.
     pub(crate) fn forget_received_ssrc(&mut self, ssrc: u32) {
-        if let TransportKind::Plain(plain) = &mut self.kind {
-            plain.forget_received_ssrc(ssrc);
+        if let Some(sessions) = self.srtp_sessions_mut() {
+            sessions.forget_received_ssrc(ssrc);
         }
     }
 }

@@ -1,0 +1,121 @@
+//! One UDP socket of a transport and its only peer.
+
+use std::net::SocketAddr;
+
+use crate::command::{CommandError, ListenInfo, Protocol as ListenProtocol};
+use crate::drop_reason::DropReason;
+use crate::outbox::{Destination, LaneAllocator, Outbox};
+use crate::reply::Tuple;
+use crate::sockets::{BoundSocket, PortChoice, SocketId, Sockets, UdpBind};
+
+#[derive(Debug)]
+pub struct Flow {
+    socket: BoundSocket,
+    announced_address: Option<String>,
+    remote: Option<SocketAddr>,
+    destination: Option<Destination>,
+}
+
+/// What a packet from this address means to a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    Peer,
+    /// The first packet of a comedia peer: its address is to be learned.
+    NewPeer,
+}
+
+impl Flow {
+    pub(crate) fn open(
+        info: &ListenInfo,
+        worker_ports: (u16, u16),
+        sockets: &mut dyn Sockets,
+    ) -> Result<Self, CommandError> {
+        let port = match (info.port_range, info.port) {
+            ((min, max), _) if min != 0 && max != 0 => PortChoice::Range { min, max },
+            (_, port) if port != 0 => PortChoice::Fixed(port),
+            _ => PortChoice::Range { min: worker_ports.0, max: worker_ports.1 },
+        };
+        if let PortChoice::Range { min, max } = port
+            && max < min
+        {
+            return Err(CommandError::type_error(format!("invalid port range [min:{min}, max:{max}]")));
+        }
+        let request = UdpBind {
+            ip: info.ip,
+            port,
+            ipv6_only: info.ipv6_only,
+            reuse_port: info.udp_reuse_port,
+            send_buffer_size: info.send_buffer_size,
+            recv_buffer_size: info.recv_buffer_size,
+        };
+        let socket = sockets.bind_udp(&request).map_err(|error| CommandError::error(error.to_string()))?;
+        Ok(Self {
+            socket,
+            announced_address: info.announced_address.clone(),
+            remote: None,
+            destination: None,
+        })
+    }
+
+    pub(crate) fn close(&mut self, lanes: &mut LaneAllocator, sockets: &mut dyn Sockets, out: &mut Outbox) {
+        sockets.close(self.socket.id);
+        if let Some(destination) = self.destination.take() {
+            out.forget(destination);
+            lanes.release(destination.lane);
+        }
+    }
+
+    pub(crate) fn set_remote(
+        &mut self,
+        remote: SocketAddr,
+        lanes: &mut LaneAllocator,
+        sockets: &mut dyn Sockets,
+    ) {
+        let connected = sockets.connect(self.socket.id, remote);
+        self.remote = Some(remote);
+        self.destination = Some(Destination {
+            lane: lanes.allocate(),
+            socket: self.socket.id,
+            remote: (!connected).then_some(remote),
+        });
+    }
+
+    pub(crate) fn socket(&self) -> SocketId {
+        self.socket.id
+    }
+
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.socket.local
+    }
+
+    pub(crate) fn remote(&self) -> Option<SocketAddr> {
+        self.remote
+    }
+
+    pub(crate) fn tuple(&self) -> Tuple {
+        let announced = self.announced_address.clone().filter(|address| !address.is_empty());
+        Tuple {
+            local_address: announced.unwrap_or_else(|| self.socket.local.ip().to_string()),
+            local_port: self.socket.local.port(),
+            remote: self.remote,
+            protocol: ListenProtocol::Udp,
+        }
+    }
+
+    pub(crate) fn tuple_if_connected(&self) -> Option<Tuple> {
+        self.remote.map(|_| self.tuple())
+    }
+
+    pub(crate) fn destination(&self) -> Option<Destination> {
+        self.destination
+    }
+
+    pub(crate) fn origin(&self, remote: SocketAddr, comedia: bool) -> Result<Origin, DropReason> {
+        match self.remote {
+            Some(peer) if peer == remote => Ok(Origin::Peer),
+            Some(_) => Err(DropReason::ForeignTuple),
+            None if comedia => Ok(Origin::NewPeer),
+            None => Err(DropReason::NotConnected),
+        }
+    }
+}
