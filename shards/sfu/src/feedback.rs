@@ -136,9 +136,12 @@ impl Sfu {
         let wall = self.wall(arrival.received);
         let Some(&consumer) = self.transports[transport].media_ssrcs.get(&block.ssrc) else { return };
         let consumer = &mut self.consumers[consumer];
-        let sent = &self.producers[consumer.producer].egresses[consumer.egress].sent;
-        if consumer.stream.receive_report(wall, block, sent).is_some() {
-            out.events.push(consumer.score_event(&self.producers[consumer.producer]));
+        let Some(index) = consumer.stream_of_ssrc(block.ssrc) else { return };
+        let producer = &self.producers[consumer.producer];
+        let stream = &mut consumer.streams[index];
+        let sent = &producer.egresses[stream.egress].sent;
+        if stream.receive_report(wall, block, sent).is_some() {
+            out.events.extend(consumer.score_event(producer));
         }
     }
 
@@ -157,8 +160,9 @@ impl Sfu {
                 XrBlock::ReceiverReferenceTime(reference) => {
                     has_reference = true;
                     for &consumer in &self.transports[transport].consumers {
-                        let stream = &mut self.consumers[consumer].stream;
-                        stream.receive_reference_time(arrival.received, reference);
+                        for stream in &mut self.consumers[consumer].streams {
+                            stream.receive_reference_time(arrival.received, reference);
+                        }
                     }
                 }
                 XrBlock::DelaySinceLastRr(delays) => {
@@ -186,7 +190,8 @@ impl Sfu {
         if consumer.kind != MediaKind::Video {
             return;
         }
-        consumer.stream.counters.plis += 1;
+        let Some(stream) = consumer.stream_of_ssrc(ssrc) else { return };
+        consumer.streams[stream].counters.plis += 1;
         let info = TraceInfo::Ssrc(ssrc);
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Pli, Direction::In, info, out);
         self.request_key_frame_for(now, id, out);
@@ -198,7 +203,8 @@ impl Sfu {
         if consumer.kind != MediaKind::Video {
             return;
         }
-        consumer.stream.counters.firs += 1;
+        let Some(stream) = consumer.stream_of_ssrc(ssrc) else { return };
+        consumer.streams[stream].counters.firs += 1;
         let info = TraceInfo::Ssrc(ssrc);
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Fir, Direction::In, info, out);
         self.request_key_frame_for(now, id, out);
@@ -213,23 +219,27 @@ impl Sfu {
         if !consumer.is_active() {
             return;
         }
-        consumer.stream.counters.nacks += 1;
+        let Some(index) = consumer.stream_of_ssrc(nack.media_ssrc) else { return };
+        consumer.streams[index].counters.nacks += 1;
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Nack, Direction::In, TraceInfo::None, out);
         let producer = &producers[consumer.producer];
-        let layers = &producer.egresses[consumer.egress].layers;
-        let source = producer.stream_index_of_mapped_ssrc(consumer.mapped_ssrc());
+        let layers = &producer.egresses[consumer.streams[index].egress].layers;
+        let mapped_ssrc = consumer.mapped_ssrcs().nth(index);
+        let source = mapped_ssrc.and_then(|ssrc| producer.stream_index_of_mapped_ssrc(ssrc));
         let history = source.and_then(|index| producer.streams[index].as_ref()?.history.as_ref());
         for item in nack.items().take(NACK_ITEMS_MAX) {
-            consumer.stream.counters.nacked_packets += u64::from(item.packet_count());
+            consumer.streams[index].counters.nacked_packets += u64::from(item.packet_count());
             for sequence_number in item.sequence_numbers() {
                 let Some((input, output)) = layers.source(sequence_number) else { continue };
                 let Some(packet) = history.and_then(|history| history.get(now, input)) else { continue };
-                let (rtt, newest) = (consumer.stream.rtt(), layers.newest());
-                let Some(guard) = consumer.stream.guard.as_mut() else { return };
+                let stream = &mut consumer.streams[index];
+                let (rtt, newest) = (stream.rtt(), layers.newest());
+                let Some(guard) = stream.guard.as_mut() else { return };
                 let Ok(is_first) = guard.resend(now, rtt, newest, output) else { continue };
-                if retransmit(now, transport, consumer, sequence_number, &packet, out) {
-                    consumer.stream.counters.retransmitted += 1;
-                    consumer.stream.counters.repaired += u64::from(is_first);
+                if retransmit(now, transport, consumer, index, sequence_number, &packet, out) {
+                    let counters = &mut consumer.streams[index].counters;
+                    counters.retransmitted += 1;
+                    counters.repaired += u64::from(is_first);
                 }
             }
         }
@@ -241,6 +251,7 @@ fn retransmit(
     now: Time,
     transport: &mut Transport,
     consumer: &mut Consumer,
+    stream: usize,
     sequence_number: u16,
     packet: &HistoryPacket<'_>,
     out: &mut Outbox,
@@ -248,9 +259,10 @@ fn retransmit(
     let block = ExtensionBlock::from_wire_form(packet.extension, packet.two_byte);
     let own_block = consumer.extensions.as_ref().map(|map| remap(&block, map));
     let block = own_block.as_ref().unwrap_or(&block);
-    let rtx = consumer.stream.rtx();
-    let rtx_sequence_number = rtx.map(|_| consumer.stream.next_rtx_sequence_number());
-    let (payload_type, ssrc) = rtx.unwrap_or_else(|| (packet.payload_type, consumer.ssrc()));
+    let sent = &mut consumer.streams[stream];
+    let rtx = sent.rtx();
+    let rtx_sequence_number = rtx.map(|_| sent.next_rtx_sequence_number());
+    let (payload_type, ssrc) = rtx.unwrap_or_else(|| (packet.payload_type, sent.ssrc()));
     let fields = HeaderFields {
         payload_type,
         marker: packet.marker,
@@ -270,7 +282,7 @@ fn retransmit(
     transport.traffic.rtx_sent.update(now, len.rtp);
     transport.traffic.count_overhead(now, len);
     if !consumer.trace_events.is_empty() {
-        trace::resent_packet(consumer, now, &fields, packet.payload, len.rtp, out);
+        trace::resent_packet(consumer, stream, now, &fields, packet.payload, len.rtp, out);
     }
     true
 }

@@ -80,7 +80,7 @@ impl Sfu {
         let payload_type = match self.producers[producer].mapping.payload_type(arrived.payload_type) {
             Some(payload_type) if !arrived.payload.is_empty() => payload_type,
             unusable => {
-                self.skip(producer, arrived.seq);
+                self.skip(producer, matched.index, arrived.seq);
                 return Err(unusable.map_or(DropReason::UnknownPayloadType, |_| DropReason::PaddingOnly));
             }
         };
@@ -158,7 +158,7 @@ impl Sfu {
             stream.key_frames.received();
         }
         if arrived.has_restarted {
-            self.restart_consumers(producer);
+            self.restart_consumers(producer, matched.index);
         }
         if arrived.needs_key_frame {
             self.request_key_frame(now, producer, matched.index, out);
@@ -173,19 +173,24 @@ impl Sfu {
     /// The sender began anew: receivers go on without a jump in their sequence numbers, which SRTP could take for numbers it
     /// has seen, and from a key frame on.
     #[cold]
-    fn restart_consumers(&mut self, producer: Id<Producer>) {
+    fn restart_consumers(&mut self, producer: Id<Producer>, stream: usize) {
         let Self { producers, consumers, .. } = self;
-        for egress in producers[producer].egresses.iter_mut().filter(|egress| egress.is_active) {
-            consumers[egress.consumer].stream.pause();
+        let producer = &mut producers[producer];
+        let mapped_ssrc = producer.mapping.mapped_ssrc(stream);
+        let takers = producer.egresses.iter_mut().filter(|egress| egress.is_active);
+        for egress in takers.filter(|egress| egress.takes(mapped_ssrc)) {
+            consumers[egress.consumer].streams[usize::from(egress.stream)].pause();
             egress.begin();
         }
     }
 
     /// A packet that nobody gets leaves no gap: receivers would ask for it in vain.
     #[cold]
-    fn skip(&mut self, producer: Id<Producer>, seq: u64) {
-        for egress in &mut self.producers[producer].egresses {
-            egress.layers.skip(seq);
+    fn skip(&mut self, producer: Id<Producer>, stream: usize, seq: u64) {
+        let producer = &mut self.producers[producer];
+        let mapped_ssrc = producer.mapping.mapped_ssrc(stream);
+        for egress in &mut producer.egresses {
+            egress.skip(mapped_ssrc, seq);
         }
     }
 
@@ -238,7 +243,7 @@ impl Sfu {
                 None => {
                     let consumer = &mut consumers[egress.consumer];
                     let transport = &mut transports[consumer.transport];
-                    send_media(transport, consumer, &rewrite, passing, out)
+                    send_media(transport, consumer, egress.ssrc, &rewrite, passing, out)
                 }
             };
             let Some(len) = len else { continue };
@@ -294,11 +299,12 @@ fn send_bare(
 fn send_media(
     transport: &mut Transport,
     consumer: &mut Consumer,
+    ssrc: u32,
     rewrite: &Rewrite,
     passing: &mut Passing<'_>,
     out: &mut Outbox,
 ) -> Option<usize> {
-    let mut fields = passing.fields(consumer.ssrc(), rewrite);
+    let mut fields = passing.fields(ssrc, rewrite);
     fields.mid = consumer.mid.as_ref().map(|(id, mid)| (*id, &mid[..]));
     let own_block = consumer.extensions.as_ref().map(|map| remap(passing.block, map));
     let block = own_block.as_ref().unwrap_or(passing.block);
@@ -427,8 +433,7 @@ impl Sfu {
     ) {
         let Self { producers, consumers, .. } = self;
         let described = &mut producers[producer];
-        let asks_again = |consumer: Id<Consumer>| consumers[consumer].stream.guard.is_some();
-        if described.consumers().any(asks_again)
+        if described.consumers().any(|consumer| consumers[consumer].asks_again())
             && let Some(stream) = described.streams[stream].as_mut()
         {
             stream.keep_history();
@@ -448,7 +453,7 @@ impl Sfu {
         let producer = &self.producers[producer];
         out.events.push(producer.score_event());
         for consumer in producer.consumers() {
-            out.events.push(self.consumers[consumer].score_event(producer));
+            out.events.extend(self.consumers[consumer].score_event(producer));
         }
     }
 }

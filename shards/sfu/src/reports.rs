@@ -8,6 +8,7 @@ use ringsoup_rtc::time::Time;
 
 use crate::command::ProducerTraceEvent;
 use crate::consumer::Consumer;
+use crate::consumer::egress::Egress;
 use crate::event::{Direction, Event, TraceInfo};
 use crate::handlers::Change;
 use crate::outbox::{Outbox, Shared};
@@ -84,19 +85,21 @@ impl Sfu {
             if !is_due(consumer.last_rtcp, now) {
                 continue;
             }
-            let sent = self.producers[consumer.producer].egresses[consumer.egress].sent;
-            let Some(info) = consumer.stream.sender_report(now, wall, &sent) else { continue };
-            consumer.last_rtcp = Some(now);
-            let dlrr = consumer.stream.dlrr(now);
-            let cname = &consumer.stream.params.shown.cname;
-            compounds.write(|writer| {
-                writer.sender_report(&info, &[])?;
-                writer.sdes_cname(info.ssrc, cname)?;
-                if let Some(dlrr) = dlrr {
-                    writer.xr_dlrr(info.ssrc, &[dlrr])?;
-                }
-                Some(())
-            });
+            for stream in &mut consumer.streams {
+                let sent = self.producers[consumer.producer].egresses[stream.egress].sent;
+                let Some(info) = stream.sender_report(now, wall, &sent) else { continue };
+                consumer.last_rtcp = Some(now);
+                let dlrr = stream.dlrr(now);
+                let cname = &stream.params.shown.cname;
+                compounds.write(|writer| {
+                    writer.sender_report(&info, &[])?;
+                    writer.sdes_cname(info.ssrc, cname)?;
+                    if let Some(dlrr) = dlrr {
+                        writer.xr_dlrr(info.ssrc, &[dlrr])?;
+                    }
+                    Some(())
+                });
+            }
         }
     }
 
@@ -171,9 +174,12 @@ impl Sfu {
         if !consumer.is_active() {
             return;
         }
-        let producer = &self.producers[consumer.producer];
-        let Some(index) = producer.stream_index_of_mapped_ssrc(consumer.mapped_ssrc()) else { return };
-        self.request_key_frame(now, consumer.producer, index, out);
+        let id = consumer.producer;
+        let producer = &self.producers[id];
+        let wanted = consumer.mapped_ssrcs().filter_map(|ssrc| producer.stream_index_of_mapped_ssrc(ssrc));
+        for index in wanted.collect::<Vec<_>>() {
+            self.request_key_frame(now, id, index, out);
+        }
     }
 
     /// Asks a stream for a key frame, unless it was asked lately.
@@ -297,7 +303,10 @@ fn timer_index(index: usize) -> u8 {
 
 fn worst_fraction_lost(producer: &Producer, consumers: &crate::table::Table<Consumer>) -> u8 {
     let active = producer.egresses.iter().filter(|egress| egress.is_active);
-    active.map(|egress| consumers[egress.consumer].stream.fraction_lost).max().unwrap_or(0)
+    let lost = |egress: &Egress| {
+        consumers[egress.consumer].streams.get(usize::from(egress.stream)).map(|stream| stream.fraction_lost)
+    };
+    active.filter_map(lost).max().unwrap_or(0)
 }
 
 /// Compounds under construction: a source's reports stay together, a full compound is followed by another.

@@ -78,15 +78,17 @@ pub(crate) fn sent_packet(
 #[cold]
 pub(crate) fn resent_packet(
     consumer: &Consumer,
+    stream: usize,
     now: Time,
     fields: &HeaderFields<'_>,
     payload: &[u8],
     size: usize,
     out: &mut Outbox,
 ) {
-    let codec = consumer.stream.params.mime_type.codec;
+    let stream = &consumer.streams[stream];
+    let codec = stream.params.mime_type.codec;
     let is_key_frame = codec.is_key_frame(payload).unwrap_or(false);
-    let is_rtx = consumer.stream.rtx().is_some();
+    let is_rtx = stream.rtx().is_some();
     sent(consumer, now, fields, Sent { is_key_frame, is_rtx, size, payload: payload.len() }, out);
 }
 

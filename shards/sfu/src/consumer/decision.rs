@@ -21,7 +21,7 @@ pub struct Rewrite {
 /// Why a consumer does not take a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Withheld {
-    /// Paused on either side, or not connected.
+    /// Paused on either side, not connected, or of a stream that is not taken.
     Inactive,
     /// The producer has several codecs and this consumer does not know this one.
     PayloadType,

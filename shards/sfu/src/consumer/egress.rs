@@ -7,6 +7,10 @@
 //! ```
 //! A fan-out walks this array from end to end. A packet that arrives after a pause finds the caches cold, and then the
 //! lines it must fetch per receiver are what it costs: a consumer has a dozen, an egress three in a row.
+//!
+//! An egress is one stream that is sent. A consumer has one, a pipe consumer one per encoding of its producer.
+
+use std::num::NonZeroU32;
 
 use ringsoup_rtc::time::Time;
 
@@ -20,7 +24,11 @@ use crate::table::Id;
 #[repr(align(64))]
 pub struct Egress {
     pub(crate) consumer: Id<Consumer>,
+    /// Which of the consumer's streams is sent from here: pipe consumers have one per encoding, all others one.
+    pub(crate) stream: u8,
     pub(crate) ssrc: u32,
+    /// The router's SSRC of the only producer stream that is taken; `None` takes what the layers take.
+    wants: Option<NonZeroU32>,
     /// Connected, and paused on neither side.
     pub(crate) is_active: bool,
     /// Where packets go when nothing but the common header and the payload has to be written: plain RTP, no MID, no
@@ -31,6 +39,18 @@ pub struct Egress {
     pub(crate) layers: SimpleLayers,
     pub(crate) sent: Sent,
 }
+
+/// What an egress is set up with.
+#[derive(Debug)]
+pub struct NewEgress {
+    pub(crate) ssrc: u32,
+    pub(crate) wants: Option<NonZeroU32>,
+    pub(crate) payload_types: u128,
+    pub(crate) layers: SimpleLayers,
+}
+
+/// Three cache lines: what a fan-out fetches per receiver.
+const _: () = assert!(size_of::<Egress>() == 192);
 
 /// What has been sent, as reports and stats need it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,14 +70,37 @@ pub struct Newest {
 }
 
 impl Egress {
-    pub(crate) fn new(consumer: Id<Consumer>, ssrc: u32, payload_types: u128, layers: SimpleLayers) -> Self {
-        Self { consumer, ssrc, is_active: false, bare: None, payload_types, layers, sent: Sent::default() }
+    pub(crate) fn new(consumer: Id<Consumer>, stream: u8, new: NewEgress) -> Self {
+        Self {
+            consumer,
+            stream,
+            ssrc: new.ssrc,
+            wants: new.wants,
+            is_active: false,
+            bare: None,
+            payload_types: new.payload_types,
+            layers: new.layers,
+            sent: Sent::default(),
+        }
+    }
+
+    /// Whether packets of a producer's stream, by its mapped SSRC, may be sent from here.
+    #[inline]
+    pub(crate) fn takes(&self, mapped_ssrc: u32) -> bool {
+        self.wants.is_none_or(|wants| wants.get() == mapped_ssrc)
+    }
+
+    /// Leaves a packet of a stream out without a gap.
+    pub(crate) fn skip(&mut self, mapped_ssrc: u32, seq: u64) {
+        if self.takes(mapped_ssrc) {
+            self.layers.skip(seq);
+        }
     }
 
     /// What to do with a packet of the producer.
     #[inline]
     pub(crate) fn decide(&mut self, offer: &Offer<'_>) -> Decision {
-        if !self.is_active {
+        if !self.is_active || !self.takes(offer.mapped_ssrc) {
             return Decision::Withhold(Withheld::Inactive);
         }
         if self.payload_types & (1 << (offer.payload_type & 0x7f)) == 0 {

@@ -6,15 +6,19 @@ pub mod layers;
 pub mod send_stream;
 pub mod seq_map;
 
+use std::num::NonZeroU32;
+
 use ringsoup_rtc::codec::MimeType;
 use ringsoup_rtc::rtp::ExtensionMap;
+use ringsoup_rtc::score::SCORE_MAX;
 use ringsoup_rtc::time::Time;
 
 use crate::command::{CommandError, Consume, ConsumerTraceEvent};
 use crate::event::Event;
 use crate::name::Name;
 use crate::parameter_check;
-use crate::producer::Producer;
+use crate::producer::recv_stream::RecvStream;
+use crate::producer::{ENCODINGS_MAX, Producer};
 use crate::random::Random;
 use crate::reply::{ConsumerDump, ConsumerLayersDump, ConsumerScore, ConsumerStats};
 use crate::rtp_parameters::{
@@ -24,7 +28,7 @@ use crate::stream_params::StreamParams;
 use crate::table::Id;
 use crate::transport::Transport;
 
-use egress::Egress;
+use egress::NewEgress;
 use layers::simple::SimpleLayers;
 use send_stream::SendStream;
 
@@ -50,14 +54,13 @@ pub struct Consumer {
     consumable_rtp_encodings: Vec<RtpEncodingParameters>,
     /// One bit per payload type.
     payload_types: u128,
-    /// Its place among the producer's egresses.
-    pub(crate) egress: usize,
     pub(crate) paused: bool,
     pub(crate) producer_paused: bool,
     pub(crate) connected: bool,
     pub(crate) priority: u8,
     pub(crate) trace_events: Vec<ConsumerTraceEvent>,
-    pub(crate) stream: SendStream,
+    /// One; a pipe consumer has one per encoding.
+    pub(crate) streams: Vec<SendStream>,
     /// Id and value of the MID that this receiver knows the stream by.
     pub(crate) mid: Option<MidElement>,
     /// `None` when the receiver takes all of the router's extensions under the router's ids, the usual case.
@@ -69,33 +72,42 @@ impl Consumer {
     /// # Errors
     /// `TypeError` naming what is wrong; `Error` for types of a later capability.
     ///
-    /// Returns the consumer and the strategy by which its egress will pick packets.
+    /// Returns the consumer and its egresses to be, one per stream.
     pub(crate) fn new(
         request: Consume,
         transport: Id<Transport>,
         producer: Id<Producer>,
         random: &mut Random,
-    ) -> Result<(Self, SimpleLayers), CommandError> {
+    ) -> Result<(Self, Vec<NewEgress>), CommandError> {
+        let is_pipe = request.requested_type == RtpType::Pipe;
         let mut parameters = request.rtp_parameters;
-        check_encodings(&parameters, &request.consumable_rtp_encodings)?;
+        check_encodings(&parameters, &request.consumable_rtp_encodings, is_pipe)?;
         parameter_check::check(&mut parameters)?;
         let rtp_type = type_of(request.requested_type, &request.consumable_rtp_encodings);
-        if rtp_type != RtpType::Simple {
+        if matches!(rtp_type, RtpType::Simulcast | RtpType::Svc) {
             let name = parameter_check::name_of(rtp_type);
             return Err(CommandError::error(format!(
                 "not implemented yet: transport.consume of type '{name}'"
             )));
         }
-        let mut params =
-            StreamParams::of_encoding(&parameters, 0, parameters.encodings[0].ssrc.unwrap_or_default());
-        if let (Some(ssrc), Some(codec)) =
-            (parameters.encodings[0].rtx_ssrc, parameters.rtx_codec_of(&parameters.encodings[0]))
-        {
-            params.set_rtx(ssrc, codec.payload_type);
+        // What is not a pipe sends all its layers as the stream of its first encoding.
+        let count = if is_pipe { parameters.encodings.len() } else { 1 };
+        let mut streams = Vec::with_capacity(count);
+        let mut egresses = Vec::with_capacity(count);
+        for index in 0..count {
+            let params = send_params(&parameters, index);
+            let first = random.in_range(FIRST_SEQUENCE_NUMBER.0, FIRST_SEQUENCE_NUMBER.1);
+            let first = u16::try_from(first).expect("the range is within 16 bits");
+            let wants = request.consumable_rtp_encodings[index].ssrc.and_then(NonZeroU32::new);
+            egresses.push(NewEgress {
+                ssrc: params.shown.ssrc,
+                wants: wants.filter(|_| is_pipe),
+                payload_types: media_payload_types(&parameters),
+                layers: SimpleLayers::new(params.mime_type, request.ignore_dtx && !is_pipe, first),
+            });
+            streams.push(SendStream::new(params, random.next_u16()));
         }
-        let first = random.in_range(FIRST_SEQUENCE_NUMBER.0, FIRST_SEQUENCE_NUMBER.1);
-        let first = u16::try_from(first).expect("the range is within 16 bits");
-        let layers = SimpleLayers::new(params.mime_type, request.ignore_dtx, first);
+        check_ssrcs(&streams)?;
         let consumer = Self {
             name: request.consumer,
             transport,
@@ -105,24 +117,18 @@ impl Consumer {
             rtp_type,
             consumable_rtp_encodings: request.consumable_rtp_encodings,
             payload_types: media_payload_types(&parameters),
-            egress: usize::MAX,
             paused: request.paused,
             producer_paused: false,
             connected: false,
             priority: 1,
             trace_events: Vec::new(),
-            stream: SendStream::new(params, random.next_u16()),
+            streams,
             mid: mid_of(&parameters)?,
             extensions: own_extensions(&parameters),
             parameters,
             last_rtcp: None,
         };
-        Ok((consumer, layers))
-    }
-
-    /// What the packet path needs of it.
-    pub(crate) fn new_egress(&self, id: Id<Self>, layers: SimpleLayers) -> Egress {
-        Egress::new(id, self.ssrc(), self.payload_types, layers)
+        Ok((consumer, egresses))
     }
 
     /// Whether its packets have nothing of their own but the fixed header's fields.
@@ -135,13 +141,35 @@ impl Consumer {
         self.connected && !self.paused && !self.producer_paused
     }
 
-    /// The router's name for the stream this consumer wants.
-    pub(crate) fn mapped_ssrc(&self) -> u32 {
-        self.consumable_rtp_encodings[0].ssrc.unwrap_or_default()
+    /// The router's names for the streams this consumer can get.
+    pub(crate) fn mapped_ssrcs(&self) -> impl Iterator<Item = u32> + '_ {
+        self.consumable_rtp_encodings.iter().filter_map(|encoding| encoding.ssrc)
     }
 
-    pub(crate) fn ssrc(&self) -> u32 {
-        self.stream.ssrc()
+    /// Which of its streams is sent under this SSRC.
+    pub(crate) fn stream_of_ssrc(&self, ssrc: u32) -> Option<usize> {
+        self.streams.iter().position(|stream| stream.ssrc() == ssrc)
+    }
+
+    /// Whether the receiver may ask for packets again.
+    pub(crate) fn asks_again(&self) -> bool {
+        self.streams.iter().any(|stream| stream.guard.is_some())
+    }
+
+    /// Every SSRC it sends with.
+    pub(crate) fn ssrcs(&self) -> impl Iterator<Item = u32> + '_ {
+        let rtx = self.streams.iter().filter_map(|stream| stream.rtx().map(|(_, ssrc)| ssrc));
+        self.streams.iter().map(SendStream::ssrc).chain(rtx)
+    }
+
+    pub(crate) fn is_pipe(&self) -> bool {
+        self.rtp_type == RtpType::Pipe
+    }
+
+    /// The producer's stream that is sent now; pipes send all of them, and name none.
+    fn received<'a>(&self, producer: &'a Producer) -> Option<&'a RecvStream> {
+        let mapped_ssrc = self.mapped_ssrcs().next().filter(|_| !self.is_pipe())?;
+        producer.streams[producer.stream_index_of_mapped_ssrc(mapped_ssrc)?].as_ref()
     }
 
     pub(crate) fn traces(&self, event: ConsumerTraceEvent) -> bool {
@@ -150,17 +178,21 @@ impl Consumer {
     }
 
     pub(crate) fn score(&self, producer: &Producer) -> ConsumerScore {
-        let received = producer.stream_index_of_mapped_ssrc(self.mapped_ssrc());
-        let received = received.and_then(|index| producer.streams[index].as_ref());
-        ConsumerScore {
-            score: self.stream.score.value(),
-            producer_score: received.map_or(0, |stream| stream.score.value()),
-            producer_scores: producer.scores(),
-        }
+        let (score, producer_score) = match self.is_pipe() {
+            // The other end of the pipe is ours too: what reaches a receiver is scored there.
+            true => (SCORE_MAX, SCORE_MAX),
+            false => {
+                let received = self.received(producer);
+                (self.streams[0].score.value(), received.map_or(0, |stream| stream.score.value()))
+            }
+        };
+        ConsumerScore { score, producer_score, producer_scores: producer.scores() }
     }
 
-    pub(crate) fn score_event(&self, producer: &Producer) -> Event {
-        Event::ConsumerScore { consumer: self.name.clone(), score: self.score(producer) }
+    /// Pipes tell no scores.
+    pub(crate) fn score_event(&self, producer: &Producer) -> Option<Event> {
+        let event = || Event::ConsumerScore { consumer: self.name.clone(), score: self.score(producer) };
+        (!self.is_pipe()).then(event)
     }
 
     pub(crate) fn dump(&self) -> ConsumerDump {
@@ -178,23 +210,22 @@ impl Consumer {
             paused: self.paused,
             producer_paused: self.producer_paused,
             priority: self.priority,
-            rtp_streams: vec![self.stream.dump()],
+            rtp_streams: self.streams.iter().map(SendStream::dump).collect(),
             layers: ConsumerLayersDump::default(),
         }
     }
 
     pub(crate) fn stats(&mut self, now: Time, producer: &Producer) -> ConsumerStats {
-        let received = producer.stream_index_of_mapped_ssrc(self.mapped_ssrc());
-        ConsumerStats {
-            sent: vec![self.stream.stats(now, &producer.egresses[self.egress].sent)],
-            received: received.and_then(|index| Some(producer.streams[index].as_ref()?.stats(now))),
-        }
+        let received = self.received(producer).map(|stream| stream.stats(now));
+        let stats = |stream: &mut SendStream| stream.stats(now, &producer.egresses[stream.egress].sent);
+        ConsumerStats { sent: self.streams.iter_mut().map(stats).collect(), received }
     }
 }
 
 fn check_encodings(
     parameters: &RtpParameters,
     consumable: &[RtpEncodingParameters],
+    is_pipe: bool,
 ) -> Result<(), CommandError> {
     if parameters.encodings.is_empty() {
         return Err(CommandError::type_error("empty rtpParameters.encodings"));
@@ -213,6 +244,40 @@ fn check_encodings(
     }
     if consumable.iter().any(|encoding| is_missing(encoding.ssrc)) {
         return Err(CommandError::type_error("wrong encoding in consumableRtpEncodings (missing ssrc)"));
+    }
+    if is_pipe && parameters.encodings.len() != consumable.len() {
+        return Err(CommandError::type_error(
+            "number of rtpParameters.encodings and consumableRtpEncodings do not match",
+        ));
+    }
+    if parameters.encodings.len() > ENCODINGS_MAX {
+        return Err(CommandError::type_error(format!("more than {ENCODINGS_MAX} encodings")));
+    }
+    Ok(())
+}
+
+/// The stream in which encoding `index` is sent, with its RTX stream where there is one.
+fn send_params(parameters: &RtpParameters, index: usize) -> StreamParams {
+    let encoding = &parameters.encodings[index];
+    let mut params = StreamParams::of_encoding(parameters, index, encoding.ssrc.unwrap_or_default());
+    // What is sent is told apart by SSRC.
+    params.shown.rid = None;
+    if let Some((ssrc, codec)) = encoding.rtx_ssrc.zip(parameters.rtx_codec_of(encoding)) {
+        params.set_rtx(ssrc, codec.payload_type);
+    }
+    params
+}
+
+/// Two streams under one SSRC would share sequence numbers, and SRTP's key stream.
+fn check_ssrcs(streams: &[SendStream]) -> Result<(), CommandError> {
+    let mut seen = Vec::with_capacity(2 * streams.len());
+    for stream in streams {
+        for ssrc in [Some(stream.ssrc()), stream.rtx().map(|(_, ssrc)| ssrc)].into_iter().flatten() {
+            if seen.contains(&ssrc) {
+                return Err(CommandError::error(format!("ssrc used twice in rtpParameters [ssrc:{ssrc}]")));
+            }
+            seen.push(ssrc);
+        }
     }
     Ok(())
 }

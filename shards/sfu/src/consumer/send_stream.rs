@@ -19,6 +19,8 @@ const SENDER_REPORT_AGE_MAX: Duration = Duration::from_millis(2_000);
 #[derive(Debug)]
 pub struct SendStream {
     pub(crate) params: StreamParams,
+    /// Its place among the producer's egresses.
+    pub(crate) egress: usize,
     /// `None` where the receiver does not send NACKs.
     pub(crate) guard: Option<ResendGuard>,
     rtx_sequence_number: u16,
@@ -48,6 +50,7 @@ impl SendStream {
         Self {
             guard: params.shown.use_nack.then(ResendGuard::default),
             params,
+            egress: usize::MAX,
             rtx_sequence_number,
             rate: SampledRate::default(),
             score: Score::new(),

@@ -20,23 +20,29 @@ impl Sfu {
     /// transport's connection, traces.
     pub(crate) fn refresh_egress(&mut self, now: Time, id: Id<Consumer>) -> Change {
         let consumer = &mut self.consumers[id];
-        let transport = &self.transports[consumer.transport];
-        let egress = &mut self.producers[consumer.producer].egresses[consumer.egress];
-        let bare = transport.bare_destination();
-        egress.bare = bare.filter(|_| consumer.takes_bare_headers());
-        let (was_active, is_active) = (egress.is_active, consumer.is_active());
-        egress.is_active = is_active;
-        match (was_active, is_active) {
-            (false, true) => {
-                egress.begin();
-                consumer.stream.begin(now, &egress.sent);
-                Change::Activated
-            }
-            (true, false) => {
-                consumer.stream.pause();
-                Change::Deactivated
-            }
-            _ => Change::None,
+        let bare = self.transports[consumer.transport].bare_destination();
+        let bare = bare.filter(|_| consumer.takes_bare_headers());
+        let is_active = consumer.is_active();
+        let egresses = &mut self.producers[consumer.producer].egresses;
+        let mut change = Change::None;
+        // All streams of a consumer change together.
+        for stream in &mut consumer.streams {
+            let egress = &mut egresses[stream.egress];
+            egress.bare = bare;
+            change = match (egress.is_active, is_active) {
+                (false, true) => {
+                    egress.begin();
+                    stream.begin(now, &egress.sent);
+                    Change::Activated
+                }
+                (true, false) => {
+                    stream.pause();
+                    Change::Deactivated
+                }
+                _ => Change::None,
+            };
+            egress.is_active = is_active;
         }
+        change
     }
 }

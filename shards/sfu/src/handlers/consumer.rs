@@ -4,7 +4,7 @@ use ringsoup_rtc::time::Time;
 
 use crate::command::{CommandError, Consume, ConsumerCommand};
 use crate::consumer::Consumer;
-use crate::consumer::layers::simple::SimpleLayers;
+use crate::consumer::egress::{Egress, NewEgress};
 use crate::event::Event;
 use crate::handlers::Change;
 use crate::outbox::Outbox;
@@ -32,12 +32,11 @@ impl Sfu {
         });
         // The request's own faults are told first, as in the original.
         let placeholder = Id::new(0);
-        let (mut consumer, layers) =
+        let (mut consumer, egresses) =
             Consumer::new(request, transport, *producer.as_ref().unwrap_or(&placeholder), &mut self.random)?;
         let producer = producer?;
         // Two streams of one SSRC, at once or one after the other, would share SRTP's numbers.
-        let rtx_ssrc = consumer.stream.rtx().map(|(_, ssrc)| ssrc);
-        for ssrc in [Some(consumer.ssrc()), rtx_ssrc].into_iter().flatten() {
+        for ssrc in consumer.ssrcs() {
             if !self.transports[transport].may_send(ssrc) {
                 return Err(CommandError::error(format!("ssrc already used in the transport [ssrc:{ssrc}]")));
             }
@@ -52,7 +51,7 @@ impl Sfu {
             score: consumer.score(&self.producers[producer]),
             preferred_layers: None,
         };
-        let id = self.insert_consumer(consumer, layers);
+        let id = self.insert_consumer(consumer, egresses);
         if self.transports[transport].is_connected() {
             self.consumer_connected(now, id, out);
         }
@@ -70,28 +69,30 @@ impl Sfu {
         self.check_name_is_free(name)
     }
 
-    fn insert_consumer(&mut self, consumer: Consumer, layers: SimpleLayers) -> Id<Consumer> {
-        let (name, transport, producer) = (consumer.name.clone(), consumer.transport, consumer.producer);
-        let (ssrc, rtx, mapped_ssrc) = (consumer.ssrc(), consumer.stream.rtx(), consumer.mapped_ssrc());
-        let asks_again = consumer.stream.guard.is_some();
+    fn insert_consumer(&mut self, consumer: Consumer, egresses: Vec<NewEgress>) -> Id<Consumer> {
         let id = self.consumers.insert(consumer);
-        let egresses = &mut self.producers[producer].egresses;
         let consumer = &mut self.consumers[id];
-        consumer.egress = egresses.len();
-        egresses.push(consumer.new_egress(id, layers));
-        self.names.insert(name, Entity::Consumer(id));
-        let transport = &mut self.transports[transport];
+        self.names.insert(consumer.name.clone(), Entity::Consumer(id));
+        let producer = &mut self.producers[consumer.producer];
+        let transport = &mut self.transports[consumer.transport];
         transport.consumers.push(id);
-        transport.media_ssrcs.insert(ssrc, id);
-        if let Some((_, rtx_ssrc)) = rtx {
-            transport.rtx_ssrcs.insert(rtx_ssrc, id);
+        let streams = (0_u8..).zip(&mut consumer.streams).zip(egresses);
+        for ((index, stream), egress) in streams {
+            stream.egress = producer.egresses.len();
+            producer.egresses.push(Egress::new(id, index, egress));
+            transport.media_ssrcs.insert(stream.ssrc(), id);
+            if let Some((_, rtx_ssrc)) = stream.rtx() {
+                transport.rtx_ssrcs.insert(rtx_ssrc, id);
+            }
         }
-        let producer = &mut self.producers[producer];
-        if asks_again
-            && let Some(index) = producer.stream_index_of_mapped_ssrc(mapped_ssrc)
-            && let Some(stream) = producer.streams[index].as_mut()
-        {
-            stream.keep_history();
+        if consumer.asks_again() {
+            for mapped_ssrc in consumer.mapped_ssrcs() {
+                if let Some(index) = producer.stream_index_of_mapped_ssrc(mapped_ssrc)
+                    && let Some(stream) = producer.streams[index].as_mut()
+                {
+                    stream.keep_history();
+                }
+            }
         }
         id
     }
@@ -112,13 +113,18 @@ impl Sfu {
         let Some(consumer) = self.consumers.remove(id) else { return };
         self.names.remove(&consumer.name);
         if let Some(producer) = self.producers.get_mut(consumer.producer) {
-            let egress = producer.egresses.swap_remove(consumer.egress);
-            self.transports[consumer.transport].traffic.departed += egress.sent.bytes;
-            if let Some(moved) = producer.egresses.get(consumer.egress) {
-                self.consumers[moved.consumer].egress = consumer.egress;
+            // From the last on, so that what moves into a gap is never one of its own.
+            let mut places: Vec<_> = consumer.streams.iter().map(|stream| stream.egress).collect();
+            places.sort_unstable();
+            for place in places.into_iter().rev() {
+                let egress = producer.egresses.swap_remove(place);
+                self.transports[consumer.transport].traffic.departed += egress.sent.bytes;
+                if let Some(moved) = producer.egresses.get(place) {
+                    self.consumers[moved.consumer].streams[usize::from(moved.stream)].egress = place;
+                }
             }
             // Nobody left who could ask for a packet again: no need to keep any.
-            if !producer.consumers().any(|other| self.consumers[other].stream.guard.is_some()) {
+            if !producer.consumers().any(|other| self.consumers[other].asks_again()) {
                 producer.streams.iter_mut().flatten().for_each(|stream| stream.history = None);
             }
         }
@@ -126,9 +132,8 @@ impl Sfu {
         transport.consumers.retain(|&other| other != id);
         transport.media_ssrcs.retain(|_, owner| *owner != id);
         transport.rtx_ssrcs.retain(|_, owner| *owner != id);
-        transport.forget_sent_ssrc(consumer.ssrc());
-        if let Some((_, rtx_ssrc)) = consumer.stream.rtx() {
-            transport.forget_sent_ssrc(rtx_ssrc);
+        for ssrc in consumer.ssrcs() {
+            transport.forget_sent_ssrc(ssrc);
         }
     }
 

@@ -249,9 +249,11 @@ impl Sfu {
         let mut media = MediaSent::default();
         for &consumer in &self.transports[id].consumers {
             let consumer = &mut self.consumers[consumer];
-            let sent = &self.producers[consumer.producer].egresses[consumer.egress].sent;
-            media.bytes += sent.bytes;
-            media.bitrate += consumer.stream.bitrate(now, sent);
+            for stream in &mut consumer.streams {
+                let sent = &self.producers[consumer.producer].egresses[stream.egress].sent;
+                media.bytes += sent.bytes;
+                media.bitrate += stream.bitrate(now, sent);
+            }
         }
         media
     }

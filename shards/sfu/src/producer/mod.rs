@@ -179,8 +179,9 @@ impl Producer {
             .position(|stream| stream.as_ref().is_some_and(|stream| stream.mapped_ssrc == mapped_ssrc))
     }
 
+    /// Each once, however many streams it is sent.
     pub(crate) fn consumers(&self) -> impl Iterator<Item = Id<Consumer>> + '_ {
-        self.egresses.iter().map(|egress| egress.consumer)
+        self.egresses.iter().filter(|egress| egress.stream == 0).map(|egress| egress.consumer)
     }
 
     pub(crate) fn streams(&self) -> impl Iterator<Item = &RecvStream> {

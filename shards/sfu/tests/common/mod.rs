@@ -4,6 +4,7 @@
 
 pub(crate) mod packets;
 pub(crate) mod parameters;
+pub(crate) mod simulcast;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;

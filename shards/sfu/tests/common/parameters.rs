@@ -80,7 +80,7 @@ pub(crate) fn key(suite: CryptoSuite, fill: u8) -> SrtpParameters {
     SrtpParameters { crypto_suite: suite, key_and_salt: vec![fill; suite.key_and_salt_len()] }
 }
 
-fn feedback(kind: &str, parameter: &str) -> RtcpFeedback {
+pub(crate) fn feedback(kind: &str, parameter: &str) -> RtcpFeedback {
     RtcpFeedback { kind: kind.into(), parameter: parameter.into() }
 }
 
@@ -104,7 +104,7 @@ fn h264(payload_type: u8) -> RtpCodecParameters {
     RtpCodecParameters { rtcp_feedback, ..codec("video/H264", payload_type, 90_000) }
 }
 
-fn rtx(payload_type: u8, apt: u8) -> RtpCodecParameters {
+pub(crate) fn rtx(payload_type: u8, apt: u8) -> RtpCodecParameters {
     let apt = Parameter { name: "apt".into(), value: ParameterValue::Integer(apt.into()) };
     RtpCodecParameters { parameters: vec![apt], ..codec("video/rtx", payload_type, 90_000) }
 }

@@ -10,6 +10,7 @@ mod feedback;
 mod forwarding;
 mod key_frames;
 mod pausing;
+mod pipe_consumer;
 mod plain_transport;
 mod refusals;
 mod reports;

@@ -1,7 +1,7 @@
 //! What produce and consume refuse, in the words controllers know.
 
 use ringsoup_sfu::command::{CommandError, Consume, ErrorClass, Produce, TransportCommand};
-use ringsoup_sfu::rtp_parameters::{RtpEncodingParameters, RtpType};
+use ringsoup_sfu::rtp_parameters::RtpEncodingParameters;
 
 use crate::common::World;
 use crate::common::parameters::{consume_audio, consume_video, produce_audio, produce_video};
@@ -110,9 +110,6 @@ fn consume_names_what_is_wrong() {
         let error = consume_error(&mut world, request);
         assert_eq!((error.class, &error.reason[..]), (ErrorClass::TypeError, reason));
     }
-    let mut pipe = base();
-    pipe.requested_type = RtpType::Pipe;
-    assert_eq!(consume_error(&mut world, pipe).class, ErrorClass::Error);
     let mut nobody = base();
     nobody.producer = "nobody".into();
     let error = consume_error(&mut world, nobody);
