@@ -8,6 +8,7 @@ use ringsoup_rtc::rtp::{RtpPacket, is_rtcp};
 use ringsoup_rtc::srtp::{InboundSession, OutboundSession, SrtpError};
 use ringsoup_sfu::command::SrtpParameters;
 use ringsoup_sfu::name::Name;
+use ringsoup_sfu::outbox::Route;
 use ringsoup_sfu::sockets::SocketId;
 
 use super::World;
@@ -72,11 +73,10 @@ impl World {
         assert!(datagrams.len() <= self.out.datagram_count(), "every datagram is in one lane at most");
         self.out.clear_datagrams();
         for (destination, bytes) in datagrams {
-            assert!(self.sockets.is_open(destination.socket), "a datagram for a socket that is closed");
-            if let Some(remote) = destination.remote {
-                assert!(remote.port() != 0);
-            }
-            self.receive(destination.socket, bytes);
+            let Route::Socket { socket, remote } = destination.route else { panic!("no pipes were joined") };
+            assert!(self.sockets.is_open(socket), "a datagram for a socket that is closed");
+            assert!(remote.is_none_or(|remote| remote.port() != 0));
+            self.receive(socket, bytes);
         }
         self.sfu.handle_flushed(self.now, &mut self.out);
         assert!(self.out.forwarded.is_empty());

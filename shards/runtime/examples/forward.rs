@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ringsoup_sfu::outbox::{Destination, Lane, Outbox, Shared};
+use ringsoup_sfu::outbox::{Destination, Lane, Outbox, Route, Shared};
 use ringsoup_sfu::sockets::{BoundSocket, PortChoice, Sockets as _, UdpBind};
 
 use crate::buffers::ReceiveBuffers;
@@ -206,7 +206,8 @@ fn forward(variant: Variant, receivers: &[SocketAddr]) -> f64 {
         .map(|(lane, &remote)| {
             let socket = if variant.sockets { bind(&mut sockets) } else { common };
             let connected = variant.connected && sockets.connect(socket.id, remote);
-            Destination { lane: Lane(lane), socket: socket.id, remote: (!connected).then_some(remote) }
+            let route = Route::Socket { socket: socket.id, remote: (!connected).then_some(remote) };
+            Destination { lane: Lane(lane), route }
         })
         .collect();
     let mut forwarder = Forwarder {

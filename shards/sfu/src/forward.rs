@@ -24,7 +24,7 @@ use crate::sfu::Sfu;
 use crate::stats::Outcome;
 use crate::table::Id;
 use crate::trace;
-use crate::transport::{Transport, TransportKind};
+use crate::transport::{Transport, Way};
 
 /// Longest header written: 12 bytes, 15 CSRCs, an extension block with MID, an original sequence number.
 pub(crate) const HEADER_BYTES_MAX: usize = 704;
@@ -334,25 +334,24 @@ pub(crate) fn send_packet(
     write: impl FnOnce(&mut [u8]) -> Option<usize>,
     out: &mut Outbox,
 ) -> Option<SentLen> {
-    let plain = match &mut transport.kind {
-        TransportKind::Plain(plain) => plain,
-        TransportKind::Direct => return send_to_application(consumer, payload, write, out),
-    };
-    let destination = plain.rtp.destination()?;
+    let way = transport.rtp_way()?;
+    if let Way::Application = way {
+        return send_to_application(consumer, payload, write, out);
+    }
     if shared.is_none() {
         *shared = out.share(payload);
     }
     let shared = (*shared)?;
     let mut len = SentLen { rtp: payload.len(), wire: payload.len() };
-    let pushed = match plain.srtp.is_some() {
-        false => out.push(destination, HEADER_BYTES_MAX, shared, |slot| {
+    let pushed = match way {
+        Way::Application => return None,
+        Way::Bare(destination) => out.push(destination, HEADER_BYTES_MAX, shared, |slot| {
             let head = write(slot)?;
             len.rtp += head;
             len.wire += head;
             Some(head)
         }),
-        true => {
-            let outbound = plain.outbound()?;
+        Way::Sealed(destination, outbound) => {
             let capacity = HEADER_BYTES_MAX + payload.len() + MAX_TRAILER_LEN;
             out.push_sealed(destination, capacity, shared, |slot, payload| {
                 let head = write(slot)?;

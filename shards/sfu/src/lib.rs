@@ -17,6 +17,7 @@ pub mod map;
 pub mod name;
 pub mod outbox;
 pub mod parameter_check;
+pub mod piped;
 pub mod producer;
 pub mod random;
 pub mod reply;

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use ringsoup_rtc::time::Time;
 
 use crate::event::Event;
+use crate::piped::PipeEnd;
 use crate::router::Router;
 use crate::sockets::SocketId;
 use crate::table::Id;
@@ -35,12 +36,20 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lane(pub u32);
 
-/// Where packets of a lane go. `remote` is `None` on a connected socket.
+/// Where packets of a lane go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Destination {
     pub lane: Lane,
-    pub socket: SocketId,
-    pub remote: Option<SocketAddr>,
+    pub route: Route,
+}
+
+/// What carries them there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// `remote` is `None` on a connected socket.
+    Socket { socket: SocketId, remote: Option<SocketAddr> },
+    /// The other end of a pipe, in this process.
+    Pipe(PipeEnd),
 }
 
 /// Gives every destination of a shard a small number of its own.
@@ -298,7 +307,7 @@ mod tests {
     use super::*;
 
     fn destination(lane: u32) -> Destination {
-        Destination { lane: Lane(lane), socket: SocketId(lane), remote: None }
+        Destination { lane: Lane(lane), route: Route::Socket { socket: SocketId(lane), remote: None } }
     }
 
     fn write(bytes: &'static [u8]) -> impl FnOnce(&mut [u8]) -> Option<usize> {

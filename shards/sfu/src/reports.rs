@@ -17,7 +17,7 @@ use crate::sfu::Sfu;
 use crate::table::Id;
 use crate::timers::Timer;
 use crate::trace;
-use crate::transport::{Transport, TransportKind};
+use crate::transport::{Transport, Way};
 
 /// Between two reports of a transport, at least; up to half more, so that peers do not fall into step (RFC 3550 section 6.2).
 const REPORT_INTERVAL: Duration = Duration::from_millis(1_000);
@@ -340,31 +340,26 @@ impl Compounds {
 
 /// Sends a compound beside the media or to its own address.
 pub(crate) fn send_rtcp(now: Time, transport: &mut Transport, compound: &[u8], out: &mut Outbox) {
-    let len = match &mut transport.kind {
-        TransportKind::Direct => {
+    let Some(way) = transport.rtcp_way() else { return };
+    let mut len = compound.len();
+    let capacity = compound.len() + MAX_TRAILER_LEN;
+    let sent = match way {
+        Way::Application => {
             let data = compound.to_vec();
             out.events.push(Event::DirectTransportRtcp { transport: transport.name.clone(), data });
-            compound.len()
+            true
         }
-        TransportKind::Plain(plain) => {
-            if !plain.is_connected() {
-                return;
-            }
-            let Some(destination) = plain.rtcp_destination() else { return };
-            let mut len = compound.len();
-            let capacity = compound.len() + MAX_TRAILER_LEN;
-            let sent = out.push(destination, capacity, Shared::EMPTY, |slot| {
-                slot.get_mut(..len)?.copy_from_slice(compound);
-                if plain.srtp.is_some() {
-                    len = plain.outbound()?.protect_rtcp(slot, len).ok()?;
-                }
-                Some(len)
-            });
-            if !sent {
-                return;
-            }
-            len
-        }
+        Way::Bare(destination) => out.push(destination, capacity, Shared::EMPTY, |slot| {
+            slot.get_mut(..len)?.copy_from_slice(compound);
+            Some(len)
+        }),
+        Way::Sealed(destination, outbound) => out.push(destination, capacity, Shared::EMPTY, |slot| {
+            slot.get_mut(..len)?.copy_from_slice(compound);
+            len = outbound.protect_rtcp(slot, len).ok()?;
+            Some(len)
+        }),
     };
-    transport.traffic.other_sent.update(now, len);
+    if sent {
+        transport.traffic.other_sent.update(now, len);
+    }
 }

@@ -24,8 +24,8 @@ use crate::sockets::{SocketId, Sockets};
 use crate::stats::{Latency, Outcome, ShardCounters};
 use crate::table::{Id, Table};
 use crate::timers::{Timer, Timers};
+use crate::transport::Transport;
 use crate::transport::flow::Origin;
-use crate::transport::{Transport, TransportKind};
 
 /// What a shard is told once.
 #[derive(Debug, Clone)]
@@ -193,11 +193,9 @@ impl Sfu {
         let transport_id = self.socket_owners.owner(datagram.socket).ok_or(DropReason::UnknownSocket)?;
         let transport = &mut self.transports[transport_id];
         transport.traffic.received.update(now, datagram.bytes.len());
-        let TransportKind::Plain(plain) = &mut transport.kind else { return Err(DropReason::UnknownSocket) };
         let protocol = protocol_of(datagram.bytes).ok_or(DropReason::UnknownProtocol)?;
-        let comedia = plain.comedia;
-        let origin = plain.flow_mut(protocol).origin(datagram.remote, comedia)?;
-        let len = plain.unprotect(datagram.bytes, protocol == Protocol::Rtcp)?;
+        let origin = transport.origin(protocol, datagram.remote)?;
+        let len = transport.unprotect(datagram.bytes, protocol == Protocol::Rtcp)?;
         let bytes = &datagram.bytes[..len];
         if origin == Origin::NewPeer {
             check_first_packet(protocol, bytes)?;

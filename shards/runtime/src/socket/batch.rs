@@ -13,7 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::ptr;
 
-use ringsoup_sfu::outbox::{Destination, Outbox};
+use ringsoup_sfu::outbox::{Outbox, Route};
 use ringsoup_sfu::sockets::SocketId;
 
 use super::ShardSockets;
@@ -80,17 +80,8 @@ struct Train {
 }
 
 impl Train {
-    fn new(destination: &Destination, first_slice: usize) -> Self {
-        Self {
-            socket: destination.socket,
-            remote: destination.remote,
-            first_slice,
-            slices: 0,
-            datagrams: 0,
-            bytes: 0,
-            segment: 0,
-            closed: false,
-        }
+    fn new(socket: SocketId, remote: Option<SocketAddr>, first_slice: usize) -> Self {
+        Self { socket, remote, first_slice, slices: 0, datagrams: 0, bytes: 0, segment: 0, closed: false }
     }
 
     fn takes(&self, len: usize, segments: bool) -> bool {
@@ -140,11 +131,11 @@ impl Transmit {
         report: &mut IoReport,
     ) -> io::Result<()> {
         for destination in out.destinations() {
-            let Some(socket) = sockets.get_mut(destination.socket) else {
+            let Route::Socket { socket, remote } = destination.route else { continue };
+            let Some(segments) = sockets.get_mut(socket).map(|socket| socket.segments) else {
                 continue;
             };
-            let segments = socket.segments;
-            let mut train = Train::new(destination, self.slices.len());
+            let mut train = Train::new(socket, remote, self.slices.len());
             for (head, tail) in out.datagrams(destination.lane) {
                 let len = head.len() + tail.len();
                 let full = self.slices.len() + 2 > SLICES_MAX;
@@ -153,7 +144,7 @@ impl Transmit {
                     if full || self.is_full(sockets) {
                         self.submit(sockets, report)?;
                     }
-                    train = Train::new(destination, self.slices.len());
+                    train = Train::new(socket, remote, self.slices.len());
                 }
                 self.append(&mut train, head, tail);
             }

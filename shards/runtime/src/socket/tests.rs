@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as StdSocket};
 use std::time::Duration;
 
-use ringsoup_sfu::outbox::{Destination, Lane, Outbox, Shared};
+use ringsoup_sfu::outbox::{Destination, Lane, Outbox, Route, Shared};
 use ringsoup_sfu::sockets::{BindError, BoundSocket, PortChoice, SocketId, Sockets as _, UdpBind};
 
 use super::batch::Transmit;
@@ -124,7 +124,7 @@ fn receive_one(socket: &StdSocket) -> Vec<u8> {
 }
 
 fn destination(lane: u32, socket: SocketId, remote: Option<SocketAddr>) -> Destination {
-    Destination { lane: Lane(lane), socket, remote }
+    Destination { lane: Lane(lane), route: Route::Socket { socket, remote } }
 }
 
 /// A datagram that can be told from every other.

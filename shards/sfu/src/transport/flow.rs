@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::command::{CommandError, ListenInfo, Protocol as ListenProtocol};
 use crate::drop_reason::DropReason;
-use crate::outbox::{Destination, LaneAllocator, Outbox};
+use crate::outbox::{Destination, LaneAllocator, Outbox, Route};
 use crate::reply::Tuple;
 use crate::sockets::{BoundSocket, PortChoice, SocketId, Sockets, UdpBind};
 
@@ -75,8 +75,7 @@ impl Flow {
         self.remote = Some(remote);
         self.destination = Some(Destination {
             lane: lanes.allocate(),
-            socket: self.socket.id,
-            remote: (!connected).then_some(remote),
+            route: Route::Socket { socket: self.socket.id, remote: (!connected).then_some(remote) },
         });
     }
 

@@ -6,10 +6,15 @@ pub mod rtp_listener;
 pub mod srtp;
 pub mod traffic;
 
+use std::net::SocketAddr;
+
+use ringsoup_rtc::srtp::OutboundSession;
 use ringsoup_rtc::time::Time;
 
 use crate::command::{CommandError, TransportOptions, TransportTraceEvent};
 use crate::consumer::Consumer;
+use crate::demux::Protocol;
+use crate::drop_reason::DropReason;
 use crate::map::Map;
 use crate::name::Name;
 use crate::outbox::Destination;
@@ -19,9 +24,10 @@ use crate::router::Router;
 use crate::rtp_parameters::{ExtensionUri, RtpParameters};
 use crate::table::Id;
 
+use flow::Origin;
 use plain::PlainTransport;
 use rtp_listener::RtpListener;
-use srtp::SrtpSessions;
+use srtp::{Srtp, SrtpSessions};
 use traffic::{MediaSent, Traffic};
 
 /// No outgoing limit may be set below this, bits per second: less than an audio stream needs.
@@ -56,12 +62,33 @@ pub enum TransportKind {
     Direct,
 }
 
+/// How packets leave a transport that has a peer.
+#[derive(Debug)]
+pub(crate) enum Way<'a> {
+    /// As messages to the application.
+    Application,
+    /// As they are.
+    Bare(Destination),
+    /// Encrypted.
+    Sealed(Destination, &'a mut OutboundSession),
+}
+
 /// Limits the controller set, bits per second; 0 means none.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BitrateLimits {
     pub max_incoming: u64,
     pub max_outgoing: u64,
     pub min_outgoing: u64,
+}
+
+impl<'a> Way<'a> {
+    /// Encrypted when there is SRTP, and none while SRTP has no key.
+    fn of(destination: Destination, srtp: Option<&'a mut Srtp>) -> Option<Self> {
+        match srtp {
+            None => Some(Self::Bare(destination)),
+            Some(srtp) => Some(Self::Sealed(destination, srtp.sessions_mut()?.outbound())),
+        }
+    }
 }
 
 impl Transport {
@@ -113,12 +140,50 @@ impl Transport {
         }
     }
 
-    /// Where plain RTP can go as it is.
+    /// Where RTP can go as it is.
     pub(crate) fn bare_destination(&self) -> Option<Destination> {
         match &self.kind {
             TransportKind::Plain(plain) if plain.srtp.is_none() => plain.rtp.destination(),
             _ => None,
         }
+    }
+
+    /// `None` without a peer, or with SRTP before its key is known.
+    pub(crate) fn rtp_way(&mut self) -> Option<Way<'_>> {
+        match &mut self.kind {
+            TransportKind::Plain(plain) => Way::of(plain.rtp.destination()?, plain.srtp.as_mut()),
+            TransportKind::Direct => Some(Way::Application),
+        }
+    }
+
+    /// As [`rtp_way`](Self::rtp_way), for RTCP.
+    pub(crate) fn rtcp_way(&mut self) -> Option<Way<'_>> {
+        match &mut self.kind {
+            TransportKind::Plain(plain) => Way::of(plain.rtcp_destination()?, plain.srtp.as_mut()),
+            TransportKind::Direct => Some(Way::Application),
+        }
+    }
+
+    /// Whether a datagram from this address is for us, and whether its sender is still to be learned.
+    pub(crate) fn origin(&mut self, protocol: Protocol, remote: SocketAddr) -> Result<Origin, DropReason> {
+        match &mut self.kind {
+            TransportKind::Plain(plain) => {
+                let comedia = plain.comedia;
+                plain.flow_mut(protocol).origin(remote, comedia)
+            }
+            TransportKind::Direct => Err(DropReason::UnknownSocket),
+        }
+    }
+
+    /// Decrypts in place and returns the new length. Without SRTP nothing happens; with SRTP nothing is taken in before
+    /// both keys are known.
+    pub(crate) fn unprotect(&mut self, bytes: &mut [u8], is_rtcp: bool) -> Result<usize, DropReason> {
+        let srtp = match &mut self.kind {
+            TransportKind::Plain(plain) => plain.srtp.as_mut(),
+            TransportKind::Direct => None,
+        };
+        let Some(srtp) = srtp else { return Ok(bytes.len()) };
+        srtp.sessions_mut().ok_or(DropReason::NotConnected)?.unprotect(bytes, is_rtcp)
     }
 
     /// Remembers under which ids this peer sends the extensions that route packets.

@@ -2,13 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use ringsoup_rtc::srtp::{CryptoSuite, OutboundSession};
+use ringsoup_rtc::srtp::CryptoSuite;
 
 use crate::command::{
     CommandError, PlainConnect, PlainTransportOptions, Protocol as ListenProtocol, SrtpParameters,
 };
 use crate::demux::Protocol;
-use crate::drop_reason::DropReason;
 use crate::outbox::{Destination, LaneAllocator, Outbox};
 use crate::reply::PlainConnected;
 use crate::sockets::Sockets;
@@ -157,23 +156,10 @@ impl PlainTransport {
         }
     }
 
-    /// Where RTCP goes: beside the media, or to its own address once that is known.
+    /// Where RTCP goes: beside the media, or to its own address once both are known.
     pub(crate) fn rtcp_destination(&self) -> Option<Destination> {
-        match &self.rtcp {
-            None => self.rtp.destination(),
-            Some(rtcp) => rtcp.destination(),
-        }
-    }
-
-    /// Decrypts in place and returns the new length. Without SRTP nothing happens; with SRTP nothing is taken in before
-    /// both keys are known.
-    pub(crate) fn unprotect(&mut self, bytes: &mut [u8], is_rtcp: bool) -> Result<usize, DropReason> {
-        let Some(srtp) = &mut self.srtp else { return Ok(bytes.len()) };
-        srtp.sessions_mut().ok_or(DropReason::NotConnected)?.unprotect(bytes, is_rtcp)
-    }
-
-    pub(crate) fn outbound(&mut self) -> Option<&mut OutboundSession> {
-        self.srtp_sessions_mut().map(SrtpSessions::outbound)
+        let rtp = self.rtp.destination()?;
+        self.rtcp.as_ref().map_or(Some(rtp), Flow::destination)
     }
 
     pub(crate) fn srtp_sessions(&self) -> Option<&SrtpSessions> {

@@ -17,7 +17,7 @@ use ringsoup_sfu::command::{
 };
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::event::Event;
-use ringsoup_sfu::outbox::Outbox;
+use ringsoup_sfu::outbox::{Outbox, Route};
 use ringsoup_sfu::reply::{PlainTransportDump, RecvStats, Reply, SendStats, ShardReport};
 use ringsoup_sfu::sfu::{Datagram, Sfu, SfuConfig};
 use ringsoup_sfu::sockets::{BindError, BoundSocket, PortChoice, SocketId, Sockets, UdpBind};
@@ -271,11 +271,14 @@ impl World {
     pub(crate) fn flush(&mut self) {
         for &destination in self.out.destinations() {
             for (head, tail) in self.out.datagrams(destination.lane) {
-                let Some(socket) = self.sockets.socket(destination.socket) else {
+                let bytes = [head, tail].concat();
+                let Route::Socket { socket, remote } = destination.route else {
+                    panic!("no pipes were joined")
+                };
+                let Some(socket) = self.sockets.socket(socket) else {
                     panic!("a datagram for a closed socket")
                 };
-                let remote = destination.remote.or(socket.peer).expect("a destination");
-                let bytes = [head, tail].concat();
+                let remote = remote.or(socket.peer).expect("a destination");
                 self.sent.push(Sent { at: self.now, local: socket.local, remote, bytes });
             }
         }

@@ -1,0 +1,14 @@
+//! What passes between two pipe transports of one process, without a socket in between.
+
+/// One end of a pipe. Given once in the life of the process, so that what is still under way when an end closes can never
+/// reach another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PipeKey(pub u64);
+
+/// Where an end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PipeEnd {
+    pub key: PipeKey,
+    /// The index of its shard.
+    pub shard: u16,
+}
