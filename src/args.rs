@@ -53,7 +53,7 @@ pub(crate) struct Settings {
     pub(crate) log: LogSettings,
     /// Inclusive.
     pub(crate) rtc_ports: (u16, u16),
-    /// Certificate and private key, both PEM; parsed when a DTLS transport needs them.
+    /// Certificate and private key, both PEM; parsed once the settings are known to make sense.
     pub(crate) dtls_files: Option<(PathBuf, PathBuf)>,
     /// Options that were given and change nothing, by name.
     pub(crate) without_effect: Vec<&'static str>,

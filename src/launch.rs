@@ -67,7 +67,7 @@ fn worker_config(invocation: Invocation, version: Option<String>) -> Result<Work
         return Err(SettingsError("nothing to run".into()));
     };
     let env = ShardEnv::read(|name| std::env::var(name).ok(), cpu_is_usable)?;
-    let Settings { log, rtc_ports, dtls_files: _, without_effect } = settings;
+    let Settings { log, rtc_ports, dtls_files, without_effect } = settings;
     let count = env.count.unwrap_or_else(|| default_shards(&env.cpus));
     let shards = ShardSettings {
         count,
@@ -75,7 +75,13 @@ fn worker_config(invocation: Invocation, version: Option<String>) -> Result<Work
         coalesce: env.coalesce.unwrap_or(COALESCE_DEFAULT),
         rtc_ports,
     };
-    Ok(WorkerConfig { controller_version: version.unwrap_or_default(), log, without_effect, shards })
+    Ok(WorkerConfig {
+        controller_version: version.unwrap_or_default(),
+        log,
+        dtls_files,
+        without_effect,
+        shards,
+    })
 }
 
 /// One per CPU to pin to, else one per CPU that affinity and cgroup quota leave to this process.

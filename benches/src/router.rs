@@ -1,8 +1,10 @@
 //! A shard with one publisher and some receivers, and sockets that are none.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use ringsoup_rtc::dtls::Certificate;
 use ringsoup_rtc::rtp::RtpWriter;
 use ringsoup_rtc::srtp::CryptoSuite;
 use ringsoup_rtc::time::Time;
@@ -76,8 +78,12 @@ impl Router {
     /// # Panics
     /// When the shard refuses any of it.
     pub fn new(set_up: RouterSetUp, packet_bytes: usize) -> Self {
-        let config =
-            SfuConfig { seed: 1, unix_origin_us: 1_700_000_000_000_000, rtc_ports: (10_000, 59_999) };
+        let config = SfuConfig {
+            seed: 1,
+            unix_origin_us: 1_700_000_000_000_000,
+            rtc_ports: (10_000, 59_999),
+            certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
+        };
         let mut router = Self {
             sfu: Sfu::new(config, Box::new(|key| key.fill(7))),
             out: Outbox::default(),

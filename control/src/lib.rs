@@ -5,6 +5,7 @@
 
 pub mod channel;
 pub mod controller;
+pub mod dtls_certificate;
 pub mod message;
 pub mod method;
 pub mod placement;

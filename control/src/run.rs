@@ -7,6 +7,7 @@
 //! ```
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -19,6 +20,7 @@ use crate::channel::fds::ChannelFds;
 use crate::channel::io::{Channel, Incoming};
 use crate::channel::writer::{Importance, QueueError};
 use crate::controller::{Controller, ControllerConfig, Effect};
+use crate::dtls_certificate::{self, CertificateError};
 use crate::message::{Response, ResponseBody};
 use crate::placement::ShardIndex;
 use crate::resource_usage;
@@ -51,6 +53,8 @@ pub struct WorkerConfig {
     /// As the library told it.
     pub controller_version: String,
     pub log: LogSettings,
+    /// Certificate and private key in PEM; without them the worker makes its own.
+    pub dtls_files: Option<(PathBuf, PathBuf)>,
     /// Options that were given and change nothing here.
     pub without_effect: Vec<&'static str>,
     pub shards: ShardSettings,
@@ -63,6 +67,8 @@ pub enum RunError {
     Signals(nix::Error),
     #[error("channel cannot be polled: {0}")]
     Poll(io::Error),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
 }
 
 /// Runs the worker on this thread until it is closed.
@@ -95,6 +101,10 @@ struct ControlThread {
 impl ControlThread {
     fn new(fds: ChannelFds, config: &WorkerConfig) -> Result<Self, RunError> {
         let signals = Signals::block().map_err(RunError::Signals)?;
+        let certificate = match &config.dtls_files {
+            Some((certificate, private_key)) => dtls_certificate::from_pem_files(certificate, private_key)?,
+            None => dtls_certificate::generate()?,
+        };
         let channel = Channel::new(fds);
         let poll = Poll::new().map_err(RunError::Poll)?;
         let watch = |fd, token, interest| {
@@ -113,7 +123,7 @@ impl ControlThread {
             poll,
             channel,
             signals,
-            shards: Shards::new(config.shards.clone(), waker),
+            shards: Shards::new(config.shards.clone(), certificate, waker),
             controller,
             encoder: wire::Encoder::new(),
             effects: Vec::new(),

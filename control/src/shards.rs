@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use mio::Waker;
+use ringsoup_rtc::dtls::Certificate;
 use ringsoup_runtime::mailbox::TO_SHARD_MAX;
 use ringsoup_runtime::shard::{ShardConfig, ShardHandle};
 use ringsoup_runtime::{Clock, FromShard, ToShard};
@@ -59,16 +60,18 @@ struct Slot {
 
 pub(crate) struct Shards {
     settings: ShardSettings,
+    /// What all DTLS peers are shown.
+    certificate: Arc<Certificate>,
     clock: Clock,
     doorbell: Arc<Doorbell>,
     slots: Vec<Slot>,
 }
 
 impl Shards {
-    pub(crate) fn new(settings: ShardSettings, waker: Waker) -> Self {
+    pub(crate) fn new(settings: ShardSettings, certificate: Certificate, waker: Waker) -> Self {
         let slots = (0..settings.count.max(1)).map(|_| Slot::default()).collect();
         let doorbell = Arc::new(Doorbell { rung: AtomicBool::new(false), waker });
-        Self { settings, clock: Clock::start(), doorbell, slots }
+        Self { settings, certificate: Arc::new(certificate), clock: Clock::start(), doorbell, slots }
     }
 
     /// Passes a command on, starting its shard if need be.
@@ -95,6 +98,7 @@ impl Shards {
             seed: seed().map_err(|error| format!("no random numbers: {error}"))?,
             unix_origin_us: self.clock.unix_origin_us(),
             rtc_ports: self.settings.rtc_ports,
+            certificate: Arc::clone(&self.certificate),
         };
         let config = ShardConfig {
             index,

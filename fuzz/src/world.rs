@@ -4,8 +4,10 @@ mod network;
 mod perform;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ringsoup_rtc::dtls::Certificate;
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::Command;
 use ringsoup_sfu::name::Name;
@@ -91,6 +93,7 @@ impl World {
             seed: u64::from(scenario.seed),
             unix_origin_us: 1_700_000_000_000_000,
             rtc_ports: (10_000, 10_010),
+            certificate: Arc::new(Certificate::new(b"certificate".to_vec(), b"key".to_vec())),
         };
         let mut key = 0_u8;
         let key_source = Box::new(move |target: &mut [u8]| {

@@ -8,6 +8,8 @@ use ringsoup_tests::worker::Launch;
 
 /// Arguments that make no sense.
 const EXIT_WRONG_SETTINGS: i32 = 42;
+/// Settings were in order, and still it would not do.
+const EXIT_START_FAILED: i32 = 40;
 
 #[track_caller]
 fn accepts(arguments: &[&str]) {
@@ -145,6 +147,26 @@ fn certificate_and_key_go_together_and_must_be_files() {
     rejects(&["--dtlsCertificateFile=/notfound/cert.pem", &key]);
     rejects(&[&certificate, "--dtlsPrivateKeyFile=/notfound/priv.pem"]);
     rejects(&[&format!("--dtlsCertificateFile={}", folder.display()), &key]);
+}
+
+#[test]
+fn files_without_a_certificate_and_its_key_keep_the_worker_from_starting() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (certificate, key) = (file("good-cert.pem", CERTIFICATE), file("good-key.pem", KEY));
+    let garbled = file("garbled.pem", "chicken");
+    for (certificate, key) in [(&garbled, &key), (&certificate, &garbled), (&key, &certificate)] {
+        let arguments =
+            [format!("--dtlsCertificateFile={certificate}"), format!("--dtlsPrivateKeyFile={key}")];
+        let mut worker = Launch::with_args(arguments.iter().map(String::as_str)).start();
+        let frames = worker.channel.read_to_end();
+        assert!(frames.iter().all(|frame| frame.notification().is_none()), "the worker says that it runs");
+        assert_eq!(worker.wait().code(), Some(EXIT_START_FAILED), "{}", worker.stderr());
+    }
 }
 
 /// Self-signed, made for this test; guards nothing.

@@ -3,6 +3,8 @@
 //! No I/O, no clock, no randomness: all three are arguments. Nothing here knows a router.
 
 pub mod codec;
+pub mod dtls;
+pub mod ice;
 pub mod jitter;
 pub mod loss;
 pub mod nack;

@@ -2,8 +2,10 @@
 //!
 //! `cargo run --release -p ringsoup-runtime --example idle -- [shards] [seconds]`
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use ringsoup_rtc::dtls::Certificate;
 use ringsoup_runtime::shard::COALESCE_DEFAULT;
 use ringsoup_runtime::{Clock, ShardConfig, ShardHandle};
 use ringsoup_sfu::sfu::SfuConfig;
@@ -15,7 +17,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let clock = Clock::start();
     let mut shards = Vec::new();
     for index in 0..count as usize {
-        let sfu = SfuConfig { seed: 1, unix_origin_us: clock.unix_origin_us(), rtc_ports: (10_000, 59_999) };
+        let sfu = SfuConfig {
+            seed: 1,
+            unix_origin_us: clock.unix_origin_us(),
+            rtc_ports: (10_000, 59_999),
+            certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
+        };
         let config = ShardConfig { index, cpu: None, sfu, clock, coalesce: COALESCE_DEFAULT };
         shards.push(ShardHandle::start(config, Box::new(|| ()))?);
     }

@@ -201,8 +201,10 @@ fn message(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use ringsoup_rtc::dtls::Certificate;
     use ringsoup_sfu::command::{Command, ListenInfo, PlainTransportOptions, Protocol, TransportOptions};
     use ringsoup_sfu::reply::Reply;
 
@@ -216,7 +218,12 @@ mod tests {
 
     fn config(index: usize) -> ShardConfig {
         let clock = Clock::start();
-        let sfu = SfuConfig { seed: 1, unix_origin_us: clock.unix_origin_us(), rtc_ports: (10_000, 59_999) };
+        let sfu = SfuConfig {
+            seed: 1,
+            unix_origin_us: clock.unix_origin_us(),
+            rtc_ports: (10_000, 59_999),
+            certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
+        };
         ShardConfig { index, cpu: None, sfu, clock, coalesce: COALESCE_DEFAULT }
     }
 

@@ -1,7 +1,9 @@
 //! The shard's only entries.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use ringsoup_rtc::dtls::Certificate;
 use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtcp::Compound;
 use ringsoup_rtc::rtp::RtpPacket;
@@ -37,6 +39,8 @@ pub struct SfuConfig {
     pub unix_origin_us: u64,
     /// The worker's own port range, inclusive.
     pub rtc_ports: (u16, u16),
+    /// The same on all shards: a peer may be told its fingerprint by one and meet another.
+    pub certificate: Arc<Certificate>,
 }
 
 /// A received datagram. The buffer is decrypted in place.

@@ -7,8 +7,10 @@ pub(crate) mod parameters;
 pub(crate) mod simulcast;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use ringsoup_rtc::dtls::Certificate;
 use ringsoup_rtc::rtp::{RtpPacket, is_rtcp};
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{
@@ -144,7 +146,12 @@ impl World {
     }
 
     pub(crate) fn with_seed(seed: u64) -> Self {
-        let config = SfuConfig { seed, unix_origin_us: UNIX_ORIGIN_US, rtc_ports: (PORT_MIN, PORT_MAX) };
+        let config = SfuConfig {
+            seed,
+            unix_origin_us: UNIX_ORIGIN_US,
+            rtc_ports: (PORT_MIN, PORT_MAX),
+            certificate: Arc::new(Certificate::new(b"certificate".to_vec(), b"key".to_vec())),
+        };
         let mut fill = 0_u8;
         let key_source = move |key: &mut [u8]| {
             fill = fill.wrapping_add(1);
