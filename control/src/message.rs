@@ -12,8 +12,9 @@
 //! ```
 
 use ringsoup_sfu::command::{
-    CommandError, Consume, ConsumerTraceEvent, Layers, PlainConnect, PlainTransportOptions, Produce,
-    ProducerTraceEvent, TransportOptions, TransportTraceEvent,
+    ActiveSpeakerObserverOptions, AudioLevelObserverOptions, CommandError, Consume, ConsumerTraceEvent,
+    Layers, PlainConnect, PlainTransportOptions, Produce, ProducerTraceEvent, TransportOptions,
+    TransportTraceEvent,
 };
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::{Reply, ShardReport};
@@ -64,6 +65,21 @@ pub enum RequestBody {
     },
     CloseTransport {
         transport: Name,
+    },
+    CreateActiveSpeakerObserver {
+        observer: Name,
+        options: ActiveSpeakerObserverOptions,
+    },
+    CreateAudioLevelObserver {
+        observer: Name,
+        options: AudioLevelObserverOptions,
+    },
+    CloseRtpObserver {
+        observer: Name,
+    },
+    /// For adding and removing one.
+    ObserverProducer {
+        producer: Name,
     },
     ConnectPlainTransport(PlainConnect),
     /// Bits per second, for all three `transport.set…Bitrate`.

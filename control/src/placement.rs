@@ -21,6 +21,8 @@ pub struct Load {
     pub transports: u32,
     pub producers: u32,
     pub consumers: u32,
+    /// They weigh nothing: one sum per interval.
+    pub observers: u32,
 }
 
 impl Load {
@@ -30,6 +32,7 @@ impl Load {
             Kind::PlainTransport | Kind::DirectTransport => &mut self.transports,
             Kind::Producer => &mut self.producers,
             Kind::Consumer => &mut self.consumers,
+            Kind::RtpObserver => &mut self.observers,
         }
     }
 
@@ -105,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_busy_shard_is_avoided() {
-        let busy = Load { routers: 1, transports: 101, producers: 1, consumers: 100 };
+        let busy = Load { routers: 1, transports: 101, producers: 1, consumers: 100, ..Load::default() };
         let many_empty = Load { routers: 3, ..Load::default() };
         let mut placement = Placement::new(2, 0);
         assert_eq!(placement.place(&[busy, many_empty]), ShardIndex(1));

@@ -18,6 +18,7 @@ pub enum Kind {
     DirectTransport,
     Producer,
     Consumer,
+    RtpObserver,
 }
 
 impl Kind {

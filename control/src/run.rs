@@ -357,6 +357,7 @@ fn importance(event: &Event) -> Importance {
         | Event::ConsumerRtp { .. }
         | Event::ConsumerScore { .. }
         | Event::ConsumerTrace { .. }
+        | Event::AudioLevelObserverVolumes { .. }
         | Event::Log(_) => Importance::Droppable,
         Event::PlainTransportTuple { .. }
         | Event::PlainTransportRtcpTuple { .. }
@@ -364,6 +365,8 @@ fn importance(event: &Event) -> Importance {
         | Event::ProducerVideoOrientation { .. }
         | Event::ConsumerProducerPause { .. }
         | Event::ConsumerProducerResume { .. }
-        | Event::ConsumerProducerClose { .. } => Importance::Required,
+        | Event::ConsumerProducerClose { .. }
+        | Event::ActiveSpeakerObserverDominantSpeaker { .. }
+        | Event::AudioLevelObserverSilence { .. } => Importance::Required,
     }
 }

@@ -188,6 +188,7 @@ impl Controller {
             }
             (Some(Found { kind: Kind::Producer, .. }), Kind::Producer) => "a Producer with same producerId",
             (Some(Found { kind: Kind::Consumer, .. }), Kind::Consumer) => "a Consumer with same consumerId",
+            (Some(Found { kind: Kind::RtpObserver, .. }), Kind::RtpObserver) => "an RtpObserver with same id",
             _ => return Err(handler_exists(child)),
         };
         Err(CommandError::error(format!("{noun} already exists [method:{}]", method.name())))

@@ -3,7 +3,9 @@
 //! The order of the checks is the order in which controllers expect the errors: the handler, then whether
 //! it knows the method, then what the body says.
 
-use ringsoup_sfu::command::{Command, CommandError, ConsumerCommand, ProducerCommand, TransportCommand};
+use ringsoup_sfu::command::{
+    Command, CommandError, ConsumerCommand, ObserverCommand, ProducerCommand, TransportCommand,
+};
 use ringsoup_sfu::name::Name;
 
 use crate::message::{Method, NotificationBody, RequestBody};
@@ -33,6 +35,7 @@ pub(super) enum Noun {
     Transport,
     Producer,
     Consumer,
+    RtpObserver,
 }
 
 impl Noun {
@@ -41,6 +44,7 @@ impl Noun {
             Self::Transport => "Transport",
             Self::Producer => "Producer",
             Self::Consumer => "Consumer",
+            Self::RtpObserver => "RtpObserver",
         }
     }
 
@@ -49,6 +53,7 @@ impl Noun {
             Self::Transport => kind.is_transport(),
             Self::Producer => kind == Kind::Producer,
             Self::Consumer => kind == Kind::Consumer,
+            Self::RtpObserver => kind == Kind::RtpObserver,
         }
     }
 }
@@ -70,16 +75,19 @@ fn support(kind: Kind, method: Method) -> Support {
     use Method as M;
     match (kind, method) {
         (Kind::Router, M::RouterDump | M::RouterCreatePlainTransport | M::RouterCreateDirectTransport)
-        | (Kind::Router, M::RouterCloseTransport) => Support::Known,
+        | (
+            Kind::Router,
+            M::RouterCloseTransport
+            | M::RouterCreateActiveSpeakerObserver
+            | M::RouterCreateAudioLevelObserver
+            | M::RouterCloseRtpObserver,
+        ) => Support::Known,
         (
             Kind::Router,
             M::RouterCreateWebRtcTransport
             | M::RouterCreateWebRtcTransportWithServer
-            | M::RouterCreatePipeTransport
-            | M::RouterCreateActiveSpeakerObserver
-            | M::RouterCreateAudioLevelObserver,
+            | M::RouterCreatePipeTransport,
         ) => Support::Missing,
-        (Kind::Router, M::RouterCloseRtpObserver) => Support::NothingThere("RtpObserver"),
         (Kind::PlainTransport, M::PlainTransportConnect) => Support::Known,
         (Kind::PlainTransport | Kind::DirectTransport, method) => transport_support(method),
         (
@@ -100,6 +108,13 @@ fn support(kind: Kind, method: Method) -> Support {
             | M::ConsumerSetPriority
             | M::ConsumerRequestKeyFrame
             | M::ConsumerEnableTraceEvent,
+        ) => Support::Known,
+        (
+            Kind::RtpObserver,
+            M::RtpObserverPause
+            | M::RtpObserverResume
+            | M::RtpObserverAddProducer
+            | M::RtpObserverRemoveProducer,
         ) => Support::Known,
         _ => Support::Foreign,
     }
@@ -159,6 +174,8 @@ pub(super) fn plan(
             .map(|command| Plan::Ask(Command::Producer { producer: name, command })),
         Kind::Consumer => consumer_command(method, body)
             .map(|command| Plan::Ask(Command::Consumer { consumer: name, command })),
+        Kind::RtpObserver => observer_command(method, body)
+            .map(|command| Plan::Ask(Command::Observer { observer: name, command })),
     };
     planned.ok_or_else(|| {
         CommandError::type_error(format!("body does not belong to the method [method:{}]", method.name()))
@@ -186,6 +203,27 @@ fn router_plan(router: Name, method: Method, body: RequestBody) -> Option<Plan> 
             child: transport.clone(),
             noun: Noun::Transport,
             command: Command::CloseTransport { router, transport },
+        },
+        (
+            Method::RouterCreateActiveSpeakerObserver,
+            RequestBody::CreateActiveSpeakerObserver { observer, options },
+        ) => Plan::Create {
+            child: observer.clone(),
+            kind: Kind::RtpObserver,
+            command: Command::CreateActiveSpeakerObserver { router, observer, options },
+        },
+        (
+            Method::RouterCreateAudioLevelObserver,
+            RequestBody::CreateAudioLevelObserver { observer, options },
+        ) => Plan::Create {
+            child: observer.clone(),
+            kind: Kind::RtpObserver,
+            command: Command::CreateAudioLevelObserver { router, observer, options },
+        },
+        (Method::RouterCloseRtpObserver, RequestBody::CloseRtpObserver { observer }) => Plan::Close {
+            child: observer.clone(),
+            noun: Noun::RtpObserver,
+            command: Command::CloseObserver { router, observer },
         },
         _ => return None,
     })
@@ -270,6 +308,20 @@ fn consumer_command(method: Method, body: RequestBody) -> Option<ConsumerCommand
         (Method::ConsumerRequestKeyFrame, _) => ConsumerCommand::RequestKeyFrame,
         (Method::ConsumerEnableTraceEvent, RequestBody::EnableConsumerTrace(events)) => {
             ConsumerCommand::EnableTraceEvent(events)
+        }
+        _ => return None,
+    })
+}
+
+fn observer_command(method: Method, body: RequestBody) -> Option<ObserverCommand> {
+    Some(match (method, body) {
+        (Method::RtpObserverPause, _) => ObserverCommand::Pause,
+        (Method::RtpObserverResume, _) => ObserverCommand::Resume,
+        (Method::RtpObserverAddProducer, RequestBody::ObserverProducer { producer }) => {
+            ObserverCommand::AddProducer { producer }
+        }
+        (Method::RtpObserverRemoveProducer, RequestBody::ObserverProducer { producer }) => {
+            ObserverCommand::RemoveProducer { producer }
         }
         _ => return None,
     })

@@ -1,4 +1,4 @@
-use ringsoup_sfu::command::{ErrorClass, Produce, TransportOptions};
+use ringsoup_sfu::command::{ActiveSpeakerObserverOptions, ErrorClass, Produce, TransportOptions};
 use ringsoup_sfu::event::LogLine;
 use ringsoup_sfu::reply::ShardReport;
 use ringsoup_sfu::rtp_parameters::{MediaKind, RtcpParameters, RtpMapping, RtpParameters};
@@ -157,10 +157,13 @@ fn foreign_and_missing_methods_are_told_apart() {
         reason(Method::RouterCreateWebRtcTransport, "r"),
         "not implemented yet: router.createWebRtcTransport"
     );
+    assert_eq!(reason(Method::RtpObserverPause, "r"), "unknown method 'rtpObserver.pause'");
+    let close = RequestBody::CloseRtpObserver { observer: "nobody".into() };
     assert_eq!(
-        reason(Method::RouterCloseRtpObserver, "r"),
+        bench.refused(Method::RouterCloseRtpObserver, "r", close).1,
         "RtpObserver not found [method:router.closeRtpObserver]"
     );
+    let mut reason = |method, handler: &str| bench.refused(method, handler, RequestBody::None).1;
     assert_eq!(
         reason(Method::WorkerCloseWebRtcServer, ""),
         "WebRtcServer not found [method:worker.closeWebRtcServer]"
@@ -262,6 +265,30 @@ fn a_consumer_leaves_with_its_producer() {
     bench.controller.handle_event(Event::ConsumerProducerClose { consumer: "c".into() }, &mut out);
     assert!(matches!(one(out), Effect::Notify(Event::ConsumerProducerClose { .. })));
     assert!(!bench.controller.registry.contains("c"));
+}
+
+#[test]
+fn observers_live_on_their_router_and_leave_with_it() {
+    let mut bench = bench(2);
+    bench.room();
+    let observer = |name: &str| RequestBody::CreateActiveSpeakerObserver {
+        observer: name.into(),
+        options: ActiveSpeakerObserverOptions { interval_ms: 300 },
+    };
+    let create = Method::RouterCreateActiveSpeakerObserver;
+    let created = bench.done(create, "r", observer("o"));
+    let reason = "an RtpObserver with same id already exists [method:router.createActiveSpeakerObserver]";
+    assert_eq!(bench.refused(create, "r", observer("o")), (ErrorClass::Error, reason.into()));
+    let taken = "Channel request handler with ID p already exists";
+    assert_eq!(bench.refused(create, "r", observer("p")), (ErrorClass::Error, taken.into()));
+    let add = RequestBody::ObserverProducer { producer: "p".into() };
+    let added = bench.done(Method::RtpObserverAddProducer, "o", add);
+    assert_eq!(added.shard, created.shard);
+    assert!(!bench.controller.registry.notification_handlers().contains(&"o".into()));
+    bench.done(Method::WorkerCloseRouter, "", close_router("r"));
+    let gone = bench.refused(Method::RtpObserverPause, "o", RequestBody::None);
+    let reason = "Channel request handler with ID o not found [method:rtpObserver.pause]";
+    assert_eq!(gone, (ErrorClass::NotFound, reason.into()));
 }
 
 #[test]

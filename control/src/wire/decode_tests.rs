@@ -53,7 +53,7 @@ fn heads() {
     }
 }
 
-/// A body of a method without one of its own here.
+/// A table of one name.
 fn foreign_body(builder: &mut Builder) -> Union {
     let args = AddProducerRequestArgs { producer_id: Some(builder.create_string("p")) };
     AddProducerRequest::create(builder, &args).as_union_value()
@@ -65,9 +65,12 @@ fn missing_and_wrong_bodies() {
         let number = Number(u8::try_from(Method::ALL.iter().position(|of| *of == method).unwrap()).unwrap());
         let bare = samples::request(number, |_| (Body::NONE, None));
         assert_eq!(body_error(&bare), format!("wrong body for {}", method.name()));
-        let wrong = samples::request(number, |builder| {
-            (Body::RtpObserver_AddProducerRequest, Some(foreign_body(builder)))
-        });
+        // One of the two is foreign to every method, and both are tables of one name.
+        let foreign = match method {
+            Method::RtpObserverAddProducer => Body::RtpObserver_RemoveProducerRequest,
+            _ => Body::RtpObserver_AddProducerRequest,
+        };
+        let wrong = samples::request(number, |builder| (foreign, Some(foreign_body(builder))));
         assert_eq!(body_error(&wrong), format!("wrong body for {}", method.name()));
     }
 }
@@ -107,6 +110,15 @@ fn settings_routers_and_closing() {
     assert!(
         matches!(sample(Method::TransportCloseConsumer), RequestBody::CloseConsumer { consumer } if &*consumer == "c")
     );
+    assert!(
+        matches!(sample(Method::RouterCloseRtpObserver), RequestBody::CloseRtpObserver { observer } if &*observer == "o")
+    );
+    for method in [Method::RtpObserverAddProducer, Method::RtpObserverRemoveProducer] {
+        assert!(
+            matches!(sample(method), RequestBody::ObserverProducer { producer } if &*producer == "p"),
+            "{method:?}"
+        );
+    }
     for (method, expected) in [
         (Method::TransportSetMaxIncomingBitrate, 5_000_000_001),
         (Method::TransportSetMaxOutgoingBitrate, 5_000_000_002),
@@ -114,6 +126,23 @@ fn settings_routers_and_closing() {
     ] {
         assert!(matches!(sample(method), RequestBody::SetBitrate(bitrate) if bitrate == expected));
     }
+}
+
+#[test]
+fn observers() {
+    let RequestBody::CreateActiveSpeakerObserver { observer, options } =
+        sample(Method::RouterCreateActiveSpeakerObserver)
+    else {
+        panic!()
+    };
+    assert_eq!((&*observer, options.interval_ms), ("o", 301));
+    let RequestBody::CreateAudioLevelObserver { observer, options } =
+        sample(Method::RouterCreateAudioLevelObserver)
+    else {
+        panic!()
+    };
+    assert_eq!((&*observer, options.max_entries), ("o", 3));
+    assert_eq!((options.threshold, options.interval_ms), (-81, 1_001));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use ringsoup_fbs::fbs::notification as wire;
 use ringsoup_fbs::fbs::notification::{Body, Event as Number};
 use ringsoup_sfu::event::Event;
 
-use super::{Builder, consumer, direct_transport, plain_transport, producer};
+use super::{Builder, consumer, direct_transport, plain_transport, producer, rtp_observer};
 
 /// `None` for events that are not the controller's: log lines, and failures that the controller's bookkeeping has
 /// to see first.
@@ -55,6 +55,17 @@ pub(super) fn encode(builder: &mut Builder, event: &Event) -> Option<WIPOffset<w
             let body = consumer::trace_notification(builder, trace);
             (consumer, Number::CONSUMER_TRACE, Some((Body::Consumer_TraceNotification, body)))
         }
+        Event::ActiveSpeakerObserverDominantSpeaker { observer, producer } => {
+            let body = rtp_observer::dominant_speaker_notification(builder, producer);
+            let body = (Body::ActiveSpeakerObserver_DominantSpeakerNotification, body);
+            (observer, Number::ACTIVESPEAKEROBSERVER_DOMINANT_SPEAKER, Some(body))
+        }
+        Event::AudioLevelObserverVolumes { observer, volumes } => {
+            let body = rtp_observer::volumes_notification(builder, volumes);
+            let body = (Body::AudioLevelObserver_VolumesNotification, body);
+            (observer, Number::AUDIOLEVELOBSERVER_VOLUMES, Some(body))
+        }
+        Event::AudioLevelObserverSilence { observer } => (observer, Number::AUDIOLEVELOBSERVER_SILENCE, None),
         Event::TransportFailed { .. } | Event::Log(_) => return None,
     };
     let handler_id = Some(builder.create_string(name));

@@ -201,3 +201,24 @@ fn log_and_running_reuse_the_buffer() {
     let notification = verify_message(encoder.running(4242)).unwrap().data_as_notification().unwrap();
     assert_eq!((notification.handler_id(), notification.event()), ("4242", Number::WORKER_RUNNING));
 }
+
+#[test]
+fn observer_events() {
+    let event = Event::ActiveSpeakerObserverDominantSpeaker { observer: name("o"), producer: name("p") };
+    tell(&event, "o", Number::ACTIVESPEAKEROBSERVER_DOMINANT_SPEAKER, |notification| {
+        let body = notification.body_as_active_speaker_observer_dominant_speaker_notification().unwrap();
+        assert_eq!(body.producer_id(), "p");
+    });
+    let volumes = vec![(name("p1"), -30), (name("p2"), -127)];
+    let event = Event::AudioLevelObserverVolumes { observer: name("o"), volumes };
+    tell(&event, "o", Number::AUDIOLEVELOBSERVER_VOLUMES, |notification| {
+        let body = notification.body_as_audio_level_observer_volumes_notification().unwrap();
+        let volumes: Vec<_> =
+            body.volumes().iter().map(|volume| (volume.producer_id(), volume.volume())).collect();
+        assert_eq!(volumes, [("p1", -30), ("p2", -127)]);
+    });
+    let event = Event::AudioLevelObserverSilence { observer: name("o") };
+    tell(&event, "o", Number::AUDIOLEVELOBSERVER_SILENCE, |notification| {
+        assert!(notification.body().is_none());
+    });
+}

@@ -21,6 +21,7 @@ mod producer;
 mod request;
 mod response;
 mod router;
+mod rtp_observer;
 mod rtp_packet;
 mod rtp_parameters;
 mod rtp_stream;

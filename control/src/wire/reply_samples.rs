@@ -38,10 +38,11 @@ pub(super) fn router_dump() -> RouterDump {
         router: "r".to_owned(),
         transports: vec!["t1".into(), "t2".into()],
         consumers_of_producer: vec![("p".into(), vec!["c1".into(), "c2".into()])],
+        rtp_observers: vec!["o1".into(), "o2".into()],
+        observers_of_producer: vec![("p".into(), vec!["o2".into()]), ("p2".into(), Vec::new())],
         producer_of_consumer: vec![("c1".into(), "p".into()), ("c2".into(), "p".into())],
         latency: latency(),
         shard: Some(3),
-        ..RouterDump::default()
     }
 }
 

@@ -3,7 +3,7 @@
 use ringsoup_fbs::fbs::request as wire;
 use ringsoup_sfu::command::CommandError;
 
-use super::{consumer, direct_transport, plain_transport, producer, router, transport, worker};
+use super::{consumer, direct_transport, plain_transport, producer, router, rtp_observer, transport, worker};
 use crate::message::{DecodeError, Request, RequestBody};
 use crate::method::Method;
 
@@ -35,6 +35,21 @@ fn body(method: Method, request: &wire::Request<'_>) -> Result<RequestBody, Comm
         }
         Method::RouterCloseTransport => {
             request.body_as_router_close_transport_request().map(router::close_transport)
+        }
+        Method::RouterCreateActiveSpeakerObserver => request
+            .body_as_router_create_active_speaker_observer_request()
+            .map(rtp_observer::create_active_speaker),
+        Method::RouterCreateAudioLevelObserver => {
+            request.body_as_router_create_audio_level_observer_request().map(rtp_observer::create_audio_level)
+        }
+        Method::RouterCloseRtpObserver => {
+            request.body_as_router_close_rtp_observer_request().map(rtp_observer::close)
+        }
+        Method::RtpObserverAddProducer => {
+            request.body_as_rtp_observer_add_producer_request().map(rtp_observer::add_producer)
+        }
+        Method::RtpObserverRemoveProducer => {
+            request.body_as_rtp_observer_remove_producer_request().map(rtp_observer::remove_producer)
         }
         Method::PlainTransportConnect => {
             request.body_as_plain_transport_connect_request().map(plain_transport::connect)

@@ -115,8 +115,10 @@ fn router_dump() {
         assert_eq!(consumers.values().iter().collect::<Vec<_>>(), ["c1", "c2"]);
         let producer = dump.map_consumer_id_producer_id().get(0);
         assert_eq!((producer.key(), producer.value()), ("c1", "p"));
-        assert_eq!(dump.rtp_observer_ids().len(), 0);
-        assert_eq!(dump.map_producer_id_observer_ids().len(), 0);
+        assert_eq!(dump.rtp_observer_ids().iter().collect::<Vec<_>>(), ["o1", "o2"]);
+        let observers = dump.map_producer_id_observer_ids();
+        assert_eq!((observers.get(0).key(), observers.get(0).values().get(0)), ("p", "o2"));
+        assert_eq!((observers.get(1).key(), observers.get(1).values().len()), ("p2", 0));
         assert_eq!(dump.map_data_producer_id_data_consumer_ids().len(), 0);
         assert_eq!(dump.map_data_consumer_id_data_producer_id().len(), 0);
         assert_eq!((dump.ringsoup_latency().unwrap().count(), dump.ringsoup_shard()), (5, Some(3)));

@@ -2,8 +2,8 @@
 
 use ringsoup_fbs::fbs::message::Body as MessageBody;
 use ringsoup_fbs::fbs::request::{Body, Method as Number, Request, RequestArgs};
+use ringsoup_fbs::fbs::{active_speaker_observer, audio_level_observer, rtp_observer, transport, worker};
 use ringsoup_fbs::fbs::{consumer, direct_transport, plain_transport, producer, router, srtp_parameters};
-use ringsoup_fbs::fbs::{transport, worker};
 use ringsoup_fbs::finish_message;
 use ringsoup_sfu::rtp_parameters::{
     CodecMapping, EncodingMapping, ExtensionUri, Parameter, ParameterValue, RtcpFeedback, RtcpParameters,
@@ -282,9 +282,56 @@ pub(super) fn requests() -> Vec<(Method, Vec<u8>)> {
         (Method::ConsumerSetPreferredLayers, set_preferred_layers()),
         (Method::ConsumerEnableTraceEvent, consumer_trace(&[0, 1, 2, 3, 4])),
     ];
+    requests.extend(observer_requests());
     requests.extend(naming_requests());
     requests.extend(number_requests());
     requests
+}
+
+/// What makes, ends and fills observers.
+fn observer_requests() -> Vec<(Method, Vec<u8>)> {
+    let active_speaker = request(Number::ROUTER_CREATE_ACTIVESPEAKEROBSERVER, |builder| {
+        let args = active_speaker_observer::ActiveSpeakerObserverOptionsArgs { interval: 301 };
+        let options = Some(active_speaker_observer::ActiveSpeakerObserverOptions::create(builder, &args));
+        let rtp_observer_id = Some(builder.create_string("o"));
+        let args = router::CreateActiveSpeakerObserverRequestArgs { rtp_observer_id, options };
+        let body = router::CreateActiveSpeakerObserverRequest::create(builder, &args).as_union_value();
+        (Body::Router_CreateActiveSpeakerObserverRequest, Some(body))
+    });
+    let audio_level = request(Number::ROUTER_CREATE_AUDIOLEVELOBSERVER, |builder| {
+        let args = audio_level_observer::AudioLevelObserverOptionsArgs {
+            max_entries: 3,
+            threshold: -81,
+            interval: 1_001,
+        };
+        let options = Some(audio_level_observer::AudioLevelObserverOptions::create(builder, &args));
+        let rtp_observer_id = Some(builder.create_string("o"));
+        let args = router::CreateAudioLevelObserverRequestArgs { rtp_observer_id, options };
+        let body = router::CreateAudioLevelObserverRequest::create(builder, &args).as_union_value();
+        (Body::Router_CreateAudioLevelObserverRequest, Some(body))
+    });
+    let close = request(Number::ROUTER_CLOSE_RTPOBSERVER, |builder| {
+        let args = router::CloseRtpObserverRequestArgs { rtp_observer_id: Some(builder.create_string("o")) };
+        let body = router::CloseRtpObserverRequest::create(builder, &args).as_union_value();
+        (Body::Router_CloseRtpObserverRequest, Some(body))
+    });
+    let add = request(Number::RTPOBSERVER_ADD_PRODUCER, |builder| {
+        let args = rtp_observer::AddProducerRequestArgs { producer_id: Some(builder.create_string("p")) };
+        let body = rtp_observer::AddProducerRequest::create(builder, &args).as_union_value();
+        (Body::RtpObserver_AddProducerRequest, Some(body))
+    });
+    let remove = request(Number::RTPOBSERVER_REMOVE_PRODUCER, |builder| {
+        let args = rtp_observer::RemoveProducerRequestArgs { producer_id: Some(builder.create_string("p")) };
+        let body = rtp_observer::RemoveProducerRequest::create(builder, &args).as_union_value();
+        (Body::RtpObserver_RemoveProducerRequest, Some(body))
+    });
+    vec![
+        (Method::RouterCreateActiveSpeakerObserver, active_speaker),
+        (Method::RouterCreateAudioLevelObserver, audio_level),
+        (Method::RouterCloseRtpObserver, close),
+        (Method::RtpObserverAddProducer, add),
+        (Method::RtpObserverRemoveProducer, remove),
+    ]
 }
 
 /// Bodies that are one name.

@@ -290,6 +290,7 @@ fn may_be_lost(event: &Event) -> bool {
             | Event::ConsumerTrace { .. }
             | Event::ConsumerRtp { .. }
             | Event::DirectTransportRtcp { .. }
+            | Event::AudioLevelObserverVolumes { .. }
             | Event::Log(_)
     )
 }

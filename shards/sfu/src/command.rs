@@ -35,6 +35,20 @@ pub enum Command {
         router: Name,
         transport: Name,
     },
+    CreateActiveSpeakerObserver {
+        router: Name,
+        observer: Name,
+        options: ActiveSpeakerObserverOptions,
+    },
+    CreateAudioLevelObserver {
+        router: Name,
+        observer: Name,
+        options: AudioLevelObserverOptions,
+    },
+    CloseObserver {
+        router: Name,
+        observer: Name,
+    },
     Transport {
         transport: Name,
         command: TransportCommand,
@@ -46,6 +60,10 @@ pub enum Command {
     Consumer {
         consumer: Name,
         command: ConsumerCommand,
+    },
+    Observer {
+        observer: Name,
+        command: ObserverCommand,
     },
 }
 
@@ -95,6 +113,29 @@ pub enum ConsumerCommand {
     RequestKeyFrame,
     /// Replaces the set.
     EnableTraceEvent(Vec<ConsumerTraceEvent>),
+}
+
+#[derive(Debug, Clone)]
+pub enum ObserverCommand {
+    Pause,
+    Resume,
+    AddProducer { producer: Name },
+    RemoveProducer { producer: Name },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveSpeakerObserverOptions {
+    /// Taken into the range that observers work in.
+    pub interval_ms: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AudioLevelObserverOptions {
+    pub max_entries: u16,
+    /// dBov.
+    pub threshold: i8,
+    /// Taken into the range that observers work in.
+    pub interval_ms: u16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

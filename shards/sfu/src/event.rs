@@ -63,6 +63,20 @@ pub enum Event {
         consumer: Name,
         trace: ConsumerTrace,
     },
+    /// Who dominates has changed.
+    ActiveSpeakerObserverDominantSpeaker {
+        observer: Name,
+        producer: Name,
+    },
+    /// Producers and their mean levels in dBov over an interval, the loudest first.
+    AudioLevelObserverVolumes {
+        observer: Name,
+        volumes: Vec<(Name, i8)>,
+    },
+    /// Nobody is loud any more.
+    AudioLevelObserverSilence {
+        observer: Name,
+    },
     Log(LogLine),
 }
 

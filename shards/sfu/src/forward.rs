@@ -77,6 +77,9 @@ impl Sfu {
             return Err(DropReason::ProducerPaused);
         }
         trace::received_packet(&self.producers[producer], now, &packet, &arrived, out);
+        if !self.producers[producer].seats.is_empty() {
+            self.observe(now, producer, &packet, arrived.payload_type);
+        }
         let payload_type = match self.producers[producer].mapping.payload_type(arrived.payload_type) {
             Some(payload_type) if !arrived.payload.is_empty() => payload_type,
             unusable => {

@@ -1,4 +1,4 @@
-//! One shard's routers, transports, producers and consumers, without I/O.
+//! One shard's routers, transports, producers, consumers and observers, without I/O.
 //!
 //! Inputs are `handle_*` calls on [`Sfu`](sfu::Sfu) with the time as an argument; outputs are appended to an
 //! [`Outbox`](outbox::Outbox) the caller owns and flushes. Nothing here reads a clock, opens a socket
@@ -15,6 +15,7 @@ mod forward;
 mod handlers;
 pub mod map;
 pub mod name;
+pub mod observer;
 pub mod outbox;
 pub mod parameter_check;
 pub mod piped;

@@ -71,6 +71,8 @@ pub struct RouterDump {
     pub transports: Vec<Name>,
     pub rtp_observers: Vec<Name>,
     pub consumers_of_producer: Vec<(Name, Vec<Name>)>,
+    /// Every producer is listed, observed or not.
+    pub observers_of_producer: Vec<(Name, Vec<Name>)>,
     pub producer_of_consumer: Vec<(Name, Name)>,
     pub latency: LatencyHistogram,
     /// Which shard the router is on. Filled in by the runtime; the Sfu does not know its own place.

@@ -17,6 +17,7 @@ use crate::drop_reason::DropReason;
 use crate::event::Event;
 use crate::map::Map;
 use crate::name::Name;
+use crate::observer::Observer;
 use crate::outbox::{LaneAllocator, Outbox};
 use crate::producer::Producer;
 use crate::random::Random;
@@ -63,6 +64,7 @@ pub(crate) enum Entity {
     Transport(Id<Transport>),
     Producer(Id<Producer>),
     Consumer(Id<Consumer>),
+    Observer(Id<Observer>),
 }
 
 /// One shard.
@@ -75,6 +77,7 @@ pub struct Sfu {
     pub(crate) transports: Table<Transport>,
     pub(crate) producers: Table<Producer>,
     pub(crate) consumers: Table<Consumer>,
+    pub(crate) observers: Table<Observer>,
     pub(crate) socket_owners: SocketOwners,
     pub(crate) lanes: LaneAllocator,
     pub(crate) timers: Timers,
@@ -118,6 +121,7 @@ impl Sfu {
             transports: Table::default(),
             producers: Table::default(),
             consumers: Table::default(),
+            observers: Table::default(),
             socket_owners: SocketOwners::default(),
             lanes: LaneAllocator::default(),
             timers: Timers::default(),
@@ -152,6 +156,13 @@ impl Sfu {
             Command::CloseTransport { router, transport } => {
                 self.close_transport_of(&router, &transport, sockets, out)
             }
+            Command::CreateActiveSpeakerObserver { router, observer, options } => {
+                self.create_active_speaker_observer(now, &router, observer, options)
+            }
+            Command::CreateAudioLevelObserver { router, observer, options } => {
+                self.create_audio_level_observer(now, &router, observer, &options)
+            }
+            Command::CloseObserver { router, observer } => self.close_observer_of(&router, &observer),
             Command::Transport { transport, command } => {
                 self.handle_transport_command(now, &transport, command, sockets, out)
             }
@@ -160,6 +171,9 @@ impl Sfu {
             }
             Command::Consumer { consumer, command } => {
                 self.handle_consumer_command(now, &consumer, command, out)
+            }
+            Command::Observer { observer, command } => {
+                self.handle_observer_command(now, &observer, &command, out)
             }
         }
     }
@@ -225,6 +239,7 @@ impl Sfu {
                 Timer::ProducerInactivity(producer, stream) => {
                     self.check_inactivity(now, producer, stream.into(), out);
                 }
+                Timer::Observer(observer) => self.handle_observer_timeout(now, observer, out),
             }
         }
     }

@@ -10,6 +10,7 @@
 
 use ringsoup_rtc::time::Time;
 
+use crate::observer::Observer;
 use crate::producer::Producer;
 use crate::table::Id;
 use crate::transport::Transport;
@@ -31,6 +32,8 @@ pub enum Timer {
     ProducerKeyFrame(Id<Producer>, u8),
     /// A producer's simulcast stream may have gone silent, by encoding index.
     ProducerInactivity(Id<Producer>, u8),
+    /// An interval of an observer ends.
+    Observer(Id<Observer>),
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,11 @@ use std::cell::Cell;
 
 use ringsoup_rtc::srtp::{CryptoSuite, InboundSession, OutboundSession};
 use ringsoup_rtc::time::Time;
-use ringsoup_sfu::command::{PlainTransportOptions, TransportCommand};
+use ringsoup_sfu::command::{
+    ActiveSpeakerObserverOptions, AudioLevelObserverOptions, Command, ObserverCommand, PlainTransportOptions,
+    TransportCommand,
+};
+use ringsoup_sfu::event::Event;
 use ringsoup_sfu::reply::Reply;
 use ringsoup_sfu::sfu::Datagram;
 use ringsoup_sfu::sockets::SocketId;
@@ -14,9 +18,10 @@ mod common;
 
 use common::packets::{DELTA, KEY, SPEECH, nack, rtp, rtx};
 use common::parameters::{
-    H264, H264_RTX, OPUS, connect_to, consume_audio, consume_video, key, plain, produce_audio, produce_video,
+    H264, H264_RTX, LEVEL_ID, OPUS, connect_to, consume_audio, consume_video, key, plain, produce_audio,
+    produce_video,
 };
-use common::{Peer, World, remote};
+use common::{Peer, ROUTER, World, remote};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -238,6 +243,44 @@ fn forwarding_srtp_gcm_allocates_nothing() {
 #[test]
 fn forwarding_srtp_cm_allocates_nothing() {
     forwarding_allocates_nothing(Some(CryptoSuite::AesCm128HmacSha1_80));
+}
+
+/// Two observers of the audio producer, of either kind.
+fn observe(world: &mut World) {
+    let (router, observer) = (ROUTER.into(), "speaker".into());
+    let options = ActiveSpeakerObserverOptions { interval_ms: 300 };
+    world.command(Command::CreateActiveSpeakerObserver { router, observer, options });
+    let (router, observer) = (ROUTER.into(), "levels".into());
+    let options = AudioLevelObserverOptions { max_entries: 1, threshold: -127, interval_ms: 1_000 };
+    world.command(Command::CreateAudioLevelObserver { router, observer, options });
+    for observer in ["speaker", "levels"] {
+        let command = ObserverCommand::AddProducer { producer: "audio".into() };
+        world.command(Command::Observer { observer: observer.into(), command });
+    }
+}
+
+#[test]
+fn hearing_levels_allocates_nothing() {
+    let mut room = Room::new(None);
+    observe(&mut room.world);
+    let packet = ringsoup_rtc::rtp::RtpWriter::new(OPUS, 0, 0, AUDIO).extension(LEVEL_ID, &[30]);
+    let packet = packet.payload(SPEECH).to_vec().expect("no CSRCs");
+    let say = |room: &mut Room, seq: u16| {
+        room.world.now = Time::from_nanos(room.world.now.as_nanos() + PACKET_NANOS);
+        room.buffer[..packet.len()].copy_from_slice(&packet);
+        room.buffer[2..4].copy_from_slice(&seq.to_be_bytes());
+        room.receive(room.sender.socket, room.sender.remote, packet.len());
+        room.drain();
+    };
+    (0..100).for_each(|seq| say(&mut room, seq));
+    let allocations = allocations_of(|| (100..1_000).for_each(|seq| say(&mut room, seq)));
+    assert_eq!(allocations, 0);
+    room.world.advance_ms(0);
+    let heard = |event: &Event| match event {
+        Event::AudioLevelObserverVolumes { volumes, .. } => volumes[0].1 == -30,
+        _ => false,
+    };
+    assert!(room.world.take_events().iter().any(heard));
 }
 
 /// Loses every tenth packet for `range` and repairs it a little later.

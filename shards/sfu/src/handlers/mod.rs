@@ -2,6 +2,7 @@
 
 mod activity;
 mod consumer;
+mod observer;
 mod producer;
 mod router;
 mod transport;

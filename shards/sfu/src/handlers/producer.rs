@@ -65,6 +65,7 @@ impl Sfu {
             out.events.push(Event::ConsumerProducerClose { consumer: name });
             self.close_consumer(consumer);
         }
+        self.leave_observers(id, out);
         let Some(producer) = self.producers.remove(id) else { return };
         self.names.remove(&producer.name);
         let transport = &mut self.transports[producer.transport];
@@ -119,6 +120,7 @@ impl Sfu {
             let name = self.consumers[consumer].name.clone();
             out.events.push(Event::ConsumerProducerPause { consumer: name });
         }
+        self.tell_observers_of_pause(id);
     }
 
     fn resume_producer(&mut self, now: Time, id: Id<Producer>, out: &mut Outbox) {
@@ -137,6 +139,7 @@ impl Sfu {
             let name = self.consumers[consumer].name.clone();
             out.events.push(Event::ConsumerProducerResume { consumer: name });
         }
+        self.tell_observers_of_pause(id);
         for index in 0..streams {
             self.schedule_inactivity(id, index);
             if kind == MediaKind::Video {

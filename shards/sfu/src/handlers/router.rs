@@ -25,6 +25,9 @@ impl Sfu {
         out: &mut Outbox,
     ) -> Result<Reply, CommandError> {
         let id = self.router(name)?;
+        for observer in self.routers[id].observers.clone() {
+            self.close_observer(observer);
+        }
         let told = out.events.len();
         for transport in self.routers[id].transports.clone() {
             self.close_transport(transport, sockets, out);

@@ -16,6 +16,7 @@ use crate::consumer::egress::Egress;
 use crate::drop_reason::DropReason;
 use crate::event::{Event, ProducerScore};
 use crate::name::Name;
+use crate::observer::Seat;
 use crate::parameter_check;
 use crate::reply::{ProducerDump, RecvStats};
 use crate::router::Router;
@@ -45,6 +46,8 @@ pub struct Producer {
     /// Its consumers, as the packet path sees them.
     pub(crate) egresses: Vec<Egress>,
     pub(crate) paused: bool,
+    /// Its places in observers; nearly always none.
+    pub(crate) seats: Vec<Seat>,
     pub(crate) trace_events: Vec<ProducerTraceEvent>,
     key_frame_delay: Duration,
     pub(crate) video_orientation: Option<u8>,
@@ -86,6 +89,7 @@ impl Producer {
             rtp_mapping: request.rtp_mapping,
             egresses: Vec::new(),
             paused: request.paused,
+            seats: Vec::new(),
             trace_events: Vec::new(),
             key_frame_delay: Duration::from_millis(u64::from(request.key_frame_request_delay)),
             video_orientation: None,
