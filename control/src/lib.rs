@@ -6,6 +6,7 @@
 pub mod channel;
 pub mod controller;
 pub mod dtls_certificate;
+pub mod local_pipes;
 pub mod message;
 pub mod method;
 pub mod placement;

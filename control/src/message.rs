@@ -13,8 +13,8 @@
 
 use ringsoup_sfu::command::{
     ActiveSpeakerObserverOptions, AudioLevelObserverOptions, CommandError, Consume, ConsumerTraceEvent,
-    Layers, PlainConnect, PlainTransportOptions, Produce, ProducerTraceEvent, TransportOptions,
-    TransportTraceEvent,
+    Layers, PipeConnect, PipeTransportOptions, PlainConnect, PlainTransportOptions, Produce,
+    ProducerTraceEvent, TransportOptions, TransportTraceEvent,
 };
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::{Reply, ShardReport};
@@ -59,6 +59,10 @@ pub enum RequestBody {
         transport: Name,
         options: Box<PlainTransportOptions>,
     },
+    CreatePipeTransport {
+        transport: Name,
+        options: Box<PipeTransportOptions>,
+    },
     CreateDirectTransport {
         transport: Name,
         options: TransportOptions,
@@ -82,6 +86,7 @@ pub enum RequestBody {
         producer: Name,
     },
     ConnectPlainTransport(PlainConnect),
+    ConnectPipeTransport(PipeConnect),
     /// Bits per second, for all three `transport.set…Bitrate`.
     SetBitrate(u64),
     EnableTransportTrace(Vec<TransportTraceEvent>),

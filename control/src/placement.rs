@@ -29,7 +29,7 @@ impl Load {
     fn count(&mut self, kind: Kind) -> &mut u32 {
         match kind {
             Kind::Router => &mut self.routers,
-            Kind::PlainTransport | Kind::DirectTransport => &mut self.transports,
+            Kind::PlainTransport | Kind::PipeTransport | Kind::DirectTransport => &mut self.transports,
             Kind::Producer => &mut self.producers,
             Kind::Consumer => &mut self.consumers,
             Kind::RtpObserver => &mut self.observers,

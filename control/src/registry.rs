@@ -15,6 +15,7 @@ use crate::placement::{Load, ShardIndex};
 pub enum Kind {
     Router,
     PlainTransport,
+    PipeTransport,
     DirectTransport,
     Producer,
     Consumer,
@@ -23,7 +24,7 @@ pub enum Kind {
 
 impl Kind {
     pub fn is_transport(self) -> bool {
-        matches!(self, Self::PlainTransport | Self::DirectTransport)
+        matches!(self, Self::PlainTransport | Self::PipeTransport | Self::DirectTransport)
     }
 
     /// Whether notifications to the worker may address it.
@@ -121,10 +122,11 @@ impl Registry {
         &mut self.loads[usize::from(shard.0)]
     }
 
-    /// Removes the entity and everything under it.
-    pub fn remove(&mut self, name: &str) {
+    /// Removes the entity and everything under it. Returns the pipe transports that went with it.
+    pub fn remove(&mut self, name: &str) -> Vec<Name> {
+        let mut pipes = Vec::new();
         let Some(entry) = self.entries.get(name) else {
-            return;
+            return pipes;
         };
         if let Some(parent) = entry.parent.clone().and_then(|parent| self.entries.get_mut(&parent)) {
             parent.children.remove(name);
@@ -136,22 +138,23 @@ impl Registry {
             };
             self.load(entry.shard).remove(entry.kind);
             doomed.extend(entry.children);
+            if entry.kind == Kind::PipeTransport {
+                pipes.push(name);
+            }
         }
+        pipes
     }
 
     /// Removes what a refused request had made, and only that.
-    pub fn retract(&mut self, name: &str, birth: Birth) {
-        if self.entries.get(name).is_some_and(|entry| entry.birth == birth) {
-            self.remove(name);
-        }
+    pub fn retract(&mut self, name: &str, birth: Birth) -> Vec<Name> {
+        let is_its = self.entries.get(name).is_some_and(|entry| entry.birth == birth);
+        if is_its { self.remove(name) } else { Vec::new() }
     }
 
     /// Removes everything a lost shard had.
-    pub fn remove_shard(&mut self, shard: ShardIndex) {
+    pub fn remove_shard(&mut self, shard: ShardIndex) -> Vec<Name> {
         let routers: Vec<Name> = self.names(|entry| entry.kind == Kind::Router && entry.shard == shard);
-        for router in routers {
-            self.remove(&router);
-        }
+        routers.iter().flat_map(|router| self.remove(router)).collect()
     }
 
     pub fn routers(&self) -> Vec<Name> {

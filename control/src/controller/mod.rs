@@ -8,6 +8,7 @@
 //! Every `handle_*` appends [`Effect`]s in the order in which they must happen. Replies of one shard come in
 //! the order of its commands; those of different shards in any order.
 
+mod pipes;
 mod plan;
 mod worker;
 
@@ -18,6 +19,7 @@ use ringsoup_sfu::event::{Event, LogLevel, LogTag};
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::Reply;
 
+use crate::local_pipes::LocalPipes;
 use crate::message::{
     DecodeError, Incoming, Method, Notification, NotificationBody, Request, Response, ResponseBody,
 };
@@ -73,6 +75,8 @@ enum Purpose {
     Notification {
         what: &'static str,
     },
+    /// Nobody asked: an end of a pipe is told of the other.
+    Introduction,
 }
 
 #[derive(Debug, Clone)]
@@ -89,6 +93,7 @@ pub struct Controller {
     log: LogSettings,
     registry: Registry,
     placement: Placement,
+    local_pipes: LocalPipes,
     /// By index: shards that were sent anything and have not failed since.
     started: Vec<bool>,
     pending: HashMap<u64, Pending>,
@@ -104,6 +109,7 @@ impl Controller {
             log: config.log,
             registry: Registry::new(shards),
             placement: Placement::new(shards, config.pid),
+            local_pipes: LocalPipes::default(),
             started: vec![false; shards],
             pending: HashMap::new(),
             gathers: HashMap::new(),
@@ -153,8 +159,9 @@ impl Controller {
         };
         match plan(&handler, method, body)? {
             Plan::Ask(command) => self.ask(handler.shard, id, method, None, command, out),
-            Plan::Create { command, child, kind } => {
+            Plan::Create { mut command, child, kind } => {
                 self.check_new(&handler, &child, kind, method)?;
+                self.name_pipe(handler.shard, &mut command);
                 self.registry.insert_child(&child, kind, &handler.name, Birth(self.next_token));
                 self.ask(handler.shard, id, method, Some(child), command, out);
             }
@@ -163,8 +170,8 @@ impl Controller {
                 if !found.is_some_and(|found| noun.covers(found.kind)) {
                     return Err(not_found(noun.text(), method));
                 }
-                self.registry.remove(&child);
                 self.ask(handler.shard, id, method, None, command, out);
+                self.forget(&child, out);
             }
         }
         Ok(())
@@ -242,16 +249,19 @@ impl Controller {
         };
         match (pending.purpose, result) {
             (Purpose::Request { id, .. }, Ok(reply)) => {
+                self.watch_pipes(&reply);
                 out.push(Effect::Respond(Response { id, result: Ok(ResponseBody::Shard(reply)) }));
             }
             (Purpose::Request { id, method, created }, Err(error)) => {
                 if let Some(name) = created {
-                    self.registry.retract(&name, Birth(token));
+                    let pipes = self.registry.retract(&name, Birth(token));
+                    self.pipes_closed(&pipes, out);
                 }
                 self.refuse(id, method, error, out);
             }
             (Purpose::ShardReport { gather }, result) => self.gathered(gather, pending.shard, result, out),
-            (Purpose::Notification { .. }, Ok(_)) => {}
+            // An end that closes meanwhile needs no word any more.
+            (Purpose::Introduction, _) | (Purpose::Notification { .. }, Ok(_)) => {}
             (Purpose::Notification { what }, Err(error)) => {
                 self.log_failed_notification(what, &error.reason, out);
             }
@@ -262,7 +272,7 @@ impl Controller {
         match event {
             Event::Log(line) => self.log(line.level, line.tag, &line.text, out),
             Event::TransportFailed { transport, router } => {
-                self.registry.remove(&transport);
+                self.forget(&transport, out);
                 let text = format!(
                     "Controller::handle_event() | transport closed after a fault while handling it \
                      [transportId:{transport}, routerId:{router}]"
@@ -270,7 +280,7 @@ impl Controller {
                 self.log(LogLevel::Error, LogTag::Info, &text, out);
             }
             Event::ConsumerProducerClose { ref consumer } => {
-                self.registry.remove(consumer);
+                self.forget(consumer, out);
                 out.push(Effect::Notify(event));
             }
             event => out.push(Effect::Notify(event)),
@@ -292,9 +302,16 @@ impl Controller {
             let error = CommandError::error(format!("shard {} lost: {reason}", shard.0));
             self.handle_reply(token, Err(error), out);
         }
-        self.registry.remove_shard(shard);
+        let pipes = self.registry.remove_shard(shard);
+        self.pipes_closed(&pipes, out);
         self.placement.mark_failed(shard);
         self.started[usize::from(shard.0)] = false;
+    }
+
+    /// Takes an object that closes, and all under it, out of the books.
+    fn forget(&mut self, name: &str, out: &mut Vec<Effect>) {
+        let pipes = self.registry.remove(name);
+        self.pipes_closed(&pipes, out);
     }
 
     fn refuse(&mut self, id: u32, method: Method, error: CommandError, out: &mut Vec<Effect>) {

@@ -7,6 +7,7 @@ use ringsoup_sfu::command::{
     Command, CommandError, ConsumerCommand, ObserverCommand, ProducerCommand, TransportCommand,
 };
 use ringsoup_sfu::name::Name;
+use ringsoup_sfu::piped::PipeKey;
 
 use crate::message::{Method, NotificationBody, RequestBody};
 use crate::registry::{Found, Kind};
@@ -78,18 +79,17 @@ fn support(kind: Kind, method: Method) -> Support {
         | (
             Kind::Router,
             M::RouterCloseTransport
+            | M::RouterCreatePipeTransport
             | M::RouterCreateActiveSpeakerObserver
             | M::RouterCreateAudioLevelObserver
             | M::RouterCloseRtpObserver,
         ) => Support::Known,
-        (
-            Kind::Router,
-            M::RouterCreateWebRtcTransport
-            | M::RouterCreateWebRtcTransportWithServer
-            | M::RouterCreatePipeTransport,
-        ) => Support::Missing,
+        (Kind::Router, M::RouterCreateWebRtcTransport | M::RouterCreateWebRtcTransportWithServer) => {
+            Support::Missing
+        }
         (Kind::PlainTransport, M::PlainTransportConnect) => Support::Known,
-        (Kind::PlainTransport | Kind::DirectTransport, method) => transport_support(method),
+        (Kind::PipeTransport, M::PipeTransportConnect) => Support::Known,
+        (kind, method) if kind.is_transport() => transport_support(method),
         (
             Kind::Producer,
             M::ProducerDump
@@ -169,7 +169,9 @@ pub(super) fn plan(
     let name = handler.name.clone();
     let planned = match handler.kind {
         Kind::Router => router_plan(name, method, body),
-        Kind::PlainTransport | Kind::DirectTransport => transport_plan(name, method, body),
+        Kind::PlainTransport | Kind::PipeTransport | Kind::DirectTransport => {
+            transport_plan(name, method, body)
+        }
         Kind::Producer => producer_command(method, body)
             .map(|command| Plan::Ask(Command::Producer { producer: name, command })),
         Kind::Consumer => consumer_command(method, body)
@@ -190,6 +192,14 @@ fn router_plan(router: Name, method: Method, body: RequestBody) -> Option<Plan> 
                 child: transport.clone(),
                 kind: Kind::PlainTransport,
                 command: Command::CreatePlainTransport { router, transport, options },
+            }
+        }
+        (Method::RouterCreatePipeTransport, RequestBody::CreatePipeTransport { transport, options }) => {
+            Plan::Create {
+                child: transport.clone(),
+                kind: Kind::PipeTransport,
+                // The controller's business: it knows what was never used before.
+                command: Command::CreatePipeTransport { router, transport, key: PipeKey(0), options },
             }
         }
         (Method::RouterCreateDirectTransport, RequestBody::CreateDirectTransport { transport, options }) => {
@@ -264,6 +274,7 @@ fn transport_command(method: Method, body: RequestBody) -> Option<TransportComma
         (Method::PlainTransportConnect, RequestBody::ConnectPlainTransport(connect)) => {
             C::ConnectPlain(connect)
         }
+        (Method::PipeTransportConnect, RequestBody::ConnectPipeTransport(connect)) => C::ConnectPipe(connect),
         (Method::TransportSetMaxIncomingBitrate, RequestBody::SetBitrate(bps)) => {
             C::SetMaxIncomingBitrate(bps)
         }

@@ -71,8 +71,9 @@ impl Controller {
         let Some(found) = self.registry.find(&router).filter(|found| found.kind == Kind::Router) else {
             return Err(not_found("Router", method));
         };
-        self.registry.remove(&router);
-        self.ask(found.shard, id, method, None, Command::CloseRouter { router }, out);
+        let command = Command::CloseRouter { router: router.clone() };
+        self.ask(found.shard, id, method, None, command, out);
+        self.forget(&router, out);
         Ok(())
     }
 

@@ -214,6 +214,21 @@ fn plain_transport_connect() {
 }
 
 #[test]
+fn pipe_transport() {
+    let RequestBody::CreatePipeTransport { transport, options } = sample(Method::RouterCreatePipeTransport)
+    else {
+        panic!()
+    };
+    assert_eq!(&*transport, "t");
+    assert!(options.enable_rtx && options.enable_srtp && options.base.enable_sctp);
+    assert_eq!(options.listen_info.ip, IpAddr::from([127, 0, 0, 1]));
+    let RequestBody::ConnectPipeTransport(connect) = sample(Method::PipeTransportConnect) else { panic!() };
+    assert_eq!((connect.ip.to_string().as_str(), connect.port), ("::1", Some(1)));
+    assert_eq!(connect.srtp_parameters.unwrap().key_and_salt, [0, 1, 2, 3]);
+    assert_eq!(body_error(&samples::connect_pipe("chicken")), "invalid IP 'chicken'");
+}
+
+#[test]
 fn produce_and_consume() {
     let RequestBody::Produce(produce) = sample(Method::TransportProduce) else { panic!() };
     assert_eq!((&*produce.producer, produce.kind), ("p", MediaKind::Video));

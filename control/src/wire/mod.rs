@@ -16,6 +16,7 @@ mod event;
 mod latency;
 mod loose_values;
 mod notification;
+mod pipe_transport;
 mod plain_transport;
 mod producer;
 mod request;

@@ -4,11 +4,12 @@ use ringsoup_rtc::srtp::CryptoSuite;
 use ringsoup_sfu::command::{
     ConsumerTraceEvent, Layers, ProducerTraceEvent, Protocol, SrtpParameters, TransportTraceEvent,
 };
+use ringsoup_sfu::piped::PipeKey;
 use ringsoup_sfu::reply::{
     BaseStats, ConsumeReply, ConsumerDump, ConsumerLayersDump, ConsumerScore, ConsumerStats,
-    LatencyHistogram, PlainConnected, PlainTransportDump, PlainTransportStats, ProducerDump,
-    RecvRtpHeaderExtensions, RecvStats, RouterDump, RtpStreamDump, RtpStreamParams, RtxStreamParams,
-    SendStats, ShardReport, TransportDump, TransportStats, Tuple,
+    LatencyHistogram, PipeTransportDump, PlainConnected, PlainTransportDump, PlainTransportStats,
+    ProducerDump, RecvRtpHeaderExtensions, RecvStats, RouterDump, RtpStreamDump, RtpStreamParams,
+    RtxStreamParams, SendStats, ShardReport, TransportDump, TransportStats, Tuple,
 };
 use ringsoup_sfu::rtp_parameters::{MediaKind, RtpType};
 
@@ -88,6 +89,17 @@ pub(super) fn plain_transport_dump() -> PlainTransportDump {
         comedia: true,
         tuple: tuple(None),
         rtcp_tuple: Some(tuple(Some("[::1]:6000"))),
+        srtp_parameters: Some(srtp_parameters()),
+    }
+}
+
+pub(super) fn pipe_transport_dump() -> PipeTransportDump {
+    PipeTransportDump {
+        base: transport_dump(),
+        key: PipeKey(7),
+        bound: "127.0.0.1:5000".parse().unwrap(),
+        tuple: tuple(Some("[::1]:6000")),
+        rtx: true,
         srtp_parameters: Some(srtp_parameters()),
     }
 }

@@ -3,7 +3,10 @@
 use ringsoup_fbs::fbs::request as wire;
 use ringsoup_sfu::command::CommandError;
 
-use super::{consumer, direct_transport, plain_transport, producer, router, rtp_observer, transport, worker};
+use super::{
+    consumer, direct_transport, pipe_transport, plain_transport, producer, router, rtp_observer, transport,
+    worker,
+};
 use crate::message::{DecodeError, Request, RequestBody};
 use crate::method::Method;
 
@@ -30,6 +33,9 @@ fn body(method: Method, request: &wire::Request<'_>) -> Result<RequestBody, Comm
         Method::RouterCreatePlainTransport => {
             request.body_as_router_create_plain_transport_request().map(plain_transport::create)
         }
+        Method::RouterCreatePipeTransport => {
+            request.body_as_router_create_pipe_transport_request().map(pipe_transport::create)
+        }
         Method::RouterCreateDirectTransport => {
             request.body_as_router_create_direct_transport_request().map(direct_transport::create)
         }
@@ -53,6 +59,9 @@ fn body(method: Method, request: &wire::Request<'_>) -> Result<RequestBody, Comm
         }
         Method::PlainTransportConnect => {
             request.body_as_plain_transport_connect_request().map(plain_transport::connect)
+        }
+        Method::PipeTransportConnect => {
+            request.body_as_pipe_transport_connect_request().map(pipe_transport::connect)
         }
         Method::TransportSetMaxIncomingBitrate => request
             .body_as_transport_set_max_incoming_bitrate_request()

@@ -5,7 +5,9 @@ use ringsoup_fbs::fbs::response as wire;
 use ringsoup_sfu::command::{CommandError, ErrorClass};
 use ringsoup_sfu::reply::Reply;
 
-use super::{Builder, Union, consumer, direct_transport, plain_transport, producer, router, worker};
+use super::{
+    Builder, Union, consumer, direct_transport, pipe_transport, plain_transport, producer, router, worker,
+};
 use crate::message::{Response, ResponseBody};
 
 pub(super) fn encode(builder: &mut Builder, response: &Response) -> WIPOffset<wire::Response<'static>> {
@@ -60,17 +62,26 @@ fn encode_reply(builder: &mut Builder, reply: &Reply) -> Option<(wire::Body, Uni
         Reply::PlainTransportDump(dump) => {
             (wire::Body::PlainTransport_DumpResponse, plain_transport::dump(builder, dump))
         }
+        Reply::PipeTransportDump(dump) => {
+            (wire::Body::PipeTransport_DumpResponse, pipe_transport::dump(builder, dump))
+        }
         Reply::DirectTransportDump(dump) => {
             (wire::Body::DirectTransport_DumpResponse, direct_transport::dump(builder, dump))
         }
         Reply::PlainTransportStats(stats) => {
             (wire::Body::PlainTransport_GetStatsResponse, plain_transport::stats(builder, stats))
         }
+        Reply::PipeTransportStats(stats) => {
+            (wire::Body::PipeTransport_GetStatsResponse, pipe_transport::stats(builder, stats))
+        }
         Reply::DirectTransportStats(stats) => {
             (wire::Body::DirectTransport_GetStatsResponse, direct_transport::stats(builder, stats))
         }
         Reply::PlainConnect(connected) => {
             (wire::Body::PlainTransport_ConnectResponse, plain_transport::connected(builder, connected))
+        }
+        Reply::PipeConnect { tuple, .. } => {
+            (wire::Body::PipeTransport_ConnectResponse, pipe_transport::connected(builder, tuple))
         }
         Reply::Produce { rtp_type } => {
             (wire::Body::Transport_ProduceResponse, producer::produced(builder, *rtp_type))

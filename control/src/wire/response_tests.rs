@@ -8,7 +8,8 @@ use ringsoup_fbs::fbs::{consumer, producer, transport};
 use ringsoup_fbs::verify_message;
 use ringsoup_sfu::command::{CommandError, Layers};
 use ringsoup_sfu::name::Name;
-use ringsoup_sfu::reply::Reply;
+use ringsoup_sfu::piped::PipeKey;
+use ringsoup_sfu::reply::{PipeTransportStats, Reply};
 use ringsoup_sfu::rtp_parameters::RtpType;
 
 use super::{Encoder, reply_samples as replies, rtp_parameters, samples};
@@ -167,6 +168,26 @@ fn transport_dumps() {
         assert_eq!((rtcp.remote_ip(), rtcp.remote_port()), (Some("::1"), 6000));
         let srtp = dump.srtp_parameters().unwrap();
         assert_eq!((srtp.crypto_suite(), srtp.key_base64()), (SrtpCryptoSuite::AEAD_AES_256_GCM, "AAECAw=="));
+    });
+}
+
+#[test]
+fn pipe_transport() {
+    reply(Reply::PipeTransportDump(Box::new(replies::pipe_transport_dump())), |response| {
+        let dump = response.body_as_pipe_transport_dump_response().unwrap();
+        check_transport_dump(dump.base());
+        assert_eq!((dump.rtx(), dump.tuple().remote_port()), (true, 6000));
+        assert_eq!(dump.srtp_parameters().unwrap().crypto_suite(), SrtpCryptoSuite::AEAD_AES_256_GCM);
+    });
+    let stats = PipeTransportStats { base: replies::transport_stats(), tuple: replies::tuple(None) };
+    reply(Reply::PipeTransportStats(Box::new(stats)), |response| {
+        let stats = response.body_as_pipe_transport_get_stats_response().unwrap();
+        assert_eq!((stats.base().bytes_received(), stats.tuple().local_port()), (1, 5000));
+    });
+    let tuple = replies::tuple(Some("[::1]:6000"));
+    reply(Reply::PipeConnect { key: PipeKey(7), tuple, peer_srtp: None }, |response| {
+        let connected = response.body_as_pipe_transport_connect_response().unwrap();
+        assert_eq!(connected.tuple().remote_ip(), Some("::1"));
     });
 }
 

@@ -3,7 +3,9 @@
 use ringsoup_fbs::fbs::message::Body as MessageBody;
 use ringsoup_fbs::fbs::request::{Body, Method as Number, Request, RequestArgs};
 use ringsoup_fbs::fbs::{active_speaker_observer, audio_level_observer, rtp_observer, transport, worker};
-use ringsoup_fbs::fbs::{consumer, direct_transport, plain_transport, producer, router, srtp_parameters};
+use ringsoup_fbs::fbs::{
+    consumer, direct_transport, pipe_transport, plain_transport, producer, router, srtp_parameters,
+};
 use ringsoup_fbs::finish_message;
 use ringsoup_sfu::rtp_parameters::{
     CodecMapping, EncodingMapping, ExtensionUri, Parameter, ParameterValue, RtcpFeedback, RtcpParameters,
@@ -194,6 +196,37 @@ pub(super) fn connect_plain(ip: &str, suite: srtp_parameters::SrtpCryptoSuite, k
     })
 }
 
+fn create_pipe() -> Vec<u8> {
+    request(Number::ROUTER_CREATE_PIPETRANSPORT, |builder| {
+        let base = Some(options(builder));
+        let listen_info = Some(listen_info(builder, transport::Protocol::UDP, "127.0.0.1"));
+        let args = pipe_transport::PipeTransportOptionsArgs {
+            base,
+            listen_info,
+            enable_rtx: true,
+            enable_srtp: true,
+        };
+        let options = Some(pipe_transport::PipeTransportOptions::create(builder, &args));
+        let transport_id = Some(builder.create_string("t"));
+        let args = router::CreatePipeTransportRequestArgs { transport_id, options };
+        let body = router::CreatePipeTransportRequest::create(builder, &args).as_union_value();
+        (Body::Router_CreatePipeTransportRequest, Some(body))
+    })
+}
+
+pub(super) fn connect_pipe(ip: &str) -> Vec<u8> {
+    request(Number::PIPETRANSPORT_CONNECT, |builder| {
+        let ip = Some(builder.create_string(ip));
+        let key_base64 = Some(builder.create_string("AAECAw=="));
+        let crypto_suite = srtp_parameters::SrtpCryptoSuite::AEAD_AES_256_GCM;
+        let args = srtp_parameters::SrtpParametersArgs { crypto_suite, key_base64 };
+        let srtp_parameters = Some(srtp_parameters::SrtpParameters::create(builder, &args));
+        let args = pipe_transport::ConnectRequestArgs { ip, port: Some(1), srtp_parameters };
+        let body = pipe_transport::ConnectRequest::create(builder, &args).as_union_value();
+        (Body::PipeTransport_ConnectRequest, Some(body))
+    })
+}
+
 pub(super) fn produce(kind: u8, parameters: &RtpParameters) -> Vec<u8> {
     request(Number::TRANSPORT_PRODUCE, |builder| {
         let producer_id = Some(builder.create_string("p"));
@@ -275,9 +308,11 @@ pub(super) fn requests() -> Vec<(Method, Vec<u8>)> {
         (Method::TransportConsume, consume(3, &rich_parameters())),
         (Method::WorkerUpdateSettings, update_settings()),
         (Method::RouterCreatePlainTransport, create_plain(&Plain::default())),
+        (Method::RouterCreatePipeTransport, create_pipe()),
         (Method::RouterCreateDirectTransport, create_direct()),
         (Method::TransportEnableTraceEvent, transport_trace(&[1, 0])),
         (Method::PlainTransportConnect, connect_plain("::ffff:1.2.3.4", suite, "AAECAw==")),
+        (Method::PipeTransportConnect, connect_pipe("::1")),
         (Method::ProducerEnableTraceEvent, producer_trace(&[0, 1, 2, 3, 4, 5])),
         (Method::ConsumerSetPreferredLayers, set_preferred_layers()),
         (Method::ConsumerEnableTraceEvent, consumer_trace(&[0, 1, 2, 3, 4])),

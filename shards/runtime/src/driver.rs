@@ -15,7 +15,7 @@ use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{Command, CommandError};
 use ringsoup_sfu::outbox::Outbox;
 use ringsoup_sfu::reply::Reply;
-use ringsoup_sfu::sfu::{Datagram, Sfu};
+use ringsoup_sfu::sfu::{CameBy, Datagram, Sfu};
 use ringsoup_sfu::sockets::{SocketId, Sockets as _};
 
 use crate::buffers::{BUFFER_COUNT, ReceiveBuffers};
@@ -204,7 +204,9 @@ impl Driver {
     fn close_faulty(&mut self, now: Time, socket: SocketId) -> io::Result<()> {
         self.flush()?;
         let (sfu, sockets, out) = (&mut self.sfu, &mut self.sockets, &mut self.out);
-        if let Err(message) = self.containment.contain(|| sfu.handle_panic(socket, sockets, out)) {
+        if let Err(message) =
+            self.containment.contain(|| sfu.handle_panic(CameBy::Socket(socket), sockets, out))
+        {
             self.out.events.extend(self.containment.report(now, "a panic", &message, &[]));
             // It could not be closed in order; at least nothing more comes of it.
             self.sockets.close(socket);

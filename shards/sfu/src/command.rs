@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ringsoup_rtc::srtp::CryptoSuite;
 
 use crate::name::Name;
+use crate::piped::{PipeEnd, PipeKey};
 use crate::rtp_parameters::{MediaKind, RtpEncodingParameters, RtpMapping, RtpParameters, RtpType};
 
 /// Addressed by name; a name that is gone is answered with `NotFound`.
@@ -25,6 +26,13 @@ pub enum Command {
         router: Name,
         transport: Name,
         options: Box<PlainTransportOptions>,
+    },
+    /// `key` is the caller's choice, never used before.
+    CreatePipeTransport {
+        router: Name,
+        transport: Name,
+        key: PipeKey,
+        options: Box<PipeTransportOptions>,
     },
     CreateDirectTransport {
         router: Name,
@@ -72,6 +80,9 @@ pub enum TransportCommand {
     Dump,
     Stats,
     ConnectPlain(PlainConnect),
+    ConnectPipe(PipeConnect),
+    /// The other end of a connected pipe is in this process, or (`None`) is there no more.
+    JoinPipe(Option<PipeEnd>),
     /// Bits per second; 0 removes the limit.
     SetMaxIncomingBitrate(u64),
     SetMaxOutgoingBitrate(u64),
@@ -198,6 +209,14 @@ pub struct PlainTransportOptions {
     pub srtp_crypto_suite: Option<CryptoSuite>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipeTransportOptions {
+    pub base: TransportOptions,
+    pub listen_info: ListenInfo,
+    pub enable_rtx: bool,
+    pub enable_srtp: bool,
+}
+
 /// A master key and salt, decoded, with its suite.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SrtpParameters {
@@ -217,6 +236,13 @@ pub struct PlainConnect {
     pub ip: Option<IpAddr>,
     pub port: Option<u16>,
     pub rtcp_port: Option<u16>,
+    pub srtp_parameters: Option<SrtpParameters>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipeConnect {
+    pub ip: IpAddr,
+    pub port: Option<u16>,
     pub srtp_parameters: Option<SrtpParameters>,
 }
 

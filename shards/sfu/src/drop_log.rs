@@ -62,6 +62,7 @@ fn words(reason: DropReason) -> Option<(LogLevel, LogTag, &'static str)> {
         DropReason::UnknownProtocol => (Debug, LogTag::Rtp, "packet of no known protocol"),
         DropReason::OutboxFull => (Warn, LogTag::Rtp, "cannot send as fast as packets come"),
         DropReason::UnknownSocket
+        | DropReason::UnknownPipe
         | DropReason::Duplicate
         | DropReason::PaddingOnly
         | DropReason::ProducerPaused

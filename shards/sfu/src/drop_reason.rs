@@ -25,6 +25,8 @@ macro_rules! drop_reasons {
 drop_reasons! {
     /// The datagram came on a socket that no transport owns any more.
     UnknownSocket = "unknown_socket",
+    /// It was passed on inside the process to a pipe transport that has closed meanwhile.
+    UnknownPipe = "unknown_pipe",
     /// Neither RTP nor RTCP by its first bytes (RFC 7983), or a protocol this transport does not speak.
     UnknownProtocol = "unknown_protocol",
     /// The transport has no remote tuple yet and does not learn one (no comedia).

@@ -4,6 +4,7 @@ use crate::command::{
     ConsumerTraceEvent, Layers, ProducerTraceEvent, Protocol, SrtpParameters, TransportTraceEvent,
 };
 use crate::name::Name;
+use crate::piped::PipeKey;
 use crate::rtp_parameters::{MediaKind, RtpEncodingParameters, RtpMapping, RtpParameters, RtpType};
 
 #[derive(Debug, Clone)]
@@ -13,10 +14,18 @@ pub enum Reply {
     ShardReport(Box<ShardReport>),
     RouterDump(Box<RouterDump>),
     PlainTransportDump(Box<PlainTransportDump>),
+    PipeTransportDump(Box<PipeTransportDump>),
     DirectTransportDump(Box<TransportDump>),
     PlainTransportStats(Box<PlainTransportStats>),
+    PipeTransportStats(Box<PipeTransportStats>),
     DirectTransportStats(Box<TransportStats>),
     PlainConnect(Box<PlainConnected>),
+    PipeConnect {
+        key: PipeKey,
+        tuple: Tuple,
+        /// The peer's key, which no controller sees again.
+        peer_srtp: Option<SrtpParameters>,
+    },
     Produce {
         rtp_type: RtpType,
     },
@@ -168,6 +177,25 @@ pub struct PlainTransportStats {
     pub comedia: bool,
     pub tuple: Tuple,
     pub rtcp_tuple: Option<Tuple>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PipeTransportDump {
+    pub base: TransportDump,
+    /// Its name in the process; no controller sees it.
+    pub key: PipeKey,
+    /// Where its socket is, whatever is announced.
+    pub bound: std::net::SocketAddr,
+    pub tuple: Tuple,
+    pub rtx: bool,
+    /// The local key.
+    pub srtp_parameters: Option<SrtpParameters>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PipeTransportStats {
+    pub base: TransportStats,
+    pub tuple: Tuple,
 }
 
 #[derive(Debug, Clone)]

@@ -19,6 +19,7 @@ use crate::map::Map;
 use crate::name::Name;
 use crate::observer::Observer;
 use crate::outbox::{LaneAllocator, Outbox};
+use crate::piped::{PipeKey, Piped};
 use crate::producer::Producer;
 use crate::random::Random;
 use crate::reply::{Reply, ShardReport};
@@ -54,6 +55,13 @@ pub struct Datagram<'a> {
     pub received: Time,
 }
 
+/// What brought a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CameBy {
+    Socket(SocketId),
+    Pipe(PipeKey),
+}
+
 /// Fills a buffer with key material. A field of [`Sfu`] because a simulation must be able to repeat it.
 pub type KeySource = Box<dyn FnMut(&mut [u8]) + Send>;
 
@@ -79,6 +87,7 @@ pub struct Sfu {
     pub(crate) consumers: Table<Consumer>,
     pub(crate) observers: Table<Observer>,
     pub(crate) socket_owners: SocketOwners,
+    pub(crate) pipes: Map<PipeKey, Id<Transport>>,
     pub(crate) lanes: LaneAllocator,
     pub(crate) timers: Timers,
     pub(crate) next_packet_id: u32,
@@ -123,6 +132,7 @@ impl Sfu {
             consumers: Table::default(),
             observers: Table::default(),
             socket_owners: SocketOwners::default(),
+            pipes: Map::default(),
             lanes: LaneAllocator::default(),
             timers: Timers::default(),
             next_packet_id: 0,
@@ -149,6 +159,9 @@ impl Sfu {
             Command::DumpRouter { router } => self.dump_router(&router),
             Command::CreatePlainTransport { router, transport, options } => {
                 self.create_plain_transport(now, &router, transport, &options, sockets)
+            }
+            Command::CreatePipeTransport { router, transport, key, options } => {
+                self.create_pipe_transport(now, &router, transport, key, &options, sockets)
             }
             Command::CreateDirectTransport { router, transport, options } => {
                 self.create_direct_transport(now, &router, transport, &options)
@@ -189,14 +202,52 @@ impl Sfu {
         let socket = datagram.socket;
         let result = self.receive_datagram(now, datagram, sockets, out);
         if let Err(reason) = result {
-            self.log_drop(now, socket, reason, out);
+            self.log_drop(now, self.socket_owners.owner(socket), reason, out);
         }
         self.counters.count(result);
     }
 
+    /// What another pipe transport of the process passed on comes in here, and is counted like a datagram.
+    pub fn handle_piped(&mut self, now: Time, piped: Piped<'_>, out: &mut Outbox) {
+        let transport = self.pipes.get(&piped.to).copied();
+        let result = match transport {
+            Some(transport) => self.receive_piped(now, transport, &piped, out),
+            None => Err(DropReason::UnknownPipe),
+        };
+        if let Err(reason) = result {
+            self.log_drop(now, transport, reason, out);
+        }
+        self.counters.count(result);
+    }
+
+    fn receive_piped(
+        &mut self,
+        now: Time,
+        id: Id<Transport>,
+        piped: &Piped<'_>,
+        out: &mut Outbox,
+    ) -> Result<Outcome, DropReason> {
+        let transport = &mut self.transports[id];
+        transport.traffic.received.update(now, piped.bytes.len());
+        // Its own connect() may still be on its way, as it may be before a datagram.
+        if !transport.is_connected() {
+            return Err(DropReason::NotConnected);
+        }
+        match protocol_of(piped.bytes).ok_or(DropReason::UnknownProtocol)? {
+            Protocol::Rtp => self.forward_rtp(now, id, piped.bytes, piped.passed, out),
+            Protocol::Rtcp => self.handle_rtcp(now, id, piped.bytes, piped.passed, out),
+        }
+    }
+
     #[cold]
-    fn log_drop(&mut self, now: Time, socket: SocketId, reason: DropReason, out: &mut Outbox) {
-        let Some(transport) = self.socket_owners.owner(socket) else { return };
+    fn log_drop(
+        &mut self,
+        now: Time,
+        transport: Option<Id<Transport>>,
+        reason: DropReason,
+        out: &mut Outbox,
+    ) {
+        let Some(transport) = transport else { return };
         let line = self.drop_log.line(now, reason, &self.transports[transport].name);
         out.events.extend(line.map(Event::Log));
     }
@@ -268,11 +319,15 @@ impl Sfu {
         }
     }
 
-    /// After a panic while a datagram of `socket` was handled: the transport's state cannot be trusted, so it is closed
+    /// After a panic while a packet was handled: the state of the transport it came to cannot be trusted, so it is closed
     /// and reported; everything else goes on.
-    pub fn handle_panic(&mut self, socket: SocketId, sockets: &mut dyn Sockets, out: &mut Outbox) {
+    pub fn handle_panic(&mut self, came_by: CameBy, sockets: &mut dyn Sockets, out: &mut Outbox) {
         self.counters.count(Err(DropReason::Panicked));
-        let Some(transport_id) = self.socket_owners.owner(socket) else { return };
+        let transport = match came_by {
+            CameBy::Socket(socket) => self.socket_owners.owner(socket),
+            CameBy::Pipe(key) => self.pipes.get(&key).copied(),
+        };
+        let Some(transport_id) = transport else { return };
         let transport = &self.transports[transport_id];
         let event = Event::TransportFailed {
             transport: transport.name.clone(),

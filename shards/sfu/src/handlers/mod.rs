@@ -3,6 +3,7 @@
 mod activity;
 mod consumer;
 mod observer;
+mod pipe_transport;
 mod producer;
 mod router;
 mod transport;

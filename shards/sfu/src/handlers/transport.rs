@@ -13,7 +13,9 @@ use crate::demux::Protocol;
 use crate::event::Event;
 use crate::name::Name;
 use crate::outbox::Outbox;
-use crate::reply::{PlainTransportDump, PlainTransportStats, Reply, TransportDump};
+use crate::reply::{
+    PipeTransportDump, PipeTransportStats, PlainTransportDump, PlainTransportStats, Reply, TransportDump,
+};
 use crate::router::Router;
 use crate::sfu::{Entity, KeySource, Sfu};
 use crate::sockets::Sockets;
@@ -60,7 +62,7 @@ impl Sfu {
         self.dump_transport(now, id)
     }
 
-    fn check_new_transport(
+    pub(crate) fn check_new_transport(
         &self,
         router: &str,
         name: &str,
@@ -72,7 +74,7 @@ impl Sfu {
         Ok(router)
     }
 
-    fn insert_transport(&mut self, transport: Transport) -> Id<Transport> {
+    pub(crate) fn insert_transport(&mut self, transport: Transport) -> Id<Transport> {
         let (name, router) = (transport.name.clone(), transport.router);
         let id = self.transports.insert(transport);
         self.names.insert(name, Entity::Transport(id));
@@ -108,12 +110,20 @@ impl Sfu {
         let Some(mut transport) = self.transports.remove(id) else { return };
         self.names.remove(&transport.name);
         self.routers[transport.router].transports.retain(|&other| other != id);
-        if let TransportKind::Plain(plain) = &mut transport.kind {
-            self.socket_owners.remove(plain.rtp.socket());
-            if let Some(rtcp) = &plain.rtcp {
-                self.socket_owners.remove(rtcp.socket());
+        match &mut transport.kind {
+            TransportKind::Plain(plain) => {
+                self.socket_owners.remove(plain.rtp.socket());
+                if let Some(rtcp) = &plain.rtcp {
+                    self.socket_owners.remove(rtcp.socket());
+                }
+                plain.close(&mut self.lanes, sockets, out);
             }
-            plain.close(&mut self.lanes, sockets, out);
+            TransportKind::Pipe(pipe) => {
+                self.socket_owners.remove(pipe.flow.socket());
+                self.pipes.remove(&pipe.key);
+                pipe.close(&mut self.lanes, sockets, out);
+            }
+            TransportKind::Direct => {}
         }
     }
 
@@ -131,6 +141,8 @@ impl Sfu {
             TransportCommand::Dump => self.dump_transport(now, id),
             TransportCommand::Stats => Ok(self.transport_stats(now, id)),
             TransportCommand::ConnectPlain(request) => self.connect_plain(now, id, &request, sockets, out),
+            TransportCommand::ConnectPipe(request) => self.connect_pipe(now, id, &request, sockets, out),
+            TransportCommand::JoinPipe(end) => self.join_pipe(now, id, end, out),
             TransportCommand::SetMaxIncomingBitrate(bitrate) => {
                 transport.set_max_incoming_bitrate(bitrate).map(|()| Reply::Done)
             }
@@ -235,6 +247,9 @@ impl Sfu {
         let base = transport.stats(now, media);
         match &transport.kind {
             TransportKind::Direct => Reply::DirectTransportStats(Box::new(base)),
+            TransportKind::Pipe(pipe) => {
+                Reply::PipeTransportStats(Box::new(PipeTransportStats { base, tuple: pipe.flow.tuple() }))
+            }
             TransportKind::Plain(plain) => Reply::PlainTransportStats(Box::new(PlainTransportStats {
                 base,
                 rtcp_mux: plain.rtcp_mux,
@@ -258,11 +273,19 @@ impl Sfu {
         media
     }
 
-    fn dump_transport(&self, _now: Time, id: Id<Transport>) -> Result<Reply, CommandError> {
+    pub(crate) fn dump_transport(&self, _now: Time, id: Id<Transport>) -> Result<Reply, CommandError> {
         let transport = &self.transports[id];
         let base = self.transport_dump(transport);
         Ok(match &transport.kind {
             TransportKind::Direct => Reply::DirectTransportDump(Box::new(base)),
+            TransportKind::Pipe(pipe) => Reply::PipeTransportDump(Box::new(PipeTransportDump {
+                base,
+                key: pipe.key,
+                bound: pipe.flow.local(),
+                tuple: pipe.flow.tuple(),
+                rtx: pipe.rtx,
+                srtp_parameters: pipe.srtp.as_ref().map(|srtp| srtp.local().clone()),
+            })),
             TransportKind::Plain(plain) => Reply::PlainTransportDump(Box::new(PlainTransportDump {
                 base,
                 rtcp_mux: plain.rtcp_mux,
@@ -299,7 +322,7 @@ impl Sfu {
     }
 }
 
-fn new_key(keys: &mut KeySource, suite: CryptoSuite) -> SrtpParameters {
+pub(super) fn new_key(keys: &mut KeySource, suite: CryptoSuite) -> SrtpParameters {
     let mut key_and_salt = vec![0; suite.key_and_salt_len()];
     keys(&mut key_and_salt);
     SrtpParameters { crypto_suite: suite, key_and_salt }

@@ -1,6 +1,6 @@
 //! One UDP socket of a transport and its only peer.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::command::{CommandError, ListenInfo, Protocol as ListenProtocol};
 use crate::drop_reason::DropReason;
@@ -77,6 +77,15 @@ impl Flow {
             lane: lanes.allocate(),
             route: Route::Socket { socket: self.socket.id, remote: (!connected).then_some(remote) },
         });
+    }
+
+    /// A socket of one family cannot send to the other; better to say so than to drop every packet.
+    pub(crate) fn check_family(&self, ip: IpAddr) -> Result<(), CommandError> {
+        let local = self.socket.local.ip();
+        if local.is_ipv4() == ip.is_ipv4() {
+            return Ok(());
+        }
+        Err(CommandError::type_error(format!("remote ip '{ip}' is not of the address family of '{local}'")))
     }
 
     pub(crate) fn socket(&self) -> SocketId {

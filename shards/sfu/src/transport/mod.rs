@@ -1,6 +1,7 @@
 //! A transport: where packets come in and go out, whatever carries them.
 
 pub mod flow;
+pub mod pipe;
 pub mod plain;
 pub mod rtp_listener;
 pub mod srtp;
@@ -25,6 +26,7 @@ use crate::rtp_parameters::{ExtensionUri, RtpParameters};
 use crate::table::Id;
 
 use flow::Origin;
+use pipe::PipeTransport;
 use plain::PlainTransport;
 use rtp_listener::RtpListener;
 use srtp::{Srtp, SrtpSessions};
@@ -58,6 +60,7 @@ pub struct Transport {
 #[derive(Debug)]
 pub enum TransportKind {
     Plain(Box<PlainTransport>),
+    Pipe(Box<PipeTransport>),
     /// RTP and RTCP travel as messages to and from the application.
     Direct,
 }
@@ -136,6 +139,7 @@ impl Transport {
     pub(crate) fn is_connected(&self) -> bool {
         match &self.kind {
             TransportKind::Plain(plain) => plain.is_connected(),
+            TransportKind::Pipe(pipe) => pipe.is_connected(),
             TransportKind::Direct => true,
         }
     }
@@ -144,6 +148,7 @@ impl Transport {
     pub(crate) fn bare_destination(&self) -> Option<Destination> {
         match &self.kind {
             TransportKind::Plain(plain) if plain.srtp.is_none() => plain.rtp.destination(),
+            TransportKind::Pipe(pipe) => pipe.bare_destination(),
             _ => None,
         }
     }
@@ -152,6 +157,7 @@ impl Transport {
     pub(crate) fn rtp_way(&mut self) -> Option<Way<'_>> {
         match &mut self.kind {
             TransportKind::Plain(plain) => Way::of(plain.rtp.destination()?, plain.srtp.as_mut()),
+            TransportKind::Pipe(pipe) => pipe.way(),
             TransportKind::Direct => Some(Way::Application),
         }
     }
@@ -160,6 +166,7 @@ impl Transport {
     pub(crate) fn rtcp_way(&mut self) -> Option<Way<'_>> {
         match &mut self.kind {
             TransportKind::Plain(plain) => Way::of(plain.rtcp_destination()?, plain.srtp.as_mut()),
+            TransportKind::Pipe(pipe) => pipe.way(),
             TransportKind::Direct => Some(Way::Application),
         }
     }
@@ -171,6 +178,7 @@ impl Transport {
                 let comedia = plain.comedia;
                 plain.flow_mut(protocol).origin(remote, comedia)
             }
+            TransportKind::Pipe(pipe) => pipe.flow.origin(remote, false),
             TransportKind::Direct => Err(DropReason::UnknownSocket),
         }
     }
@@ -180,6 +188,7 @@ impl Transport {
     pub(crate) fn unprotect(&mut self, bytes: &mut [u8], is_rtcp: bool) -> Result<usize, DropReason> {
         let srtp = match &mut self.kind {
             TransportKind::Plain(plain) => plain.srtp.as_mut(),
+            TransportKind::Pipe(pipe) => pipe.srtp.as_mut(),
             TransportKind::Direct => None,
         };
         let Some(srtp) = srtp else { return Ok(bytes.len()) };
@@ -245,6 +254,7 @@ impl Transport {
     fn srtp_sessions(&self) -> Option<&SrtpSessions> {
         match &self.kind {
             TransportKind::Plain(plain) => plain.srtp_sessions(),
+            TransportKind::Pipe(pipe) => pipe.srtp_sessions(),
             TransportKind::Direct => None,
         }
     }
@@ -252,6 +262,7 @@ impl Transport {
     fn srtp_sessions_mut(&mut self) -> Option<&mut SrtpSessions> {
         match &mut self.kind {
             TransportKind::Plain(plain) => plain.srtp_sessions_mut(),
+            TransportKind::Pipe(pipe) => pipe.srtp_sessions_mut(),
             TransportKind::Direct => None,
         }
     }

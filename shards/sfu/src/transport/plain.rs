@@ -1,6 +1,6 @@
 //! A plain transport: RTP and RTCP over UDP as they are, or as SRTP with keys from signalling (RFC 4568).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use ringsoup_rtc::srtp::CryptoSuite;
 
@@ -128,20 +128,10 @@ impl PlainTransport {
             }
             (port, _) => port,
         };
-        self.check_family(ip)?;
+        for flow in [Some(&self.rtp), self.rtcp.as_ref()].into_iter().flatten() {
+            flow.check_family(ip)?;
+        }
         Ok((SocketAddr::new(ip, port), rtcp.map(|port| SocketAddr::new(ip, port))))
-    }
-
-    /// A socket of one family cannot send to the other; better to say so than to drop every packet.
-    fn check_family(&self, ip: IpAddr) -> Result<(), CommandError> {
-        let flows = [Some(&self.rtp), self.rtcp.as_ref()];
-        let other = flows.into_iter().flatten().find(|flow| flow.local().is_ipv4() != ip.is_ipv4());
-        other.map_or(Ok(()), |flow| {
-            let local = flow.local().ip();
-            Err(CommandError::type_error(format!(
-                "remote ip '{ip}' is not of the address family of '{local}'"
-            )))
-        })
     }
 
     pub(crate) fn local_srtp_parameters(&self) -> Option<&SrtpParameters> {

@@ -57,6 +57,13 @@ impl Srtp {
         Ok(Self { local, sessions: Some(sessions) })
     }
 
+    /// Encrypts under another key from here on, which nobody is told.
+    pub(crate) fn renew_outbound(&mut self, key: &SrtpParameters) -> Result<(), CommandError> {
+        let Some(sessions) = &mut self.sessions else { return Ok(()) };
+        sessions.outbound = outbound_session(key)?;
+        Ok(())
+    }
+
     pub(crate) fn sessions(&self) -> Option<&SrtpSessions> {
         self.sessions.as_ref()
     }
@@ -66,16 +73,22 @@ impl Srtp {
     }
 }
 
+fn failed(error: SrtpError) -> CommandError {
+    CommandError::error(format!("error creating SRTP session: {error}"))
+}
+
+fn outbound_session(key: &SrtpParameters) -> Result<OutboundSession, CommandError> {
+    let session = OutboundSession::new(key.crypto_suite, &key.key_and_salt).map_err(failed)?;
+    Ok(session.with_max_ssrcs(OUTBOUND_SSRCS_MAX))
+}
+
 impl SrtpSessions {
     /// # Errors
     /// A key is none of its suite.
     pub(crate) fn new(local: &SrtpParameters, remote: &SrtpParameters) -> Result<Self, CommandError> {
-        let failed = |error: SrtpError| CommandError::error(format!("error creating SRTP session: {error}"));
         Ok(Self {
             inbound: InboundSession::new(remote.crypto_suite, &remote.key_and_salt).map_err(failed)?,
-            outbound: OutboundSession::new(local.crypto_suite, &local.key_and_salt)
-                .map_err(failed)?
-                .with_max_ssrcs(OUTBOUND_SSRCS_MAX),
+            outbound: outbound_session(local)?,
             retired: Map::default(),
         })
     }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
+pub(crate) mod bridge;
 pub(crate) mod packets;
 pub(crate) mod parameters;
 pub(crate) mod simulcast;
@@ -20,6 +21,7 @@ use ringsoup_sfu::command::{
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::event::Event;
 use ringsoup_sfu::outbox::{Outbox, Route};
+use ringsoup_sfu::piped::PipeEnd;
 use ringsoup_sfu::reply::{PlainTransportDump, RecvStats, Reply, SendStats, ShardReport};
 use ringsoup_sfu::sfu::{Datagram, Sfu, SfuConfig};
 use ringsoup_sfu::sockets::{BindError, BoundSocket, PortChoice, SocketId, Sockets, UdpBind};
@@ -131,6 +133,8 @@ pub(crate) struct World {
     pub(crate) out: Outbox,
     pub(crate) now: Time,
     pub(crate) sent: Vec<Sent>,
+    /// For pipes of this process.
+    pub(crate) passed: Vec<(PipeEnd, Vec<u8>)>,
     pub(crate) events: Vec<Event>,
     next_remote: u16,
 }
@@ -163,6 +167,7 @@ impl World {
             out: Outbox::default(),
             now: Time::from_millis(1_000),
             sent: Vec::new(),
+            passed: Vec::new(),
             events: Vec::new(),
             next_remote: 10_000,
         };
@@ -279,8 +284,12 @@ impl World {
         for &destination in self.out.destinations() {
             for (head, tail) in self.out.datagrams(destination.lane) {
                 let bytes = [head, tail].concat();
-                let Route::Socket { socket, remote } = destination.route else {
-                    panic!("no pipes were joined")
+                let (socket, remote) = match destination.route {
+                    Route::Socket { socket, remote } => (socket, remote),
+                    Route::Pipe(end) => {
+                        self.passed.push((end, bytes));
+                        continue;
+                    }
                 };
                 let Some(socket) = self.sockets.socket(socket) else {
                     panic!("a datagram for a closed socket")

@@ -3,6 +3,8 @@
 use ringsoup_rtc::srtp::{CryptoSuite, OutboundSession};
 use ringsoup_sfu::command::{PlainTransportOptions, ProducerCommand};
 use ringsoup_sfu::drop_reason::DropReason;
+use ringsoup_sfu::piped::{PipeEnd, PipeKey};
+use ringsoup_sfu::sfu::CameBy;
 use ringsoup_sfu::sockets::SocketId;
 
 use crate::common::packets::{DELTA, KEY, SPEECH, rtp, rtx};
@@ -13,9 +15,14 @@ use crate::room::{AUDIO, Room, VIDEO, VIDEO_RTX};
 /// How a reason comes about; returns how often.
 type Cause = fn(&mut Room) -> u64;
 
-const CAUSES: [(DropReason, Cause); 19] = [
+const CAUSES: [(DropReason, Cause); 20] = [
     (DropReason::UnknownSocket, |room| {
         room.world.receive(SocketId(77), remote(1), &rtp(OPUS, 1, 1, AUDIO, SPEECH));
+        1
+    }),
+    (DropReason::UnknownPipe, |room| {
+        let end = PipeEnd { key: PipeKey(7), shard: 0 };
+        room.world.take_in(vec![(end, rtp(OPUS, 1, 1, AUDIO, SPEECH))]);
         1
     }),
     (DropReason::UnknownProtocol, |room| {
@@ -116,7 +123,8 @@ const CAUSES: [(DropReason, Cause); 19] = [
     }),
     (DropReason::OutboxFull, fill_the_outbox),
     (DropReason::Panicked, |room| {
-        room.world.sfu.handle_panic(room.alice.socket, &mut room.world.sockets, &mut room.world.out);
+        let alice = CameBy::Socket(room.alice.socket);
+        room.world.sfu.handle_panic(alice, &mut room.world.sockets, &mut room.world.out);
         1
     }),
 ];
@@ -171,7 +179,7 @@ fn a_panic_closes_its_transport_and_nothing_else() {
     room.bob_gets();
     room.world.take_events();
     let World { sfu, sockets, out, .. } = &mut room.world;
-    sfu.handle_panic(room.alice.socket, sockets, out);
+    sfu.handle_panic(CameBy::Socket(room.alice.socket), sockets, out);
     assert_eq!(crate::room::told(&room.world.take_events()), ["failed alice"]);
     room.video(2, DELTA);
     assert_eq!(room.bob_gets().len(), 1);

@@ -12,6 +12,7 @@ mod key_frames;
 mod observers;
 mod pausing;
 mod pipe_consumer;
+mod pipe_transport;
 mod plain_transport;
 mod refusals;
 mod reports;

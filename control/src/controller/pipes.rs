@@ -1,0 +1,45 @@
+//! Introducing pipe transports of this process to each other.
+
+use ringsoup_sfu::command::{Command, TransportCommand};
+use ringsoup_sfu::name::Name;
+use ringsoup_sfu::piped::PipeKey;
+use ringsoup_sfu::reply::Reply;
+
+use crate::local_pipes::Introduction;
+use crate::placement::ShardIndex;
+
+use super::{Controller, Effect, Purpose};
+
+impl Controller {
+    /// Gives a pipe transport that is about to be created its key: the next token, which no other will ever have.
+    pub(super) fn name_pipe(&mut self, shard: ShardIndex, command: &mut Command) {
+        if let Command::CreatePipeTransport { transport, key, .. } = command {
+            *key = PipeKey(self.next_token);
+            self.local_pipes.insert(*key, transport, shard);
+        }
+    }
+
+    /// Looks for what pipe transports say of themselves.
+    pub(super) fn watch_pipes(&mut self, reply: &Reply) {
+        if let Reply::PipeTransportDump(dump) = reply {
+            self.local_pipes.opened(dump);
+        }
+    }
+
+    /// To be called with all pipe transports that have left the registry.
+    pub(super) fn pipes_closed(&mut self, names: &[Name], out: &mut Vec<Effect>) {
+        // All of them first: ends that close together need no word of each other.
+        let left: Vec<_> = names.iter().filter_map(|name| self.local_pipes.remove(name)).collect();
+        for introduction in left {
+            if self.registry.contains(&introduction.transport) {
+                self.introduce(introduction, out);
+            }
+        }
+    }
+
+    fn introduce(&mut self, introduction: Introduction, out: &mut Vec<Effect>) {
+        let Introduction { transport, shard, other } = introduction;
+        let command = Command::Transport { transport, command: TransportCommand::JoinPipe(other) };
+        self.send(shard, Purpose::Introduction, command, out);
+    }
+}

@@ -1,0 +1,150 @@
+//! A pipe transport: media between routers, over UDP or, where both ends are in this process, without it.
+//!
+//! ```text
+//! connect() ─► UDP, with SRTP where asked ◄──── leave: the other end is gone
+//!                └───────────── join ─────────► the other end's key: no socket, no encryption
+//! ```
+//! Both ends are joined by whoever sees that they name each other; neither knows what is on the other shard.
+
+use std::net::SocketAddr;
+
+use ringsoup_rtc::srtp::CryptoSuite;
+
+use crate::command::{
+    CommandError, PipeConnect, PipeTransportOptions, Protocol as ListenProtocol, SrtpParameters,
+};
+use crate::outbox::{Destination, LaneAllocator, Outbox, Route};
+use crate::piped::{PipeEnd, PipeKey};
+use crate::sockets::Sockets;
+
+use super::Way;
+use super::flow::Flow;
+use super::srtp::{Srtp, SrtpSessions};
+
+/// The only suite between routers.
+const CRYPTO_SUITE: CryptoSuite = CryptoSuite::AeadAes256Gcm;
+
+#[derive(Debug)]
+pub struct PipeTransport {
+    pub(crate) key: PipeKey,
+    pub(crate) flow: Flow,
+    /// Told, not acted upon: whether consumers repair is said by their own parameters.
+    pub(crate) rtx: bool,
+    pub(crate) srtp: Option<Srtp>,
+    /// Where everything goes while the other end is in this process.
+    joined: Option<Destination>,
+}
+
+impl PipeTransport {
+    pub(crate) fn open(
+        key: PipeKey,
+        options: &PipeTransportOptions,
+        worker_ports: (u16, u16),
+        new_key: &mut dyn FnMut(CryptoSuite) -> SrtpParameters,
+        sockets: &mut dyn Sockets,
+    ) -> Result<Self, CommandError> {
+        if options.listen_info.protocol != ListenProtocol::Udp {
+            return Err(CommandError::type_error("unsupported listen protocol"));
+        }
+        let srtp = options.enable_srtp.then(|| Srtp::new(new_key(CRYPTO_SUITE)));
+        let flow = Flow::open(&options.listen_info, worker_ports, sockets)?;
+        Ok(Self { key, flow, rtx: options.enable_rtx, srtp, joined: None })
+    }
+
+    pub(crate) fn close(&mut self, lanes: &mut LaneAllocator, sockets: &mut dyn Sockets, out: &mut Outbox) {
+        self.forget_joined(lanes, out);
+        self.flow.close(lanes, sockets, out);
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.flow.remote().is_some()
+    }
+
+    /// # Errors
+    /// As mediasoup's `pipeTransport.connect()`; nothing has changed then.
+    pub(crate) fn connect(
+        &mut self,
+        request: &PipeConnect,
+        lanes: &mut LaneAllocator,
+        sockets: &mut dyn Sockets,
+    ) -> Result<(), CommandError> {
+        if self.is_connected() {
+            return Err(CommandError::error("connect() already called"));
+        }
+        let srtp = self.agree_on_srtp(request)?;
+        let port = request.port.ok_or_else(|| CommandError::type_error("missing port"))?;
+        self.flow.check_family(request.ip)?;
+        self.flow.set_remote(SocketAddr::new(request.ip, port), lanes, sockets);
+        if srtp.is_some() {
+            self.srtp = srtp;
+        }
+        Ok(())
+    }
+
+    fn agree_on_srtp(&self, request: &PipeConnect) -> Result<Option<Srtp>, CommandError> {
+        let (srtp, remote) = match (&self.srtp, &request.srtp_parameters) {
+            (None, None) => return Ok(None),
+            (None, Some(_)) => {
+                return Err(CommandError::type_error("invalid srtpParameters (SRTP not enabled)"));
+            }
+            (Some(_), None) => {
+                return Err(CommandError::type_error("missing srtpParameters (SRTP enabled)"));
+            }
+            (Some(srtp), Some(remote)) => (srtp, remote),
+        };
+        if remote.crypto_suite != CRYPTO_SUITE {
+            return Err(CommandError::type_error("invalid/unsupported srtpParameters.cryptoSuite"));
+        }
+        // The suites are the same, so no key has to be made anew.
+        srtp.agree(remote, &mut |_| srtp.local().clone()).map(Some)
+    }
+
+    /// From here on the other end is reached inside the process.
+    pub(crate) fn join(&mut self, end: PipeEnd, lanes: &mut LaneAllocator, out: &mut Outbox) {
+        self.forget_joined(lanes, out);
+        self.joined = Some(Destination { lane: lanes.allocate(), route: Route::Pipe(end) });
+    }
+
+    /// The other end is gone: what is sent now goes to its former address, as it would have over UDP.
+    pub(crate) fn leave(
+        &mut self,
+        new_key: &mut dyn FnMut(CryptoSuite) -> SrtpParameters,
+        lanes: &mut LaneAllocator,
+        out: &mut Outbox,
+    ) -> Result<(), CommandError> {
+        if self.joined.is_none() {
+            return Ok(());
+        }
+        self.forget_joined(lanes, out);
+        // Packets that were passed without encryption moved the streams on, so which numbers the old key has seen is not
+        // known any more. Who knew it is gone: a new one costs nobody anything.
+        self.srtp.as_mut().map_or(Ok(()), |srtp| srtp.renew_outbound(&new_key(CRYPTO_SUITE)))
+    }
+
+    fn forget_joined(&mut self, lanes: &mut LaneAllocator, out: &mut Outbox) {
+        if let Some(destination) = self.joined.take() {
+            out.forget(destination);
+            lanes.release(destination.lane);
+        }
+    }
+
+    /// Where packets go as they are.
+    pub(crate) fn bare_destination(&self) -> Option<Destination> {
+        self.joined.or_else(|| self.flow.destination().filter(|_| self.srtp.is_none()))
+    }
+
+    pub(crate) fn way(&mut self) -> Option<Way<'_>> {
+        match self.joined {
+            Some(destination) => Some(Way::Bare(destination)),
+            None => Way::of(self.flow.destination()?, self.srtp.as_mut()),
+        }
+    }
+
+    pub(crate) fn srtp_sessions(&self) -> Option<&SrtpSessions> {
+        self.srtp.as_ref()?.sessions()
+    }
+
+    pub(crate) fn srtp_sessions_mut(&mut self) -> Option<&mut SrtpSessions> {
+        self.srtp.as_mut()?.sessions_mut()
+    }
+}
