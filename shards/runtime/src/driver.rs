@@ -113,7 +113,7 @@ impl Driver {
                 self.handle_timeout();
             }
             self.flush()?;
-            self.tell_events();
+            self.tell_events(usize::MAX);
             self.mailbox.finish_batch();
             if self.stopping {
                 return Ok(Ended::Stopped);
@@ -224,8 +224,10 @@ impl Driver {
                     self.flush()?;
                     let mut result = self.handle_command(command);
                     self.complete(&mut result);
-                    self.tell_events();
+                    let before = self.out.take_reply_at();
+                    self.tell_events(before);
                     self.mailbox.tell(FromShard::Reply { token, result });
+                    self.tell_events(usize::MAX);
                 }
                 ToShard::Stop => {
                     self.stopping = true;
@@ -279,8 +281,10 @@ impl Driver {
         Ok(())
     }
 
-    fn tell_events(&mut self) {
-        for event in self.out.events.drain(..) {
+    /// Tells the first of the events that wait, at most `count`.
+    fn tell_events(&mut self, count: usize) {
+        let count = count.min(self.out.events.len());
+        for event in self.out.events.drain(..count) {
             self.mailbox.tell(FromShard::Event(event));
         }
     }

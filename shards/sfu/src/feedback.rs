@@ -119,11 +119,11 @@ impl Sfu {
             packet_count: info.packet_count,
             octet_count: info.octet_count,
         };
-        let event = ProducerTraceEvent::SenderReport;
-        trace::producer_event(producer, arrival.now, event, Direction::In, trace_info, out);
         if score.is_some() {
             self.announce_score(producer_id, out);
         }
+        let (producer, event) = (&self.producers[producer_id], ProducerTraceEvent::SenderReport);
+        trace::producer_event(producer, arrival.now, event, Direction::In, trace_info, out);
     }
 
     fn receive_report(

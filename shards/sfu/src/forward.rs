@@ -441,19 +441,24 @@ impl Sfu {
             stream.keep_history();
         }
         let wants_key_frame = described.kind == MediaKind::Video && !described.paused && !is_key_frame;
+        out.events.push(described.score_event());
         self.schedule_inactivity(producer, stream);
-        self.announce_score(producer, out);
         if wants_key_frame {
             // The stream may have begun before anybody listened.
             self.force_key_frame(now, producer, stream, out);
         }
+        self.announce_consumer_scores(producer, out);
     }
 
-    /// Tells the controller the scores of a producer and of its consumers.
+    /// Tells the controller that a producer's scores have changed: first what that means to its consumers.
     #[cold]
     pub(crate) fn announce_score(&mut self, producer: Id<Producer>, out: &mut Outbox) {
+        self.announce_consumer_scores(producer, out);
+        out.events.push(self.producers[producer].score_event());
+    }
+
+    fn announce_consumer_scores(&self, producer: Id<Producer>, out: &mut Outbox) {
         let producer = &self.producers[producer];
-        out.events.push(producer.score_event());
         for consumer in producer.consumers() {
             out.events.extend(self.consumers[consumer].score_event(producer));
         }

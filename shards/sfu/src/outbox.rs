@@ -123,6 +123,8 @@ pub struct Outbox {
     refused: u64,
     /// In the order in which they happened.
     pub events: Vec<Event>,
+    /// How many of the events precede the reply to the command under way; all of them unless said.
+    reply_at: Option<usize>,
     /// Taken by `Sfu::handle_flushed`.
     pub forwarded: Vec<Forwarded>,
 }
@@ -137,6 +139,7 @@ impl Default for Outbox {
             active: Vec::with_capacity(1024),
             refused: 0,
             events: Vec::with_capacity(64),
+            reply_at: None,
             forwarded: Vec::with_capacity(1024),
         }
     }
@@ -273,6 +276,21 @@ impl Outbox {
             *state = LaneState { first: NONE, last: NONE };
             self.active.retain(|other| other.lane != lane);
         }
+    }
+
+    /// A command begins: everything it causes is told before its reply, unless it says otherwise.
+    pub(crate) fn begin_command(&mut self) {
+        self.reply_at = None;
+    }
+
+    /// What the command under way causes from here on is told after its reply, as controllers know it.
+    pub(crate) fn reply_here(&mut self) {
+        self.reply_at = Some(self.events.len());
+    }
+
+    /// How many of the events are to be told before the reply to the command just handled.
+    pub fn take_reply_at(&mut self) -> usize {
+        self.reply_at.take().unwrap_or(usize::MAX).min(self.events.len())
     }
 
     /// Forgets all datagrams; events and forwarded marks stay.

@@ -148,10 +148,10 @@ impl Sfu {
             if writer.nack(ssrc, ssrc, missing[..batch.count].iter().copied()).is_some() {
                 stream.counters.nacks += 1;
                 stream.counters.nacked_packets += batch.count as u64;
-                let transport = &mut self.transports[producer.transport];
-                send_rtcp(now, transport, writer.as_bytes(), out);
                 let (event, info) = (ProducerTraceEvent::Nack, TraceInfo::None);
                 trace::producer_event(producer, now, event, Direction::Out, info, out);
+                let transport = &mut self.transports[producer.transport];
+                send_rtcp(now, transport, writer.as_bytes(), out);
             }
         }
         self.schedule_nacks(id, index);
@@ -252,8 +252,8 @@ impl Sfu {
         } else {
             return;
         };
-        send_rtcp(now, &mut transports[producer.transport], writer.as_bytes(), out);
         trace::producer_event(producer, now, event, Direction::Out, TraceInfo::Ssrc(ssrc), out);
+        send_rtcp(now, &mut transports[producer.transport], writer.as_bytes(), out);
     }
 
     pub(crate) fn schedule_inactivity(&mut self, id: Id<Producer>, index: usize) {

@@ -152,6 +152,7 @@ impl Sfu {
         sockets: &mut dyn Sockets,
         out: &mut Outbox,
     ) -> Result<Reply, CommandError> {
+        out.begin_command();
         match command {
             Command::ReportShard => Ok(Reply::ShardReport(Box::new(self.report()))),
             Command::CreateRouter { router } => self.create_router(router),

@@ -52,6 +52,7 @@ impl Sfu {
             preferred_layers: None,
         };
         let id = self.insert_consumer(consumer, egresses);
+        out.reply_here();
         if self.transports[transport].is_connected() {
             self.consumer_connected(now, id, out);
         }

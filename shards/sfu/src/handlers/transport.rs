@@ -187,6 +187,7 @@ impl Sfu {
         let connected =
             plain.connect(request, &mut |suite| new_key(keys, suite), &mut self.lanes, sockets)?;
         let is_connected = plain.is_connected();
+        out.reply_here();
         if is_connected && !was_connected {
             self.transport_connected(now, id, out);
         }

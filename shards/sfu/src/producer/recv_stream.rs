@@ -157,13 +157,14 @@ impl RecvStream {
                 self.counters.repaired += 1;
             }
         }
-        if !is_new {
-            return Err(DropReason::Duplicate);
-        }
+        // Duplicates are received too (RFC 3550 section 6.4.1), and counted like everything the stream brings.
         if payload.is_empty() {
             self.traffic.count_padding_only();
         } else {
             self.traffic.update(now, packet.wire().len());
+        }
+        if !is_new {
+            return Err(DropReason::Duplicate);
         }
         let score = self.heard(now);
         Ok(Arrived {
@@ -186,11 +187,7 @@ impl RecvStream {
         now: Time,
         packet: &RtpPacket<'a>,
     ) -> Result<Arrived<'a>, DropReason> {
-        let opened = self.open_rtx(packet);
-        if opened.is_err() {
-            self.counters.rtx_discarded += 1;
-        }
-        let original = opened?;
+        let original = self.open_rtx(packet)?;
         self.counters.retransmitted += 1;
         let (seq, has_restarted) = self.place(original.sequence_number, SequenceStats::receive_recovered)?;
         let payload_type = self.params.shown.payload_type;
@@ -224,6 +221,7 @@ impl RecvStream {
             return Err(DropReason::UnknownPayloadType);
         }
         if let Sequence::Discarded = self.rtx_sequence.receive(packet.sequence_number()) {
+            self.counters.rtx_discarded += 1;
             return Err(DropReason::BadSequence);
         }
         rtx::decapsulate(packet.payload()).ok_or(DropReason::MalformedRtx)

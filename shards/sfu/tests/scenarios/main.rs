@@ -9,6 +9,7 @@ mod drop_reasons;
 mod feedback;
 mod forwarding;
 mod key_frames;
+mod notifications;
 mod observers;
 mod pausing;
 mod pipe_consumer;
