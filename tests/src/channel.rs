@@ -84,11 +84,11 @@ impl Channel {
     /// # Panics
     /// When neither comes before `deadline`, or the frame does not verify.
     pub fn next_until(&mut self, deadline: Instant) -> Option<Frame> {
-        self.poll(deadline).unwrap_or_else(|| panic!("the worker sent nothing in time"))
+        self.next_before(deadline).unwrap_or_else(|| panic!("the worker sent nothing in time"))
     }
 
     /// `None` when the time is over, `Some(None)` at the end of the stream.
-    fn poll(&mut self, deadline: Instant) -> Option<Option<Frame>> {
+    pub fn next_before(&mut self, deadline: Instant) -> Option<Option<Frame>> {
         loop {
             if let Some(frame) = self.take_pending() {
                 return Some(Some(frame));
@@ -139,7 +139,7 @@ impl Channel {
     pub fn wait_for(&mut self, what: &str, mut wanted: impl FnMut(&Frame) -> bool) -> Frame {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.poll(deadline) {
+            match self.next_before(deadline) {
                 Some(Some(frame)) if wanted(&frame) => return frame,
                 Some(Some(frame)) => self.skipped.push_back(frame),
                 Some(None) => panic!("the worker closed its channel before {what}"),
