@@ -1,6 +1,7 @@
 //! Hashes by which signalling names a certificate (RFC 8122).
 
-use aws_lc_rs::digest;
+use sha1::Sha1;
+use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FingerprintAlgorithm {
@@ -15,13 +16,13 @@ impl FingerprintAlgorithm {
     /// In the order in which dumps name them.
     pub const ALL: [Self; 5] = [Self::Sha1, Self::Sha224, Self::Sha256, Self::Sha384, Self::Sha512];
 
-    fn digest(self) -> &'static digest::Algorithm {
+    fn digest(self, bytes: &[u8]) -> Vec<u8> {
         match self {
-            Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            Self::Sha224 => &digest::SHA224,
-            Self::Sha256 => &digest::SHA256,
-            Self::Sha384 => &digest::SHA384,
-            Self::Sha512 => &digest::SHA512,
+            Self::Sha1 => Sha1::digest(bytes).to_vec(),
+            Self::Sha224 => Sha224::digest(bytes).to_vec(),
+            Self::Sha256 => Sha256::digest(bytes).to_vec(),
+            Self::Sha384 => Sha384::digest(bytes).to_vec(),
+            Self::Sha512 => Sha512::digest(bytes).to_vec(),
         }
     }
 }
@@ -36,8 +37,7 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// Of a certificate in DER.
     pub fn of(algorithm: FingerprintAlgorithm, der: &[u8]) -> Self {
-        let digest = digest::digest(algorithm.digest(), der);
-        let pairs: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        let pairs: Vec<String> = algorithm.digest(der).iter().map(|byte| format!("{byte:02X}")).collect();
         Self { algorithm, value: pairs.join(":") }
     }
 }

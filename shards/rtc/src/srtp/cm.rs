@@ -2,10 +2,10 @@
 
 use aes::Aes128Enc;
 use aes::cipher::{Array, InnerIvInit, KeyInit, StreamCipher};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use ctr::{Ctr32BE, CtrCore};
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
+use subtle::ConstantTimeEq as _;
 
 use super::SrtpError;
 use super::cipher::{E_FLAG, PacketId};
@@ -72,7 +72,8 @@ impl CmCipher {
 
     fn check_tag(&self, tag: [u8; SHA1_LEN], received: &[u8]) -> Result<(), SrtpError> {
         let expected = tag.get(..self.tag_len).ok_or(SrtpError::AuthenticationFailed)?;
-        verify_slices_are_equal(expected, received).map_err(|_| SrtpError::AuthenticationFailed)
+        let is_equal = bool::from(expected.ct_eq(received));
+        if is_equal { Ok(()) } else { Err(SrtpError::AuthenticationFailed) }
     }
 
     pub(super) fn seal_rtp(

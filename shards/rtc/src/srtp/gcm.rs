@@ -1,6 +1,6 @@
 //! AES-GCM packets (RFC 7714).
 
-use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, Tag, UnboundKey};
 
 use super::SrtpError;
 use super::cipher::{E_FLAG, PacketId};
@@ -44,10 +44,8 @@ impl GcmCipher {
     ) -> Result<usize, SrtpError> {
         let (body, rest) = packet.split_at_mut_checked(len).ok_or(SrtpError::BufferTooSmall)?;
         let (header, payload) = body.split_at_mut_checked(header_len).ok_or(SrtpError::TooShort)?;
-        let tag = rest.get_mut(..GCM_TAG_LEN).ok_or(SrtpError::BufferTooSmall)?;
-        self.key
-            .seal_in_place_scatter(self.nonce(id), Aad::from(&*header), payload, &[], tag)
-            .map_err(|_| SrtpError::BufferTooSmall)?;
+        let tag_out = rest.first_chunk_mut().ok_or(SrtpError::BufferTooSmall)?;
+        *tag_out = self.seal(id, header, payload)?;
         Ok(len + GCM_TAG_LEN)
     }
 
@@ -59,23 +57,23 @@ impl GcmCipher {
         prefix: &[u8],
         body: &[u8],
     ) -> Result<usize, SrtpError> {
+        let len = prefix.len() + body.len();
         let (header, rest) = out.split_at_mut_checked(header_len).ok_or(SrtpError::BufferTooSmall)?;
-        // The key takes two runs of plaintext. A lone body goes first, where whole blocks stay
-        // aligned with their source.
-        let (first, second) = if prefix.is_empty() { (body, prefix) } else { (prefix, body) };
-        let (first_out, rest) = rest.split_at_mut_checked(first.len()).ok_or(SrtpError::BufferTooSmall)?;
-        let second_out = rest.get_mut(..second.len() + GCM_TAG_LEN).ok_or(SrtpError::BufferTooSmall)?;
-        self.key
-            .seal_out_of_place_scatter(
-                self.nonce(id),
-                Aad::from(&*header),
-                first,
-                first_out,
-                second,
-                second_out,
-            )
-            .map_err(|_| SrtpError::BufferTooSmall)?;
-        Ok(header_len + prefix.len() + body.len() + GCM_TAG_LEN)
+        let (payload, rest) = rest.split_at_mut_checked(len).ok_or(SrtpError::BufferTooSmall)?;
+        let tag_out = rest.first_chunk_mut().ok_or(SrtpError::BufferTooSmall)?;
+        let (prefix_out, body_out) = payload.split_at_mut(prefix.len());
+        prefix_out.copy_from_slice(prefix);
+        body_out.copy_from_slice(body);
+        *tag_out = self.seal(id, header, payload)?;
+        Ok(header_len + len + GCM_TAG_LEN)
+    }
+
+    /// Encrypts `payload` where it is; returns its tag.
+    fn seal(&self, id: PacketId, aad: &[u8], payload: &mut [u8]) -> Result<[u8; GCM_TAG_LEN], SrtpError> {
+        let tag = self.key.seal_in_place_separate_tag(self.nonce(id), Aad::from(aad), payload);
+        // Fails only for payloads of gigabytes.
+        let tag = tag.map_err(|_| SrtpError::BufferTooSmall)?;
+        tag.as_ref().try_into().map_err(|_| SrtpError::BufferTooSmall)
     }
 
     pub(super) fn open_rtp(
@@ -99,12 +97,10 @@ impl GcmCipher {
     pub(super) fn seal_rtcp(&self, id: PacketId, packet: &mut [u8], len: usize) -> Result<usize, SrtpError> {
         let (body, rest) = packet.split_at_mut_checked(len).ok_or(SrtpError::BufferTooSmall)?;
         let (clear, payload) = body.split_first_chunk_mut::<RTCP_CLEAR_LEN>().ok_or(SrtpError::TooShort)?;
-        let (tag, rest) = rest.split_first_chunk_mut::<GCM_TAG_LEN>().ok_or(SrtpError::BufferTooSmall)?;
+        let (tag_out, rest) = rest.split_first_chunk_mut::<GCM_TAG_LEN>().ok_or(SrtpError::BufferTooSmall)?;
         let word_out = rest.first_chunk_mut::<SRTCP_INDEX_LEN>().ok_or(SrtpError::BufferTooSmall)?;
         let word = index_word(id, true)?;
-        self.key
-            .seal_in_place_scatter(self.nonce(id), Aad::from(rtcp_aad(*clear, word)), payload, &[], tag)
-            .map_err(|_| SrtpError::BufferTooSmall)?;
+        *tag_out = self.seal(id, &rtcp_aad(*clear, word), payload)?;
         *word_out = word;
         Ok(len + GCM_TAG_LEN + SRTCP_INDEX_LEN)
     }
@@ -154,7 +150,10 @@ impl GcmCipher {
         let tag = *rest.first_chunk::<GCM_TAG_LEN>().ok_or(SrtpError::TooShort)?;
         *rest.first_chunk_mut().ok_or(SrtpError::TooShort)? = word;
         let clear = packet.get(..len + SRTCP_INDEX_LEN).ok_or(SrtpError::TooShort)?;
-        let verdict = self.key.open_separate_gather(self.nonce(id), Aad::from(clear), &[], &tag, &mut []);
+        let verdict = self
+            .key
+            .open_in_place_separate_tag(self.nonce(id), Aad::from(clear), Tag::from(tag), &mut [], 0..)
+            .map(drop);
         if let Some(place) = packet.get_mut(len..).and_then(<[u8]>::first_chunk_mut) {
             *place = tag;
         }

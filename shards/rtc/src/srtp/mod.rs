@@ -4,7 +4,7 @@
 //! decrypts everything it receives; both cover every SSRC of their direction. Keys come from the
 //! DTLS exporter or from signalling (RFC 4568) and are expanded once, when a session is made.
 //!
-//! The ciphers are other people's: AWS-LC for GCM, RustCrypto for AES-CM and HMAC-SHA1. What lives
+//! The ciphers are other people's: ring for GCM, RustCrypto for AES-CM and HMAC-SHA1. What lives
 //! here is what surrounds them: packet layout, nonces, rollover counters and replay windows.
 
 mod cipher;
