@@ -5,6 +5,7 @@
 
 mod closing;
 mod framing;
+mod hostile;
 mod logs;
 mod malformed;
 mod objects;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::value::{Field, Value};
+use ringsoup_tests::wire::value::{Field, Value};
 
 /// What names in the script stand for, learnt from earlier replies.
 pub(crate) type Bindings = HashMap<String, Value>;

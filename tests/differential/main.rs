@@ -5,18 +5,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod compare;
-mod decode;
-mod encode;
 mod matrix;
+mod notation;
 mod run;
-mod schema;
 mod script;
-mod value;
 
 use std::collections::HashSet;
 
+use ringsoup_tests::wire::schema::Schema;
 use run::Player;
-use schema::Schema;
 use script::{Action, Answer, Step};
 
 const COMMON: &str = include_str!("script/common.txt");

@@ -3,7 +3,7 @@
 use ringsoup_fbs::fbs::request::Method;
 
 use crate::script::{Action, Answer, Step, parse, templates};
-use crate::value::Value;
+use ringsoup_tests::wire::value::Value;
 
 /// One object of every kind.
 const OBJECTS: &str = r#"

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use ringsoup_tests::worker::{Launch, PATIENCE, Worker};
 
 use crate::compare::{Bindings, compare, matches, resolve};
-use crate::decode::Decoder;
-use crate::encode;
-use crate::schema::Schema;
 use crate::script::{Action, Answer, Step, Told};
-use crate::value::{Field, Value};
+use ringsoup_tests::wire::decode::Decoder;
+use ringsoup_tests::wire::encode;
+use ringsoup_tests::wire::schema::Schema;
+use ringsoup_tests::wire::value::{Field, Value};
 
 /// How long an event that must follow may take: it has left its shard before anything else is asked.
 const EVENT_PATIENCE: Duration = Duration::from_secs(3);

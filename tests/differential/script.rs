@@ -16,7 +16,9 @@
 
 use std::collections::HashMap;
 
-use crate::value::{Cursor, Value};
+use ringsoup_tests::wire::value::Value;
+
+use crate::notation::Cursor;
 
 #[derive(Debug)]
 pub(crate) struct Step {

@@ -8,4 +8,5 @@ pub mod binary;
 pub mod channel;
 pub mod request;
 pub mod rng;
+pub mod wire;
 pub mod worker;

@@ -2,8 +2,8 @@
 
 use ringsoup_fbs::flatbuffers::{FlatBufferBuilder, Push, TableFinishedWIPOffset, UnionWIPOffset, WIPOffset};
 
-use crate::schema::{FieldType, Kind, Scalar, Schema};
-use crate::value::{Field, Value};
+use crate::wire::schema::{FieldType, Kind, Scalar, Schema};
+use crate::wire::value::{Field, Value};
 
 type Builder = FlatBufferBuilder<'static>;
 
@@ -14,7 +14,7 @@ enum Slot {
 }
 
 /// The frame of a `Message` around `data`, size included.
-pub(crate) fn message(schema: &Schema, data: Value) -> Result<Vec<u8>, String> {
+pub fn message(schema: &Schema, data: Value) -> Result<Vec<u8>, String> {
     let mut encoder = Encoder { schema, builder: Builder::new() };
     let root = encoder.table("FBS.Message.Message", &[Field::new("data", data)])?;
     encoder.builder.finish_size_prefixed(root, None);

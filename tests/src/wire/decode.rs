@@ -1,17 +1,17 @@
 //! A frame's bytes to a [`Value`], by the schema alone.
 
-use crate::schema::{FieldType, Kind, Scalar, Schema};
-use crate::value::{Field, Value};
+use crate::wire::schema::{FieldType, Kind, Scalar, Schema};
+use crate::wire::value::{Field, Value};
 
 /// Offsets are bounds-checked; the frame was verified before, so nothing is `None` that should not be.
-pub(crate) struct Decoder<'frame> {
-    pub(crate) schema: &'frame Schema,
-    pub(crate) bytes: &'frame [u8],
+pub struct Decoder<'frame> {
+    pub schema: &'frame Schema,
+    pub bytes: &'frame [u8],
 }
 
 impl Decoder<'_> {
     /// The root: a `Message`, whose frame begins with the size.
-    pub(crate) fn message(&self) -> Option<Value> {
+    pub fn message(&self) -> Option<Value> {
         let start = 4 + self.position(4)?;
         self.table("FBS.Message.Message", start).map(Value::Object)
     }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scalar {
+pub enum Scalar {
     Bool,
     U8,
     I8,
@@ -37,7 +37,7 @@ impl Scalar {
         })
     }
 
-    pub(crate) fn bytes(self) -> usize {
+    pub fn bytes(self) -> usize {
         match self {
             Self::Bool | Self::U8 | Self::I8 => 1,
             Self::U16 | Self::I16 => 2,
@@ -48,7 +48,7 @@ impl Scalar {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     Scalar(Scalar),
     Text,
     /// Always of one byte here.
@@ -59,17 +59,17 @@ pub(crate) enum Kind {
 }
 
 #[derive(Debug)]
-pub(crate) struct FieldType {
-    pub(crate) name: String,
-    pub(crate) kind: Kind,
+pub struct FieldType {
+    pub name: String,
+    pub kind: Kind,
     /// A union's second slot, whose first is its kind, is the next one.
-    pub(crate) slot: u16,
+    pub slot: u16,
     /// `None` for an optional scalar.
-    pub(crate) default: Option<String>,
+    pub default: Option<String>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Schema {
+pub struct Schema {
     tables: HashMap<String, Vec<FieldType>>,
     enums: HashMap<String, Vec<(String, u8)>>,
     /// Member's name, number and table.
@@ -77,7 +77,7 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    pub(crate) fn read() -> Self {
+    pub fn read() -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fbs/schemas");
         let mut declarations = Vec::new();
         for entry in fs::read_dir(folder).expect("the schemas are in the tree") {
@@ -95,19 +95,19 @@ impl Schema {
         schema
     }
 
-    pub(crate) fn table(&self, name: &str) -> &[FieldType] {
+    pub fn table(&self, name: &str) -> &[FieldType] {
         self.tables.get(name).unwrap_or_else(|| panic!("no table {name}"))
     }
 
-    pub(crate) fn constants(&self, name: &str) -> &[(String, u8)] {
+    pub fn constants(&self, name: &str) -> &[(String, u8)] {
         self.enums.get(name).unwrap_or_else(|| panic!("no enum {name}"))
     }
 
-    pub(crate) fn constant(&self, name: &str, constant: &str) -> Option<u8> {
+    pub fn constant(&self, name: &str, constant: &str) -> Option<u8> {
         self.constants(name).iter().find(|(name, _)| name == constant).map(|(_, number)| *number)
     }
 
-    pub(crate) fn members(&self, name: &str) -> &[(String, u8, String)] {
+    pub fn members(&self, name: &str) -> &[(String, u8, String)] {
         self.unions.get(name).unwrap_or_else(|| panic!("no union {name}"))
     }
 
