@@ -17,4 +17,5 @@ pub mod sampled_rate;
 pub mod score;
 pub mod seq;
 pub mod srtp;
+pub mod subchannels;
 pub mod time;
