@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ringsoup_rtc::srtp::CryptoSuite;
 
+use crate::data::command::{ConsumeData, DataConsumerCommand, DataProducerCommand, ProduceData};
 use crate::name::Name;
 use crate::piped::{PipeEnd, PipeKey};
 use crate::rtp_parameters::{MediaKind, RtpEncodingParameters, RtpMapping, RtpParameters, RtpType};
@@ -73,6 +74,14 @@ pub enum Command {
         observer: Name,
         command: ObserverCommand,
     },
+    DataProducer {
+        data_producer: Name,
+        command: DataProducerCommand,
+    },
+    DataConsumer {
+        data_consumer: Name,
+        command: DataConsumerCommand,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -96,6 +105,14 @@ pub enum TransportCommand {
     },
     CloseConsumer {
         consumer: Name,
+    },
+    ProduceData(Box<ProduceData>),
+    ConsumeData(Box<ConsumeData>),
+    CloseDataProducer {
+        data_producer: Name,
+    },
+    CloseDataConsumer {
+        data_consumer: Name,
     },
     /// Notification: RTCP to be sent through a direct transport.
     SendRtcp(Vec<u8>),

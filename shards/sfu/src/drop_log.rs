@@ -60,6 +60,7 @@ fn words(reason: DropReason) -> Option<(LogLevel, LogTag, &'static str)> {
         DropReason::NotConnected => (Debug, LogTag::Rtp, "packet before the transport is connected"),
         DropReason::ForeignTuple => (Debug, LogTag::Rtp, "packet from an address that is not the peer's"),
         DropReason::UnknownProtocol => (Debug, LogTag::Rtp, "packet of no known protocol"),
+        DropReason::Sctp => (Debug, LogTag::Sctp, "SCTP packet, which is not spoken here"),
         DropReason::OutboxFull => (Warn, LogTag::Rtp, "cannot send as fast as packets come"),
         DropReason::UnknownSocket
         | DropReason::UnknownPipe

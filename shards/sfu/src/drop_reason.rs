@@ -29,6 +29,8 @@ drop_reasons! {
     UnknownPipe = "unknown_pipe",
     /// Neither RTP nor RTCP by its first bytes (RFC 7983), or a protocol this transport does not speak.
     UnknownProtocol = "unknown_protocol",
+    /// An SCTP packet: associations are not spoken yet.
+    Sctp = "sctp",
     /// The transport has no remote tuple yet and does not learn one (no comedia).
     NotConnected = "not_connected",
     /// The datagram came from an address that is not the transport's peer.

@@ -1,6 +1,7 @@
 //! What a shard tells without being asked.
 
 use crate::command::{ConsumerTraceEvent, ProducerTraceEvent};
+use crate::data::Message;
 use crate::name::Name;
 use crate::reply::{ConsumerScore, Tuple};
 
@@ -76,6 +77,31 @@ pub enum Event {
     /// Nobody is loud any more.
     AudioLevelObserverSilence {
         observer: Name,
+    },
+    DataConsumerDataProducerPause {
+        data_consumer: Name,
+    },
+    DataConsumerDataProducerResume {
+        data_consumer: Name,
+    },
+    /// The data consumer is gone when this is told.
+    DataConsumerDataProducerClose {
+        data_consumer: Name,
+    },
+    /// A message for the application (direct transport).
+    DataConsumerMessage {
+        data_consumer: Name,
+        message: Message,
+    },
+    /// A message was not queued for want of room.
+    DataConsumerSendBufferFull {
+        data_consumer: Name,
+    },
+    /// What waits in the stream has sunk to the threshold.
+    DataConsumerBufferedAmountLow {
+        data_consumer: Name,
+        /// Bytes.
+        buffered_amount: u32,
     },
     Log(LogLine),
 }

@@ -6,6 +6,7 @@
 
 pub mod command;
 pub mod consumer;
+pub mod data;
 pub mod demux;
 pub mod drop_log;
 pub mod drop_reason;

@@ -3,6 +3,9 @@
 use crate::command::{
     ConsumerTraceEvent, Layers, ProducerTraceEvent, Protocol, SrtpParameters, TransportTraceEvent,
 };
+use crate::data::reply::{
+    DataConsumerDump, DataConsumerStats, DataProducerDump, DataProducerStats, SctpDump, SctpState,
+};
 use crate::name::Name;
 use crate::piped::PipeKey;
 use crate::rtp_parameters::{MediaKind, RtpEncodingParameters, RtpMapping, RtpParameters, RtpType};
@@ -37,6 +40,20 @@ pub enum Reply {
     ConsumerStats(Box<ConsumerStats>),
     SetPreferredLayers(Option<Layers>),
     SetPriority(u8),
+    DataProducerDump(Box<DataProducerDump>),
+    DataProducerStats(Box<DataProducerStats>),
+    DataConsumerDump(Box<DataConsumerDump>),
+    DataConsumerStats(Box<DataConsumerStats>),
+    /// Bytes.
+    BufferedAmount(u32),
+    /// A message was queued; bytes that wait now.
+    DataSent {
+        buffered_amount: u32,
+    },
+    /// The subscriptions as they are now.
+    SetSubchannels(Vec<u16>),
+    AddSubchannel(Vec<u16>),
+    RemoveSubchannel(Vec<u16>),
 }
 
 /// An HDR histogram and the figures people look at, microseconds.
@@ -83,6 +100,8 @@ pub struct RouterDump {
     /// Every producer is listed, observed or not.
     pub observers_of_producer: Vec<(Name, Vec<Name>)>,
     pub producer_of_consumer: Vec<(Name, Name)>,
+    pub data_consumers_of_data_producer: Vec<(Name, Vec<Name>)>,
+    pub data_producer_of_data_consumer: Vec<(Name, Name)>,
     pub latency: LatencyHistogram,
     /// Which shard the router is on. Filled in by the runtime; the Sfu does not know its own place.
     pub shard: Option<u16>,
@@ -105,6 +124,8 @@ pub struct TransportDump {
     pub direct: bool,
     pub producers: Vec<Name>,
     pub consumers: Vec<Name>,
+    pub data_producers: Vec<Name>,
+    pub data_consumers: Vec<Name>,
     pub consumer_of_ssrc: Vec<(u32, Name)>,
     pub consumer_of_rtx_ssrc: Vec<(u32, Name)>,
     pub recv_extensions: RecvRtpHeaderExtensions,
@@ -115,6 +136,8 @@ pub struct TransportDump {
     pub max_send_message_size: u32,
     /// Bytes.
     pub max_receive_message_size: u32,
+    /// With enableSctp.
+    pub sctp: Option<SctpDump>,
     pub trace_events: Vec<TransportTraceEvent>,
 }
 
@@ -145,6 +168,8 @@ pub struct TransportStats {
     pub transport: String,
     /// ms, the worker's monotonic clock.
     pub timestamp_ms: u64,
+    /// With enableSctp.
+    pub sctp_state: Option<SctpState>,
     pub bytes_received: u64,
     pub recv_bitrate: u64,
     pub bytes_sent: u64,

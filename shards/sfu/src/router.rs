@@ -27,6 +27,8 @@ impl Router {
         let producers = transports().flat_map(|transport| &transport.producers);
         let consumers = transports().flat_map(|transport| &transport.consumers);
         let observer = |id| Some(sfu.observers.get(id)?.name.clone());
+        let data_producers = transports().flat_map(|transport| &transport.data_producers);
+        let data_consumers = transports().flat_map(|transport| &transport.data_consumers);
         RouterDump {
             router: self.name.to_string(),
             transports: transports().map(|transport| transport.name.clone()).collect(),
@@ -48,6 +50,17 @@ impl Router {
                 .collect(),
             producer_of_consumer: consumers
                 .filter_map(|&id| sfu.consumers.get(id))
+                .map(|consumer| (consumer.name.clone(), consumer.producer_name.clone()))
+                .collect(),
+            data_consumers_of_data_producer: data_producers
+                .map(|&id| &sfu.data_producers[id])
+                .map(|producer| {
+                    let consumers = producer.consumers.iter().map(|&id| sfu.data_consumers[id].name.clone());
+                    (producer.name.clone(), consumers.collect())
+                })
+                .collect(),
+            data_producer_of_data_consumer: data_consumers
+                .map(|&id| &sfu.data_consumers[id])
                 .map(|consumer| (consumer.name.clone(), consumer.producer_name.clone()))
                 .collect(),
             latency: self.latency.as_ref().map(|latency| latency.report()).unwrap_or_default(),

@@ -11,7 +11,9 @@ use ringsoup_rtc::time::Time;
 
 use crate::command::{Command, CommandError};
 use crate::consumer::Consumer;
-use crate::demux::{Protocol, SocketOwners, protocol_of};
+use crate::data::data_consumer::DataConsumer;
+use crate::data::data_producer::DataProducer;
+use crate::demux::{Protocol, SocketOwners, may_be_sctp, protocol_of};
 use crate::drop_log::DropLog;
 use crate::drop_reason::DropReason;
 use crate::event::Event;
@@ -73,6 +75,8 @@ pub(crate) enum Entity {
     Producer(Id<Producer>),
     Consumer(Id<Consumer>),
     Observer(Id<Observer>),
+    DataProducer(Id<DataProducer>),
+    DataConsumer(Id<DataConsumer>),
 }
 
 /// One shard.
@@ -86,6 +90,8 @@ pub struct Sfu {
     pub(crate) producers: Table<Producer>,
     pub(crate) consumers: Table<Consumer>,
     pub(crate) observers: Table<Observer>,
+    pub(crate) data_producers: Table<DataProducer>,
+    pub(crate) data_consumers: Table<DataConsumer>,
     pub(crate) socket_owners: SocketOwners,
     pub(crate) pipes: Map<PipeKey, Id<Transport>>,
     pub(crate) lanes: LaneAllocator,
@@ -104,6 +110,12 @@ fn check_first_packet(protocol: Protocol, bytes: &[u8]) -> Result<(), DropReason
         Protocol::Rtcp if Compound::new(bytes).any(|packet| packet.is_ok()) => Ok(()),
         Protocol::Rtcp => Err(DropReason::MalformedRtcp),
     }
+}
+
+/// Why a datagram of no protocol that is spoken here goes nowhere.
+#[cold]
+fn unspoken(bytes: &[u8]) -> DropReason {
+    if may_be_sctp(bytes) { DropReason::Sctp } else { DropReason::UnknownProtocol }
 }
 
 impl std::fmt::Debug for Sfu {
@@ -131,6 +143,8 @@ impl Sfu {
             producers: Table::default(),
             consumers: Table::default(),
             observers: Table::default(),
+            data_producers: Table::default(),
+            data_consumers: Table::default(),
             socket_owners: SocketOwners::default(),
             pipes: Map::default(),
             lanes: LaneAllocator::default(),
@@ -188,6 +202,12 @@ impl Sfu {
             }
             Command::Observer { observer, command } => {
                 self.handle_observer_command(now, &observer, &command, out)
+            }
+            Command::DataProducer { data_producer, command } => {
+                self.handle_data_producer_command(now, &data_producer, command, out)
+            }
+            Command::DataConsumer { data_consumer, command } => {
+                self.handle_data_consumer_command(now, &data_consumer, command, out)
             }
         }
     }
@@ -263,7 +283,7 @@ impl Sfu {
         let transport_id = self.socket_owners.owner(datagram.socket).ok_or(DropReason::UnknownSocket)?;
         let transport = &mut self.transports[transport_id];
         transport.traffic.received.update(now, datagram.bytes.len());
-        let protocol = protocol_of(datagram.bytes).ok_or(DropReason::UnknownProtocol)?;
+        let protocol = protocol_of(datagram.bytes).ok_or_else(|| unspoken(datagram.bytes))?;
         let origin = transport.origin(protocol, datagram.remote)?;
         let len = transport.unprotect(datagram.bytes, protocol == Protocol::Rtcp)?;
         let bytes = &datagram.bytes[..len];

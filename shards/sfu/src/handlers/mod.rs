@@ -2,6 +2,8 @@
 
 mod activity;
 mod consumer;
+mod data_consumer;
+mod data_producer;
 mod observer;
 mod pipe_transport;
 mod producer;

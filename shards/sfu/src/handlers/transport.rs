@@ -107,6 +107,12 @@ impl Sfu {
         for consumer in self.transports[id].consumers.clone() {
             self.close_consumer(consumer);
         }
+        for producer in self.transports[id].data_producers.clone() {
+            self.close_data_producer(producer, out);
+        }
+        for consumer in self.transports[id].data_consumers.clone() {
+            self.close_data_consumer(consumer);
+        }
         let Some(mut transport) = self.transports.remove(id) else { return };
         self.names.remove(&transport.name);
         self.routers[transport.router].transports.retain(|&other| other != id);
@@ -160,6 +166,14 @@ impl Sfu {
             TransportCommand::Consume(request) => self.consume(now, id, *request, out),
             TransportCommand::CloseProducer { producer } => self.close_producer_of(id, &producer, out),
             TransportCommand::CloseConsumer { consumer } => self.close_consumer_of(id, &consumer),
+            TransportCommand::ProduceData(request) => self.produce_data(id, *request),
+            TransportCommand::ConsumeData(request) => self.consume_data(id, *request, out),
+            TransportCommand::CloseDataProducer { data_producer } => {
+                self.close_data_producer_of(id, &data_producer, out)
+            }
+            TransportCommand::CloseDataConsumer { data_consumer } => {
+                self.close_data_consumer_of(id, &data_consumer)
+            }
             TransportCommand::SendRtcp(data) => self.receive_application_rtcp(now, id, &data, out),
         }
     }
@@ -306,6 +320,8 @@ impl Sfu {
             direct: matches!(transport.kind, TransportKind::Direct),
             producers: transport.producers.iter().map(|&id| producer(id)).collect(),
             consumers: transport.consumers.iter().map(|&id| consumer(id)).collect(),
+            data_producers: names(&transport.data_producers, |id| &self.data_producers[id].name),
+            data_consumers: names(&transport.data_consumers, |id| &self.data_consumers[id].name),
             consumer_of_ssrc: transport.media_ssrcs.iter().map(|(&ssrc, &id)| (ssrc, consumer(id))).collect(),
             consumer_of_rtx_ssrc: transport
                 .rtx_ssrcs
@@ -318,9 +334,17 @@ impl Sfu {
             producer_of_rid: transport.listener.rids().map(|(rid, id)| (rid, producer(id))).collect(),
             max_send_message_size: transport.max_send_message_size,
             max_receive_message_size: transport.max_receive_message_size,
+            sctp: transport
+                .association
+                .as_ref()
+                .map(|association| association.dump(transport, |id| self.data_producers[id].name.clone())),
             trace_events: transport.trace_events.clone(),
         }
     }
+}
+
+fn names<'a, T>(ids: &[Id<T>], name: impl Fn(Id<T>) -> &'a Name) -> Vec<Name> {
+    ids.iter().map(|&id| name(id).clone()).collect()
 }
 
 pub(super) fn new_key(keys: &mut KeySource, suite: CryptoSuite) -> SrtpParameters {

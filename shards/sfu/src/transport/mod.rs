@@ -14,6 +14,9 @@ use ringsoup_rtc::time::Time;
 
 use crate::command::{CommandError, TransportOptions, TransportTraceEvent};
 use crate::consumer::Consumer;
+use crate::data::association::Association;
+use crate::data::data_consumer::DataConsumer;
+use crate::data::data_producer::DataProducer;
 use crate::demux::Protocol;
 use crate::drop_reason::DropReason;
 use crate::map::Map;
@@ -46,6 +49,10 @@ pub struct Transport {
     pub(crate) max_receive_message_size: u32,
     pub(crate) producers: Vec<Id<Producer>>,
     pub(crate) consumers: Vec<Id<Consumer>>,
+    pub(crate) data_producers: Vec<Id<DataProducer>>,
+    pub(crate) data_consumers: Vec<Id<DataConsumer>>,
+    /// With enableSctp.
+    pub(crate) association: Option<Box<Association>>,
     pub(crate) listener: RtpListener,
     pub(crate) recv_extensions: RecvRtpHeaderExtensions,
     pub(crate) media_ssrcs: Map<u32, Id<Consumer>>,
@@ -109,6 +116,9 @@ impl Transport {
             max_receive_message_size: options.max_receive_message_size,
             producers: Vec::new(),
             consumers: Vec::new(),
+            data_producers: Vec::new(),
+            data_consumers: Vec::new(),
+            association: options.enable_sctp.then(|| Box::new(Association::new(options))),
             listener: RtpListener::default(),
             recv_extensions: RecvRtpHeaderExtensions::default(),
             media_ssrcs: Map::default(),
@@ -130,9 +140,6 @@ impl Transport {
         if options.direct && options.enable_sctp {
             return Err(CommandError::type_error("cannot enable SCTP in a direct Transport"));
         }
-        if options.enable_sctp {
-            return Err(CommandError::error("not implemented yet: enableSctp"));
-        }
         Ok(())
     }
 
@@ -141,6 +148,14 @@ impl Transport {
             TransportKind::Plain(plain) => plain.is_connected(),
             TransportKind::Pipe(pipe) => pipe.is_connected(),
             TransportKind::Direct => true,
+        }
+    }
+
+    /// Whether its other end is a router: messages then carry their audience.
+    pub(crate) fn is_pipe(&self) -> bool {
+        match &self.kind {
+            TransportKind::Pipe(_) => true,
+            TransportKind::Plain(_) | TransportKind::Direct => false,
         }
     }
 
@@ -243,6 +258,7 @@ impl Transport {
         let limit = |bitrate: u64| (bitrate > 0).then_some(bitrate);
         TransportStats {
             transport: self.name.to_string(),
+            sctp_state: self.association.as_ref().map(|association| association.state),
             max_incoming_bitrate: limit(self.limits.max_incoming),
             max_outgoing_bitrate: limit(self.limits.max_outgoing),
             min_outgoing_bitrate: limit(self.limits.min_outgoing),

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 pub(crate) mod bridge;
+pub(crate) mod data;
 pub(crate) mod packets;
 pub(crate) mod parameters;
 pub(crate) mod simulcast;

@@ -15,7 +15,7 @@ use crate::room::{AUDIO, Room, VIDEO, VIDEO_RTX};
 /// How a reason comes about; returns how often.
 type Cause = fn(&mut Room) -> u64;
 
-const CAUSES: [(DropReason, Cause); 20] = [
+const CAUSES: [(DropReason, Cause); 21] = [
     (DropReason::UnknownSocket, |room| {
         room.world.receive(SocketId(77), remote(1), &rtp(OPUS, 1, 1, AUDIO, SPEECH));
         1
@@ -30,6 +30,14 @@ const CAUSES: [(DropReason, Cause); 20] = [
             room.sender_says(bytes);
         }
         4
+    }),
+    (DropReason::Sctp, |room| {
+        // Ports, verification tag and checksum.
+        let header = [0x13, 0x88, 0x13, 0x88, 0, 0, 0, 0, 1, 2, 3, 4];
+        for bytes in [&header[..], &[&header[..], &[3, 0, 0, 16]].concat()] {
+            room.sender_says(bytes);
+        }
+        2
     }),
     (DropReason::NotConnected, |room| {
         let dump = room.world.create_plain("alone", plain()).expect("created");

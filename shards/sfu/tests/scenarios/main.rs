@@ -4,6 +4,9 @@
 mod common;
 
 mod closing;
+mod data;
+mod data_refusals;
+mod direct_data;
 mod direct_transport;
 mod drop_reasons;
 mod feedback;
