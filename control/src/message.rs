@@ -11,11 +11,14 @@
 //!     .running(&mut self, pid: u32) -> &[u8]
 //! ```
 
+use ringsoup_rtc::subchannels::Audience;
 use ringsoup_sfu::command::{
     ActiveSpeakerObserverOptions, AudioLevelObserverOptions, CommandError, Consume, ConsumerTraceEvent,
     Layers, PipeConnect, PipeTransportOptions, PlainConnect, PlainTransportOptions, Produce,
     ProducerTraceEvent, TransportOptions, TransportTraceEvent,
 };
+use ringsoup_sfu::data::Message;
+use ringsoup_sfu::data::command::{ConsumeData, ProduceData};
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::{Reply, ShardReport};
 
@@ -102,6 +105,20 @@ pub enum RequestBody {
     SetPreferredLayers(Layers),
     SetPriority(u8),
     EnableConsumerTrace(Vec<ConsumerTraceEvent>),
+    ProduceData(Box<ProduceData>),
+    ConsumeData(Box<ConsumeData>),
+    CloseDataProducer {
+        data_producer: Name,
+    },
+    CloseDataConsumer {
+        data_consumer: Name,
+    },
+    /// Bytes.
+    SetBufferedAmountLowThreshold(u32),
+    SendData(Message),
+    SetSubchannels(Vec<u16>),
+    /// To be added or removed.
+    Subchannel(u16),
 }
 
 /// Something the controller tells; nobody answers.
@@ -116,8 +133,7 @@ pub enum NotificationBody {
     WorkerClose,
     TransportSendRtcp(Vec<u8>),
     ProducerSend(Vec<u8>),
-    /// Belongs to a later capability; the body is not looked at.
-    DataProducerSend,
+    DataProducerSend(Box<(Message, Audience)>),
 }
 
 /// Why a frame could not be read as a message.

@@ -23,6 +23,8 @@ pub struct Load {
     pub consumers: u32,
     /// They weigh nothing: one sum per interval.
     pub observers: u32,
+    /// Data producers and data consumers.
+    pub data_channels: u32,
 }
 
 impl Load {
@@ -33,6 +35,7 @@ impl Load {
             Kind::Producer => &mut self.producers,
             Kind::Consumer => &mut self.consumers,
             Kind::RtpObserver => &mut self.observers,
+            Kind::DataProducer | Kind::DataConsumer => &mut self.data_channels,
         }
     }
 
@@ -45,9 +48,10 @@ impl Load {
         *count = count.saturating_sub(1);
     }
 
-    /// Streams received and sent are what a shard works for; transports cost timers only.
+    /// Streams and data channels are what a shard works for; transports cost timers only.
     fn weight(&self) -> u64 {
-        u64::from(self.routers) * ROUTER_WEIGHT + u64::from(self.producers) + u64::from(self.consumers)
+        let streams = u64::from(self.producers) + u64::from(self.consumers);
+        u64::from(self.routers) * ROUTER_WEIGHT + streams + u64::from(self.data_channels)
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Kind {
     Producer,
     Consumer,
     RtpObserver,
+    DataProducer,
+    DataConsumer,
 }
 
 impl Kind {
@@ -29,7 +31,7 @@ impl Kind {
 
     /// Whether notifications to the worker may address it.
     pub(crate) fn takes_notifications(self) -> bool {
-        self.is_transport() || self == Self::Producer
+        self.is_transport() || matches!(self, Self::Producer | Self::DataProducer)
     }
 }
 

@@ -358,6 +358,8 @@ fn importance(event: &Event) -> Importance {
         | Event::ConsumerScore { .. }
         | Event::ConsumerTrace { .. }
         | Event::AudioLevelObserverVolumes { .. }
+        | Event::DataConsumerMessage { .. }
+        | Event::DataConsumerSendBufferFull { .. }
         | Event::Log(_) => Importance::Droppable,
         Event::PlainTransportTuple { .. }
         | Event::PlainTransportRtcpTuple { .. }
@@ -367,6 +369,10 @@ fn importance(event: &Event) -> Importance {
         | Event::ConsumerProducerResume { .. }
         | Event::ConsumerProducerClose { .. }
         | Event::ActiveSpeakerObserverDominantSpeaker { .. }
-        | Event::AudioLevelObserverSilence { .. } => Importance::Required,
+        | Event::AudioLevelObserverSilence { .. }
+        | Event::DataConsumerDataProducerPause { .. }
+        | Event::DataConsumerDataProducerResume { .. }
+        | Event::DataConsumerDataProducerClose { .. }
+        | Event::DataConsumerBufferedAmountLow { .. } => Importance::Required,
     }
 }

@@ -8,6 +8,7 @@
 //! Every `handle_*` appends [`Effect`]s in the order in which they must happen. Replies of one shard come in
 //! the order of its commands; those of different shards in any order.
 
+mod data_plan;
 mod pipes;
 mod plan;
 mod worker;
@@ -167,11 +168,14 @@ impl Controller {
             }
             Plan::Close { command, child, noun } => {
                 let found = self.registry.find_child(&handler.name, &child);
-                if !found.is_some_and(|found| noun.covers(found.kind)) {
+                let exists = found.is_some_and(|found| noun.covers(found.kind));
+                if !exists && !noun.shard_refuses() {
                     return Err(not_found(noun.text(), method));
                 }
                 self.ask(handler.shard, id, method, None, command, out);
-                self.forget(&child, out);
+                if exists {
+                    self.forget(&child, out);
+                }
             }
         }
         Ok(())
@@ -196,6 +200,12 @@ impl Controller {
             (Some(Found { kind: Kind::Producer, .. }), Kind::Producer) => "a Producer with same producerId",
             (Some(Found { kind: Kind::Consumer, .. }), Kind::Consumer) => "a Consumer with same consumerId",
             (Some(Found { kind: Kind::RtpObserver, .. }), Kind::RtpObserver) => "an RtpObserver with same id",
+            (Some(Found { kind: Kind::DataProducer, .. }), Kind::DataProducer) => {
+                "a DataProducer with same dataProducerId"
+            }
+            (Some(Found { kind: Kind::DataConsumer, .. }), Kind::DataConsumer) => {
+                "a DataConsumer with same dataConsumerId"
+            }
             _ => return Err(handler_exists(child)),
         };
         Err(CommandError::error(format!("{noun} already exists [method:{}]", method.name())))
@@ -227,7 +237,7 @@ impl Controller {
             NotificationBody::WorkerClose => return out.push(Effect::Close),
             NotificationBody::TransportSendRtcp(_) => "transport.sendRtcp",
             NotificationBody::ProducerSend(_) => "producer.send",
-            NotificationBody::DataProducerSend => "dataProducer.send",
+            NotificationBody::DataProducerSend(_) => "dataProducer.send",
         };
         let Some(handler) = self.registry.find(&handler_id).filter(|found| found.kind.takes_notifications())
         else {
@@ -279,8 +289,9 @@ impl Controller {
                 );
                 self.log(LogLevel::Error, LogTag::Info, &text, out);
             }
-            Event::ConsumerProducerClose { ref consumer } => {
-                self.forget(consumer, out);
+            Event::ConsumerProducerClose { consumer: ref name }
+            | Event::DataConsumerDataProducerClose { data_consumer: ref name } => {
+                self.forget(name, out);
                 out.push(Effect::Notify(event));
             }
             event => out.push(Effect::Notify(event)),
@@ -362,5 +373,7 @@ fn is_worker_method(method: Method) -> bool {
     )
 }
 
+#[cfg(test)]
+mod data_tests;
 #[cfg(test)]
 mod tests;

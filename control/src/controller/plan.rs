@@ -6,9 +6,11 @@
 use ringsoup_sfu::command::{
     Command, CommandError, ConsumerCommand, ObserverCommand, ProducerCommand, TransportCommand,
 };
+use ringsoup_sfu::data::command::DataProducerCommand;
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::piped::PipeKey;
 
+use super::data_plan;
 use crate::message::{Method, NotificationBody, RequestBody};
 use crate::registry::{Found, Kind};
 
@@ -37,6 +39,8 @@ pub(super) enum Noun {
     Producer,
     Consumer,
     RtpObserver,
+    DataProducer,
+    DataConsumer,
 }
 
 impl Noun {
@@ -46,7 +50,15 @@ impl Noun {
             Self::Producer => "Producer",
             Self::Consumer => "Consumer",
             Self::RtpObserver => "RtpObserver",
+            Self::DataProducer => "DataProducer",
+            Self::DataConsumer => "DataConsumer",
         }
+    }
+
+    /// Whether to leave it to the shard to refuse what does not exist: whether the transport carries data at all
+    /// comes first, and only the shard knows.
+    pub(super) fn shard_refuses(self) -> bool {
+        matches!(self, Self::DataProducer | Self::DataConsumer)
     }
 
     pub(super) fn covers(self, kind: Kind) -> bool {
@@ -55,6 +67,8 @@ impl Noun {
             Self::Producer => kind == Kind::Producer,
             Self::Consumer => kind == Kind::Consumer,
             Self::RtpObserver => kind == Kind::RtpObserver,
+            Self::DataProducer => kind == Kind::DataProducer,
+            Self::DataConsumer => kind == Kind::DataConsumer,
         }
     }
 }
@@ -65,8 +79,6 @@ enum Support {
     Known,
     /// Part of the protocol, and of a capability this worker does not have.
     Missing,
-    /// Closes something this worker cannot have created.
-    NothingThere(&'static str),
     /// Not a method of this kind of object.
     Foreign,
 }
@@ -116,6 +128,8 @@ fn support(kind: Kind, method: Method) -> Support {
             | M::RtpObserverAddProducer
             | M::RtpObserverRemoveProducer,
         ) => Support::Known,
+        (Kind::DataProducer, method) if data_plan::producer_command(method).is_some() => Support::Known,
+        (Kind::DataConsumer, method) if data_plan::is_consumer_method(method) => Support::Known,
         _ => Support::Foreign,
     }
 }
@@ -132,10 +146,11 @@ fn transport_support(method: Method) -> Support {
         | M::TransportConsume
         | M::TransportEnableTraceEvent
         | M::TransportCloseProducer
-        | M::TransportCloseConsumer => Support::Known,
-        M::TransportProduceData | M::TransportConsumeData => Support::Missing,
-        M::TransportCloseDataProducer => Support::NothingThere("DataProducer"),
-        M::TransportCloseDataConsumer => Support::NothingThere("DataConsumer"),
+        | M::TransportCloseConsumer
+        | M::TransportProduceData
+        | M::TransportConsumeData
+        | M::TransportCloseDataProducer
+        | M::TransportCloseDataConsumer => Support::Known,
         _ => Support::Foreign,
     }
 }
@@ -162,7 +177,6 @@ pub(super) fn plan(
     match support(handler.kind, method) {
         Support::Known => {}
         Support::Missing => return Err(not_implemented(method)),
-        Support::NothingThere(noun) => return Err(not_found(noun, method)),
         Support::Foreign => return Err(unknown_method(method)),
     }
     let body = body?;
@@ -178,6 +192,10 @@ pub(super) fn plan(
             .map(|command| Plan::Ask(Command::Consumer { consumer: name, command })),
         Kind::RtpObserver => observer_command(method, body)
             .map(|command| Plan::Ask(Command::Observer { observer: name, command })),
+        Kind::DataProducer => data_plan::producer_command(method)
+            .map(|command| Plan::Ask(Command::DataProducer { data_producer: name, command })),
+        Kind::DataConsumer => data_plan::consumer_command(method, body)
+            .map(|command| Plan::Ask(Command::DataConsumer { data_consumer: name, command })),
     };
     planned.ok_or_else(|| {
         CommandError::type_error(format!("body does not belong to the method [method:{}]", method.name()))
@@ -240,6 +258,10 @@ fn router_plan(router: Name, method: Method, body: RequestBody) -> Option<Plan> 
 }
 
 fn transport_plan(transport: Name, method: Method, body: RequestBody) -> Option<Plan> {
+    let body = match data_plan::transport_plan(&transport, method, body) {
+        Ok(plan) => return Some(plan),
+        Err(body) => body,
+    };
     let to = |command| Command::Transport { transport, command };
     Some(match (method, body) {
         (Method::TransportProduce, RequestBody::Produce(produce)) => Plan::Create {
@@ -347,6 +369,11 @@ pub(super) fn plan_notification(handler: Found, body: NotificationBody) -> Optio
         }
         (Kind::Producer, NotificationBody::ProducerSend(data)) => {
             Some(Command::Producer { producer: name, command: ProducerCommand::Send(data) })
+        }
+        (Kind::DataProducer, NotificationBody::DataProducerSend(sent)) => {
+            let (message, audience) = *sent;
+            let command = DataProducerCommand::Send(message, audience);
+            Some(Command::DataProducer { data_producer: name, command })
         }
         _ => None,
     }

@@ -8,24 +8,24 @@ use crate::message::RequestBody;
 use crate::settings::{LogTags, Verbosity};
 
 /// A controller with quiet logs and its effects as they come.
-struct Bench {
-    controller: Controller,
+pub(super) struct Bench {
+    pub(super) controller: Controller,
     next_id: u32,
 }
 
 /// A command that was passed on.
-struct Sent {
+pub(super) struct Sent {
     shard: u16,
-    token: u64,
-    command: Command,
+    pub(super) token: u64,
+    pub(super) command: Command,
 }
 
-fn bench(shards: u16) -> Bench {
+pub(super) fn bench(shards: u16) -> Bench {
     let log = LogSettings { verbosity: Verbosity::None, tags: LogTags::default() };
     Bench { controller: Controller::new(&ControllerConfig { pid: 0, shards, log }), next_id: 0 }
 }
 
-fn one<T>(mut items: Vec<T>) -> T {
+pub(super) fn one<T>(mut items: Vec<T>) -> T {
     assert_eq!(items.len(), 1);
     items.pop().unwrap()
 }
@@ -39,34 +39,39 @@ impl Bench {
         out
     }
 
-    fn sent(&mut self, method: Method, handler: &str, body: RequestBody) -> Sent {
+    pub(super) fn sent(&mut self, method: Method, handler: &str, body: RequestBody) -> Sent {
         match one(self.request(method, handler, body)) {
             Effect::Command { shard, token, command } => Sent { shard: shard.0, token, command },
             other => panic!("{other:?}"),
         }
     }
 
-    fn refused(&mut self, method: Method, handler: &str, body: RequestBody) -> (ErrorClass, String) {
+    pub(super) fn refused(
+        &mut self,
+        method: Method,
+        handler: &str,
+        body: RequestBody,
+    ) -> (ErrorClass, String) {
         match one(self.request(method, handler, body)) {
             Effect::Respond(Response { result: Err(error), .. }) => (error.class, error.reason),
             other => panic!("{other:?}"),
         }
     }
 
-    fn reply(&mut self, token: u64, result: Result<Reply, CommandError>) -> Vec<Effect> {
+    pub(super) fn reply(&mut self, token: u64, result: Result<Reply, CommandError>) -> Vec<Effect> {
         let mut out = Vec::new();
         self.controller.handle_reply(token, result, &mut out);
         out
     }
 
-    fn done(&mut self, method: Method, handler: &str, body: RequestBody) -> Sent {
+    pub(super) fn done(&mut self, method: Method, handler: &str, body: RequestBody) -> Sent {
         let sent = self.sent(method, handler, body);
         let effect = one(self.reply(sent.token, Ok(Reply::Done)));
         assert!(matches!(effect, Effect::Respond(Response { result: Ok(_), .. })));
         sent
     }
 
-    fn room(&mut self) {
+    pub(super) fn room(&mut self) {
         self.done(Method::WorkerCreateRouter, "", router("r"));
         self.done(Method::RouterCreateDirectTransport, "r", direct("t"));
         self.done(Method::TransportProduce, "t", produce("p"));
@@ -81,7 +86,7 @@ fn close_router(name: &str) -> RequestBody {
     RequestBody::CloseRouter { router: name.into() }
 }
 
-fn direct(name: &str) -> RequestBody {
+pub(super) fn direct(name: &str) -> RequestBody {
     let options = TransportOptions {
         direct: true,
         initial_available_outgoing_bitrate: None,

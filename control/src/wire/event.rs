@@ -4,8 +4,11 @@ use flatbuffers::WIPOffset;
 use ringsoup_fbs::fbs::notification as wire;
 use ringsoup_fbs::fbs::notification::{Body, Event as Number};
 use ringsoup_sfu::event::Event;
+use ringsoup_sfu::name::Name;
 
-use super::{Builder, consumer, direct_transport, plain_transport, producer, rtp_observer};
+use super::{
+    Builder, Union, consumer, data_consumer, direct_transport, plain_transport, producer, rtp_observer,
+};
 
 /// `None` for events that are not the controller's: log lines, and failures that the controller's bookkeeping has
 /// to see first.
@@ -66,7 +69,7 @@ pub(super) fn encode(builder: &mut Builder, event: &Event) -> Option<WIPOffset<w
             (observer, Number::AUDIOLEVELOBSERVER_VOLUMES, Some(body))
         }
         Event::AudioLevelObserverSilence { observer } => (observer, Number::AUDIOLEVELOBSERVER_SILENCE, None),
-        Event::TransportFailed { .. } | Event::Log(_) => return None,
+        event => data_consumer_event(builder, event)?,
     };
     let handler_id = Some(builder.create_string(name));
     let (body_type, body) = match body {
@@ -75,4 +78,39 @@ pub(super) fn encode(builder: &mut Builder, event: &Event) -> Option<WIPOffset<w
     };
     let args = wire::NotificationArgs { handler_id, event: number, body_type, body };
     Some(wire::Notification::create(builder, &args))
+}
+
+/// Whom it is about, which event it is, and its body.
+type Parts<'event> = (&'event Name, Number, Option<(Body, Union)>);
+
+/// Events of data consumers; `None` for what no controller is told.
+fn data_consumer_event<'event>(builder: &mut Builder, event: &'event Event) -> Option<Parts<'event>> {
+    Some(match event {
+        Event::DataConsumerDataProducerPause { data_consumer } => {
+            (data_consumer, Number::DATACONSUMER_DATAPRODUCER_PAUSE, None)
+        }
+        Event::DataConsumerDataProducerResume { data_consumer } => {
+            (data_consumer, Number::DATACONSUMER_DATAPRODUCER_RESUME, None)
+        }
+        Event::DataConsumerDataProducerClose { data_consumer } => {
+            (data_consumer, Number::DATACONSUMER_DATAPRODUCER_CLOSE, None)
+        }
+        Event::DataConsumerMessage { data_consumer, message } => {
+            let body = data_consumer::message_notification(builder, message);
+            (
+                data_consumer,
+                Number::DATACONSUMER_MESSAGE,
+                Some((Body::DataConsumer_MessageNotification, body)),
+            )
+        }
+        Event::DataConsumerSendBufferFull { data_consumer } => {
+            (data_consumer, Number::DATACONSUMER_SCTP_SENDBUFFER_FULL, None)
+        }
+        Event::DataConsumerBufferedAmountLow { data_consumer, buffered_amount } => {
+            let body = data_consumer::buffered_amount_low_notification(builder, *buffered_amount);
+            let body = (Body::DataConsumer_BufferedAmountLowNotification, body);
+            (data_consumer, Number::DATACONSUMER_BUFFERED_AMOUNT_LOW, Some(body))
+        }
+        _ => return None,
+    })
 }

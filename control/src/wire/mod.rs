@@ -10,6 +10,8 @@
 //! some of them without looking whether they are there.
 
 mod consumer;
+mod data_consumer;
+mod data_producer;
 mod direct_transport;
 mod encoder;
 mod event;
@@ -26,11 +28,16 @@ mod rtp_observer;
 mod rtp_packet;
 mod rtp_parameters;
 mod rtp_stream;
+mod sctp;
 mod srtp_parameters;
 mod transport;
 mod unverified;
 mod worker;
 
+#[cfg(test)]
+mod data_samples;
+#[cfg(test)]
+mod data_tests;
 #[cfg(test)]
 mod decode_tests;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use ringsoup_fbs::fbs::notification as wire;
 use ringsoup_sfu::command::CommandError;
 
+use super::data_producer;
 use crate::message::{DecodeError, Notification, NotificationBody};
 
 pub(super) fn decode(notification: wire::Notification<'_>) -> Result<Notification, DecodeError> {
@@ -20,7 +21,11 @@ pub(super) fn decode(notification: wire::Notification<'_>) -> Result<Notificatio
             let body = body.ok_or_else(|| wrong_body("producer.send"))?;
             NotificationBody::ProducerSend(body.data().bytes().to_vec())
         }
-        wire::Event::DATAPRODUCER_SEND => NotificationBody::DataProducerSend,
+        wire::Event::DATAPRODUCER_SEND => {
+            let body = notification.body_as_data_producer_send_notification();
+            let body = body.ok_or_else(|| wrong_body("dataProducer.send"))?;
+            NotificationBody::DataProducerSend(Box::new(data_producer::send(body)))
+        }
         wire::Event(number) => return Err(failed(CommandError::error(format!("unknown event '{number}'")))),
     };
     Ok(Notification { handler_id: notification.handler_id().to_owned(), body })

@@ -44,6 +44,7 @@ pub(super) fn router_dump() -> RouterDump {
         producer_of_consumer: vec![("c1".into(), "p".into()), ("c2".into(), "p".into())],
         latency: latency(),
         shard: Some(3),
+        ..RouterDump::default()
     }
 }
 

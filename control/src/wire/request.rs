@@ -4,8 +4,8 @@ use ringsoup_fbs::fbs::request as wire;
 use ringsoup_sfu::command::CommandError;
 
 use super::{
-    consumer, direct_transport, pipe_transport, plain_transport, producer, router, rtp_observer, transport,
-    worker,
+    consumer, data_consumer, data_producer, direct_transport, pipe_transport, plain_transport, producer,
+    router, rtp_observer, transport, worker,
 };
 use crate::message::{DecodeError, Request, RequestBody};
 use crate::method::Method;
@@ -22,7 +22,23 @@ pub(super) fn decode(request: wire::Request<'_>) -> Result<Request, DecodeError>
 
 /// A method without a body, or of a capability this worker does not have, ignores whatever came along.
 fn body(method: Method, request: &wire::Request<'_>) -> Result<RequestBody, CommandError> {
-    let read = match method {
+    let read = worker_body(method, request)
+        .or_else(|| transport_body(method, request))
+        .or_else(|| media_body(method, request))
+        .or_else(|| data_body(method, request));
+    match read {
+        Some(Some(body)) => body,
+        Some(None) => Err(CommandError::type_error(format!("wrong body for {}", method.name()))),
+        None => Ok(RequestBody::None),
+    }
+}
+
+/// `None` for a method of another noun or without a body, `Some(None)` when the body is not the method's.
+type Read = Option<Option<Result<RequestBody, CommandError>>>;
+
+/// The worker's and its routers'.
+fn worker_body(method: Method, request: &wire::Request<'_>) -> Read {
+    Some(match method {
         Method::WorkerUpdateSettings => {
             request.body_as_worker_update_settings_request().map(worker::update_settings)
         }
@@ -51,12 +67,13 @@ fn body(method: Method, request: &wire::Request<'_>) -> Result<RequestBody, Comm
         Method::RouterCloseRtpObserver => {
             request.body_as_router_close_rtp_observer_request().map(rtp_observer::close)
         }
-        Method::RtpObserverAddProducer => {
-            request.body_as_rtp_observer_add_producer_request().map(rtp_observer::add_producer)
-        }
-        Method::RtpObserverRemoveProducer => {
-            request.body_as_rtp_observer_remove_producer_request().map(rtp_observer::remove_producer)
-        }
+        _ => return None,
+    })
+}
+
+/// Those of transports about themselves and RTP.
+fn transport_body(method: Method, request: &wire::Request<'_>) -> Read {
+    Some(match method {
         Method::PlainTransportConnect => {
             request.body_as_plain_transport_connect_request().map(plain_transport::connect)
         }
@@ -83,6 +100,19 @@ fn body(method: Method, request: &wire::Request<'_>) -> Result<RequestBody, Comm
         Method::TransportCloseConsumer => {
             request.body_as_transport_close_consumer_request().map(transport::close_consumer)
         }
+        _ => return None,
+    })
+}
+
+/// Those of producers, consumers and observers.
+fn media_body(method: Method, request: &wire::Request<'_>) -> Read {
+    Some(match method {
+        Method::RtpObserverAddProducer => {
+            request.body_as_rtp_observer_add_producer_request().map(rtp_observer::add_producer)
+        }
+        Method::RtpObserverRemoveProducer => {
+            request.body_as_rtp_observer_remove_producer_request().map(rtp_observer::remove_producer)
+        }
         Method::ProducerEnableTraceEvent => {
             request.body_as_producer_enable_trace_event_request().map(producer::enable_trace_event)
         }
@@ -95,7 +125,38 @@ fn body(method: Method, request: &wire::Request<'_>) -> Result<RequestBody, Comm
         Method::ConsumerEnableTraceEvent => {
             request.body_as_consumer_enable_trace_event_request().map(consumer::enable_trace_event)
         }
-        _ => return Ok(RequestBody::None),
-    };
-    read.unwrap_or_else(|| Err(CommandError::type_error(format!("wrong body for {}", method.name()))))
+        _ => return None,
+    })
+}
+
+/// Those about data producers and data consumers.
+fn data_body(method: Method, request: &wire::Request<'_>) -> Read {
+    Some(match method {
+        Method::TransportProduceData => {
+            request.body_as_transport_produce_data_request().map(data_producer::produce)
+        }
+        Method::TransportConsumeData => {
+            request.body_as_transport_consume_data_request().map(data_consumer::consume)
+        }
+        Method::TransportCloseDataProducer => {
+            request.body_as_transport_close_data_producer_request().map(data_producer::close)
+        }
+        Method::TransportCloseDataConsumer => {
+            request.body_as_transport_close_data_consumer_request().map(data_consumer::close)
+        }
+        Method::DataConsumerSetBufferedAmountLowThreshold => request
+            .body_as_data_consumer_set_buffered_amount_low_threshold_request()
+            .map(data_consumer::set_buffered_amount_low_threshold),
+        Method::DataConsumerSend => request.body_as_data_consumer_send_request().map(data_consumer::send),
+        Method::DataConsumerSetSubchannels => {
+            request.body_as_data_consumer_set_subchannels_request().map(data_consumer::set_subchannels)
+        }
+        Method::DataConsumerAddSubchannel => {
+            request.body_as_data_consumer_add_subchannel_request().map(data_consumer::add_subchannel)
+        }
+        Method::DataConsumerRemoveSubchannel => {
+            request.body_as_data_consumer_remove_subchannel_request().map(data_consumer::remove_subchannel)
+        }
+        _ => return None,
+    })
 }

@@ -6,7 +6,8 @@ use ringsoup_sfu::command::{CommandError, ErrorClass};
 use ringsoup_sfu::reply::Reply;
 
 use super::{
-    Builder, Union, consumer, direct_transport, pipe_transport, plain_transport, producer, router, worker,
+    Builder, Union, consumer, data_consumer, data_producer, direct_transport, pipe_transport,
+    plain_transport, producer, router, worker,
 };
 use crate::message::{Response, ResponseBody};
 
@@ -102,5 +103,44 @@ fn encode_reply(builder: &mut Builder, reply: &Reply) -> Option<(wire::Body, Uni
         Reply::SetPriority(priority) => {
             (wire::Body::Consumer_SetPriorityResponse, consumer::priority(builder, *priority))
         }
+        reply => return encode_data_reply(builder, reply),
+    })
+}
+
+/// Replies of data producers and consumers; `None` for all others.
+fn encode_data_reply(builder: &mut Builder, reply: &Reply) -> Option<(wire::Body, Union)> {
+    Some(match reply {
+        Reply::DataProducerDump(dump) => {
+            (wire::Body::DataProducer_DumpResponse, data_producer::dump(builder, dump))
+        }
+        Reply::DataProducerStats(stats) => {
+            (wire::Body::DataProducer_GetStatsResponse, data_producer::stats(builder, stats))
+        }
+        Reply::DataConsumerDump(dump) => {
+            (wire::Body::DataConsumer_DumpResponse, data_consumer::dump(builder, dump))
+        }
+        Reply::DataConsumerStats(stats) => {
+            (wire::Body::DataConsumer_GetStatsResponse, data_consumer::stats(builder, stats))
+        }
+        Reply::BufferedAmount(bytes) => {
+            let body = data_consumer::buffered_amount(builder, *bytes);
+            (wire::Body::DataConsumer_GetBufferedAmountResponse, body)
+        }
+        Reply::DataSent { buffered_amount } => {
+            (wire::Body::DataConsumer_SendResponse, data_consumer::sent(builder, *buffered_amount))
+        }
+        Reply::SetSubchannels(subchannels) => {
+            let body = data_consumer::subchannels_set(builder, subchannels);
+            (wire::Body::DataConsumer_SetSubchannelsResponse, body)
+        }
+        Reply::AddSubchannel(subchannels) => {
+            let body = data_consumer::subchannel_added(builder, subchannels);
+            (wire::Body::DataConsumer_AddSubchannelResponse, body)
+        }
+        Reply::RemoveSubchannel(subchannels) => {
+            let body = data_consumer::subchannel_removed(builder, subchannels);
+            (wire::Body::DataConsumer_RemoveSubchannelResponse, body)
+        }
+        _ => return None,
     })
 }

@@ -23,9 +23,16 @@ pub(super) fn dump(builder: &mut Builder, dump: &RouterDump) -> Union {
         tables(builder, &dump.producer_of_consumer, |builder, (consumer, producer)| {
             string_string(builder, consumer, producer)
         });
-    // Data channels are not in this worker yet; the tables are required.
-    let none = builder.create_vector::<WIPOffset<common::StringStringArray<'static>>>(&[]);
-    let no_pairs = builder.create_vector::<WIPOffset<common::StringString<'static>>>(&[]);
+    let data_consumers_of_data_producer =
+        tables(builder, &dump.data_consumers_of_data_producer, |builder, (producer, consumers)| {
+            let key = Some(builder.create_string(producer));
+            let values = Some(texts(builder, consumers));
+            common::StringStringArray::create(builder, &common::StringStringArrayArgs { key, values })
+        });
+    let data_producer_of_data_consumer =
+        tables(builder, &dump.data_producer_of_data_consumer, |builder, (consumer, producer)| {
+            string_string(builder, consumer, producer)
+        });
     let latency = latency::encode(builder, &dump.latency, dump.shard.unwrap_or_default());
     let args = wire::DumpResponseArgs {
         id: Some(id),
@@ -34,8 +41,8 @@ pub(super) fn dump(builder: &mut Builder, dump: &RouterDump) -> Union {
         map_producer_id_consumer_ids: Some(consumers_of_producer),
         map_consumer_id_producer_id: Some(producer_of_consumer),
         map_producer_id_observer_ids: Some(observers_of_producer),
-        map_data_producer_id_data_consumer_ids: Some(none),
-        map_data_consumer_id_data_producer_id: Some(no_pairs),
+        map_data_producer_id_data_consumer_ids: Some(data_consumers_of_data_producer),
+        map_data_consumer_id_data_producer_id: Some(data_producer_of_data_consumer),
         ringsoup_latency: Some(latency),
         ringsoup_shard: dump.shard,
     };

@@ -318,6 +318,7 @@ pub(super) fn requests() -> Vec<(Method, Vec<u8>)> {
         (Method::ConsumerEnableTraceEvent, consumer_trace(&[0, 1, 2, 3, 4])),
     ];
     requests.extend(observer_requests());
+    requests.extend(super::data_samples::requests());
     requests.extend(naming_requests());
     requests.extend(number_requests());
     requests

@@ -6,7 +6,7 @@ use ringsoup_sfu::command::{CommandError, ListenInfo, Protocol, TransportOptions
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::{TransportDump, TransportStats, Tuple};
 
-use super::{Builder, Tables, ip_address, non_empty, router, tables, texts, unknown_number};
+use super::{Builder, Tables, ip_address, non_empty, router, sctp, tables, texts, unknown_number};
 use crate::message::RequestBody;
 
 /// The order in which dumps name the enabled ones.
@@ -91,9 +91,14 @@ pub(super) fn dump(builder: &mut Builder, dump: &TransportDump) -> WIPOffset<wir
     let consumer_ids = Some(texts(builder, &dump.consumers));
     let map_ssrc_consumer_id = Some(ssrc_table(builder, &dump.consumer_of_ssrc));
     let map_rtx_ssrc_consumer_id = Some(ssrc_table(builder, &dump.consumer_of_rtx_ssrc));
-    let no_ids = texts::<&str>(builder, &[]);
+    let data_producer_ids = Some(texts(builder, &dump.data_producers));
+    let data_consumer_ids = Some(texts(builder, &dump.data_consumers));
     let recv_rtp_header_extensions = Some(recv_extensions(builder, dump));
     let rtp_listener = Some(rtp_listener(builder, dump));
+    let sctp_parameters = dump.sctp.as_ref().map(|dump| sctp::parameters(builder, dump));
+    let sctp_negotiated_capabilities =
+        dump.sctp.as_ref().map(|dump| sctp::negotiated(builder, dump.negotiated));
+    let sctp_listener = dump.sctp.as_ref().map(|dump| sctp::listener(builder, dump));
     let enabled: Vec<_> = TRACE_EVENTS
         .iter()
         .filter(|(event, _)| dump.trace_events.contains(event))
@@ -107,16 +112,16 @@ pub(super) fn dump(builder: &mut Builder, dump: &TransportDump) -> WIPOffset<wir
         consumer_ids,
         map_ssrc_consumer_id,
         map_rtx_ssrc_consumer_id,
-        data_producer_ids: Some(no_ids),
-        data_consumer_ids: Some(no_ids),
+        data_producer_ids,
+        data_consumer_ids,
         recv_rtp_header_extensions,
         rtp_listener,
         max_send_message_size: dump.max_send_message_size,
         max_receive_message_size: dump.max_receive_message_size,
-        sctp_parameters: None,
-        sctp_state: None,
-        sctp_negotiated_capabilities: None,
-        sctp_listener: None,
+        sctp_parameters,
+        sctp_state: dump.sctp.as_ref().map(|dump| sctp::state(dump.state)),
+        sctp_negotiated_capabilities,
+        sctp_listener,
         trace_event_types,
     };
     wire::Dump::create(builder, &args)
@@ -160,7 +165,7 @@ pub(super) fn stats(builder: &mut Builder, stats: &TransportStats) -> WIPOffset<
     let args = wire::StatsArgs {
         transport_id,
         timestamp: stats.timestamp_ms,
-        sctp_state: None,
+        sctp_state: stats.sctp_state.map(sctp::state),
         bytes_received: stats.bytes_received,
         recv_bitrate: stats.recv_bitrate,
         bytes_sent: stats.bytes_sent,

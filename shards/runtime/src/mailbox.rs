@@ -291,6 +291,8 @@ fn may_be_lost(event: &Event) -> bool {
             | Event::ConsumerRtp { .. }
             | Event::DirectTransportRtcp { .. }
             | Event::AudioLevelObserverVolumes { .. }
+            | Event::DataConsumerMessage { .. }
+            | Event::DataConsumerSendBufferFull { .. }
             | Event::Log(_)
     )
 }

@@ -218,6 +218,8 @@ impl Sfu {
                 "given message exceeds maxMessageSize value [maxMessageSize:{max}, len:{len}]"
             )));
         }
+        // That the queue is full is told after the refusal.
+        out.reply_here();
         self.send_message(now, id, message, &Audience::default(), out)?;
         let buffered_amount = self.data_consumers[id].buffered_amount(self.association_of(id));
         Ok(Reply::DataSent { buffered_amount })
