@@ -373,6 +373,7 @@ fn importance(event: &Event) -> Importance {
         | Event::DataConsumerDataProducerPause { .. }
         | Event::DataConsumerDataProducerResume { .. }
         | Event::DataConsumerDataProducerClose { .. }
-        | Event::DataConsumerBufferedAmountLow { .. } => Importance::Required,
+        | Event::DataConsumerBufferedAmountLow { .. }
+        | Event::ConsumerLayers { .. } => Importance::Required,
     }
 }

@@ -157,6 +157,12 @@ pub(super) fn score_notification(builder: &mut Builder, score: &ConsumerScore) -
     wire::ScoreNotification::create(builder, &wire::ScoreNotificationArgs { score }).as_union_value()
 }
 
+pub(super) fn layers_notification(builder: &mut Builder, layers: Option<Layers>) -> Union {
+    let layers = layers.map(|layers| encode_layers(builder, layers));
+    let args = wire::LayersChangeNotificationArgs { layers };
+    wire::LayersChangeNotification::create(builder, &args).as_union_value()
+}
+
 pub(super) fn trace_notification(builder: &mut Builder, trace: &ConsumerTrace) -> Union {
     let (info_type, info) = trace_info(builder, trace);
     let known = TRACE_EVENTS.iter().find(|(event, _)| *event == trace.event);

@@ -54,6 +54,10 @@ pub(super) fn encode(builder: &mut Builder, event: &Event) -> Option<WIPOffset<w
             let body = consumer::score_notification(builder, score);
             (consumer, Number::CONSUMER_SCORE, Some((Body::Consumer_ScoreNotification, body)))
         }
+        Event::ConsumerLayers { consumer, layers } => {
+            let body = consumer::layers_notification(builder, *layers);
+            (consumer, Number::CONSUMER_LAYERS_CHANGE, Some((Body::Consumer_LayersChangeNotification, body)))
+        }
         Event::ConsumerTrace { consumer, trace } => {
             let body = consumer::trace_notification(builder, trace);
             (consumer, Number::CONSUMER_TRACE, Some((Body::Consumer_TraceNotification, body)))

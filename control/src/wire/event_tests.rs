@@ -4,7 +4,7 @@ use ringsoup_fbs::fbs::message::Message;
 use ringsoup_fbs::fbs::notification::{Event as Number, Notification};
 use ringsoup_fbs::fbs::{consumer, producer};
 use ringsoup_fbs::verify_message;
-use ringsoup_sfu::command::{ConsumerTraceEvent, ProducerTraceEvent};
+use ringsoup_sfu::command::{ConsumerTraceEvent, Layers, ProducerTraceEvent};
 use ringsoup_sfu::event::{
     ConsumerTrace, Direction, Event, LogLevel, LogLine, LogTag, ProducerScore, ProducerTrace, RtpPacketDump,
     TraceInfo,
@@ -107,6 +107,21 @@ fn consumer_events() {
             assert_eq!(score.producer_scores().bytes(), [2, 3]);
         },
     );
+}
+
+#[test]
+fn layers_are_told_and_their_absence_too() {
+    let layers = Some(Layers { spatial: 1, temporal: Some(2) });
+    let event = Event::ConsumerLayers { consumer: name("c"), layers };
+    tell(&event, "c", Number::CONSUMER_LAYERS_CHANGE, |notification| {
+        let body = notification.body_as_consumer_layers_change_notification().unwrap();
+        let layers = body.layers().unwrap();
+        assert_eq!((layers.spatial_layer(), layers.temporal_layer()), (1, Some(2)));
+    });
+    let event = Event::ConsumerLayers { consumer: name("c"), layers: None };
+    tell(&event, "c", Number::CONSUMER_LAYERS_CHANGE, |notification| {
+        assert!(notification.body_as_consumer_layers_change_notification().unwrap().layers().is_none());
+    });
 }
 
 fn packet() -> TraceInfo {

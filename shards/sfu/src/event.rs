@@ -1,6 +1,6 @@
 //! What a shard tells without being asked.
 
-use crate::command::{ConsumerTraceEvent, ProducerTraceEvent};
+use crate::command::{ConsumerTraceEvent, Layers, ProducerTraceEvent};
 use crate::data::Message;
 use crate::name::Name;
 use crate::reply::{ConsumerScore, Tuple};
@@ -59,6 +59,11 @@ pub enum Event {
     ConsumerScore {
         consumer: Name,
         score: ConsumerScore,
+    },
+    /// What the receiver gets now; absent when it gets nothing.
+    ConsumerLayers {
+        consumer: Name,
+        layers: Option<Layers>,
     },
     ConsumerTrace {
         consumer: Name,

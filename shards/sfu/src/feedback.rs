@@ -10,9 +10,10 @@ use ringsoup_rtc::time::Time;
 
 use crate::command::{ConsumerTraceEvent, ProducerTraceEvent};
 use crate::consumer::Consumer;
+use crate::consumer::layers::{Again, KeyFrameOf};
 use crate::drop_reason::DropReason;
 use crate::event::{Direction, TraceInfo};
-use crate::forward::{remap, send_packet};
+use crate::forward::{remap, send_packet, write_prefix};
 use crate::outbox::Outbox;
 use crate::rtp_parameters::MediaKind;
 use crate::sfu::Sfu;
@@ -120,7 +121,7 @@ impl Sfu {
             octet_count: info.octet_count,
         };
         if score.is_some() {
-            self.announce_score(producer_id, out);
+            self.announce_score(arrival.now, producer_id, out);
         }
         let (producer, event) = (&self.producers[producer_id], ProducerTraceEvent::SenderReport);
         trace::producer_event(producer, arrival.now, event, Direction::In, trace_info, out);
@@ -134,14 +135,15 @@ impl Sfu {
         out: &mut Outbox,
     ) {
         let wall = self.wall(arrival.received);
-        let Some(&consumer) = self.transports[transport].media_ssrcs.get(&block.ssrc) else { return };
-        let consumer = &mut self.consumers[consumer];
+        let Some(&id) = self.transports[transport].media_ssrcs.get(&block.ssrc) else { return };
+        let consumer = &mut self.consumers[id];
         let Some(index) = consumer.stream_of_ssrc(block.ssrc) else { return };
         let producer = &self.producers[consumer.producer];
         let stream = &mut consumer.streams[index];
         let sent = &producer.egresses[stream.egress].sent;
         if stream.receive_report(wall, block, sent).is_some() {
             out.events.extend(consumer.score_event(producer));
+            self.retarget_layers(arrival.now, id, out);
         }
     }
 
@@ -194,7 +196,7 @@ impl Sfu {
         consumer.streams[stream].counters.plis += 1;
         let info = TraceInfo::Ssrc(ssrc);
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Pli, Direction::In, info, out);
-        self.request_key_frame_for(now, id, out);
+        self.request_key_frame_for(now, id, KeyFrameOf::Sent, out);
     }
 
     fn receive_fir(&mut self, now: Time, transport: Id<Transport>, ssrc: u32, out: &mut Outbox) {
@@ -207,7 +209,7 @@ impl Sfu {
         consumer.streams[stream].counters.firs += 1;
         let info = TraceInfo::Ssrc(ssrc);
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Fir, Direction::In, info, out);
-        self.request_key_frame_for(now, id, out);
+        self.request_key_frame_for(now, id, KeyFrameOf::Sent, out);
     }
 
     /// RFC 4585 section 6.2.1: sends again what is still there, at most once per round trip and packet.
@@ -224,19 +226,21 @@ impl Sfu {
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Nack, Direction::In, TraceInfo::None, out);
         let producer = &producers[consumer.producer];
         let layers = &producer.egresses[consumer.streams[index].egress].layers;
-        let mapped_ssrc = consumer.mapped_ssrcs().nth(index);
-        let source = mapped_ssrc.and_then(|ssrc| producer.stream_index_of_mapped_ssrc(ssrc));
-        let history = source.and_then(|index| producer.streams[index].as_ref()?.history.as_ref());
         for item in nack.items().take(NACK_ITEMS_MAX) {
             consumer.streams[index].counters.nacked_packets += u64::from(item.packet_count());
             for sequence_number in item.sequence_numbers() {
-                let Some((input, output)) = layers.source(sequence_number) else { continue };
-                let Some(packet) = history.and_then(|history| history.get(now, input)) else { continue };
+                let Some(source) = layers.source(sequence_number) else { continue };
+                // A pipe's stream carries the encoding of its own place.
+                let encoding = if consumer.is_pipe() { index } else { source.encoding };
+                let Some(history) = consumer.history(producer, encoding) else { continue };
+                let Some(packet) = history.get(now, source.input) else { continue };
+                let Some(again) = layers.again(&source, &packet) else { continue };
                 let stream = &mut consumer.streams[index];
                 let (rtt, newest) = (stream.rtt(), layers.newest());
                 let Some(guard) = stream.guard.as_mut() else { return };
-                let Ok(is_first) = guard.resend(now, rtt, newest, output) else { continue };
-                if retransmit(now, transport, consumer, index, sequence_number, &packet, out) {
+                let Ok(is_first) = guard.resend(now, rtt, newest, source.output) else { continue };
+                let resent = Resent { stream: index, sequence_number, packet, again };
+                if retransmit(now, transport, consumer, &resent, out) {
                     let counters = &mut consumer.streams[index].counters;
                     counters.retransmitted += 1;
                     counters.repaired += u64::from(is_first);
@@ -246,16 +250,24 @@ impl Sfu {
     }
 }
 
+/// A packet on its way to be sent again.
+struct Resent<'a> {
+    /// Which of the consumer's streams it is of.
+    stream: usize,
+    sequence_number: u16,
+    packet: HistoryPacket<'a>,
+    again: Again,
+}
+
 /// Sends a packet again, in the RTX stream where there is one (RFC 4588), else as it was.
 fn retransmit(
     now: Time,
     transport: &mut Transport,
     consumer: &mut Consumer,
-    stream: usize,
-    sequence_number: u16,
-    packet: &HistoryPacket<'_>,
+    resent: &Resent<'_>,
     out: &mut Outbox,
 ) -> bool {
+    let Resent { stream, sequence_number, packet, again } = *resent;
     let block = ExtensionBlock::from_wire_form(packet.extension, packet.two_byte);
     let own_block = consumer.extensions.as_ref().map(|map| remap(&block, map));
     let block = own_block.as_ref().unwrap_or(&block);
@@ -265,18 +277,24 @@ fn retransmit(
     let (payload_type, ssrc) = rtx.unwrap_or_else(|| (packet.payload_type, sent.ssrc()));
     let fields = HeaderFields {
         payload_type,
-        marker: packet.marker,
+        marker: again.marker,
         sequence_number: rtx_sequence_number.unwrap_or(sequence_number),
-        timestamp: packet.timestamp,
+        timestamp: again.timestamp,
         ssrc,
         mid: consumer.mid.as_ref().map(|(id, mid)| (*id, &mid[..])),
         ..HeaderFields::default()
     };
-    let write = |slot: &mut [u8]| match rtx {
-        Some(_) => write_rtx_header(slot, &fields, sequence_number, block),
-        None => write_header(slot, &fields, block),
+    let prefix = again.prefix.as_ref();
+    let write = |slot: &mut [u8]| {
+        let head = match rtx {
+            Some(_) => write_rtx_header(slot, &fields, sequence_number, block)?,
+            None => write_header(slot, &fields, block)?,
+        };
+        Some(head + write_prefix(slot, head, prefix)?)
     };
-    let Some(len) = send_packet(transport, consumer, packet.payload, &mut None, write, out) else {
+    let skipped = prefix.map_or(0, |prefix| usize::from(prefix.skips));
+    let Some(payload) = packet.payload.get(skipped..) else { return false };
+    let Some(len) = send_packet(transport, consumer, payload, &mut None, write, out) else {
         return false;
     };
     transport.traffic.rtx_sent.update(now, len.rtp);

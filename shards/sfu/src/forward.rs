@@ -6,6 +6,7 @@
 //!                                                                        └─► history, for who asks again
 //! ```
 
+use ringsoup_rtc::codec::vp8::DESCRIPTOR_BYTES_MAX;
 use ringsoup_rtc::rtp::{ExtensionBlock, HeaderFields, RtpPacket, write_header};
 use ringsoup_rtc::rtx::HistoryPacket;
 use ringsoup_rtc::srtp::MAX_TRAILER_LEN;
@@ -13,9 +14,10 @@ use ringsoup_rtc::time::Time;
 
 use crate::command::ConsumerTraceEvent;
 use crate::consumer::Consumer;
-use crate::consumer::decision::{Decision, Offer, Rewrite};
+use crate::consumer::decision::{Decision, LayerChange, Offer, Prefix, Rewrite, Withheld};
 use crate::drop_reason::DropReason;
 use crate::event::Event;
+use crate::handlers::LayerNews;
 use crate::outbox::{Destination, Forwarded, Outbox, Shared};
 use crate::producer::recv_stream::{Arrived, RecvStream};
 use crate::producer::{Producer, StreamMatch};
@@ -28,6 +30,9 @@ use crate::transport::{Transport, Way};
 
 /// Longest header written: 12 bytes, 15 CSRCs, an extension block with MID, an original sequence number.
 pub(crate) const HEADER_BYTES_MAX: usize = 704;
+
+/// Longest part of a payload that is written for one receiver: an original sequence number and a payload descriptor.
+const PREFIX_BYTES_MAX: usize = 2 + DESCRIPTOR_BYTES_MAX;
 
 /// A packet on its way through the router.
 pub(crate) struct Passing<'a> {
@@ -93,6 +98,9 @@ impl Sfu {
             Passing { now, payload_type, csrcs, block: &block, arrived: &arrived, shared: None };
         let refused = out.refused();
         let count = self.fan_out(producer, matched.index, &mut passing, out);
+        if !self.layer_news.is_empty() {
+            self.tell_layer_news(now, producer, matched.index, out);
+        }
         if count == 0 {
             let is_full = out.refused() != refused;
             return Err(if is_full { DropReason::OutboxFull } else { DropReason::NoTakers });
@@ -168,7 +176,7 @@ impl Sfu {
         }
         if arrived.score.is_some() {
             self.schedule_inactivity(producer, matched.index);
-            self.announce_score(producer, out);
+            self.announce_score(now, producer, out);
         }
         Ok(arrived)
     }
@@ -180,10 +188,10 @@ impl Sfu {
         let Self { producers, consumers, .. } = self;
         let producer = &mut producers[producer];
         let mapped_ssrc = producer.mapping.mapped_ssrc(stream);
-        let takers = producer.egresses.iter_mut().filter(|egress| egress.is_active);
-        for egress in takers.filter(|egress| egress.takes(mapped_ssrc)) {
-            consumers[egress.consumer].streams[usize::from(egress.stream)].pause();
-            egress.begin();
+        for egress in producer.egresses.iter_mut().filter(|egress| egress.is_active) {
+            if egress.restart(mapped_ssrc) {
+                consumers[egress.consumer].streams[usize::from(egress.stream)].pause();
+            }
         }
     }
 
@@ -230,17 +238,29 @@ impl Sfu {
         passing: &mut Passing<'_>,
         out: &mut Outbox,
     ) -> u32 {
-        let Self { producers, consumers, transports, .. } = self;
+        let Self { producers, consumers, transports, layer_news, .. } = self;
         let producer = &mut producers[producer];
         let Some(stream) = producer.streams[stream].as_mut() else { return 0 };
         let offer = Offer {
+            now: passing.now,
+            clock: stream.clock,
             arrived: passing.arrived,
             payload_type: passing.payload_type,
             mapped_ssrc: stream.mapped_ssrc,
         };
         let mut count = 0;
         for egress in &mut producer.egresses {
-            let Decision::Forward(rewrite) = egress.decide(&offer) else { continue };
+            let rewrite = match egress.decide(&offer) {
+                Decision::Forward(rewrite) => rewrite,
+                Decision::Withhold(Withheld::OutOfTime) => {
+                    layer_news.push((egress.consumer, LayerNews::WantsKeyFrame));
+                    continue;
+                }
+                Decision::Withhold(_) => continue,
+            };
+            if rewrite.change != LayerChange::None {
+                layer_news.push((egress.consumer, LayerNews::Changed(rewrite.change)));
+            }
             let len = match egress.bare {
                 Some(destination) => send_bare(destination, egress.ssrc, &rewrite, passing, out),
                 None => {
@@ -288,14 +308,30 @@ fn send_bare(
     if passing.shared.is_none() {
         passing.shared = out.share(payload);
     }
-    let shared = passing.shared?;
+    let shared = without(passing.shared?, rewrite.prefix.as_ref());
     let fields = passing.fields(ssrc, rewrite);
     let mut head = 0;
     let pushed = out.push(destination, HEADER_BYTES_MAX, shared, |slot| {
         head = write_header(slot, &fields, passing.block)?;
+        head += write_prefix(slot, head, rewrite.prefix.as_ref())?;
         Some(head)
     });
-    pushed.then_some(head + payload.len())
+    pushed.then_some(head + shared.len())
+}
+
+/// The part of a shared payload that follows a receiver's own beginning of it.
+#[inline]
+fn without(shared: Shared, prefix: Option<&Prefix>) -> Shared {
+    prefix.map_or(shared, |prefix| shared.skip(prefix.skips.into()))
+}
+
+/// Writes a receiver's own beginning of a payload behind the header; returns its length.
+#[inline]
+pub(crate) fn write_prefix(slot: &mut [u8], head: usize, prefix: Option<&Prefix>) -> Option<usize> {
+    let Some(prefix) = prefix else { return Some(0) };
+    let bytes = prefix.bytes();
+    slot.get_mut(head..head + bytes.len())?.copy_from_slice(bytes);
+    Some(bytes.len())
 }
 
 /// Writes one receiver's copy in its transport's way; returns its length as RTP, or `None` when it could not be sent.
@@ -311,9 +347,23 @@ fn send_media(
     fields.mid = consumer.mid.as_ref().map(|(id, mid)| (*id, &mid[..]));
     let own_block = consumer.extensions.as_ref().map(|map| remap(passing.block, map));
     let block = own_block.as_ref().unwrap_or(passing.block);
+    let prefix = rewrite.prefix.as_ref();
+    let write = |slot: &mut [u8]| {
+        let head = write_header(slot, &fields, block)?;
+        Some(head + write_prefix(slot, head, prefix)?)
+    };
     let payload = passing.arrived.payload;
-    let write = |slot: &mut [u8]| write_header(slot, &fields, block);
-    let len = send_packet(transport, consumer, payload, &mut passing.shared, write, out)?;
+    let len = match prefix {
+        None => send_packet(transport, consumer, payload, &mut passing.shared, write, out)?,
+        Some(own) => {
+            if passing.shared.is_none() {
+                passing.shared = out.share(payload);
+            }
+            let mut shared = passing.shared.map(|shared| without(shared, prefix));
+            let payload = payload.get(usize::from(own.skips)..)?;
+            send_packet(transport, consumer, payload, &mut shared, write, out)?
+        }
+    };
     transport.traffic.count_overhead(passing.now, len);
     if consumer.traces(ConsumerTraceEvent::Rtp) || consumer.traces(ConsumerTraceEvent::KeyFrame) {
         trace::sent_packet(consumer, &fields, passing, len.rtp, out);
@@ -358,7 +408,8 @@ pub(crate) fn send_packet(
             let capacity = HEADER_BYTES_MAX + payload.len() + MAX_TRAILER_LEN;
             out.push_sealed(destination, capacity, shared, |slot, payload| {
                 let head = write(slot)?;
-                // An original sequence number behind the header belongs to the payload (RFC 4588 section 4).
+                // An original sequence number behind the header belongs to the payload (RFC 4588 section 4), and so does a
+                // beginning of its own.
                 let header_len = ringsoup_rtc::rtp::packet::header_len(slot).ok()?;
                 let (prefix, prefix_len) = prefix_of(slot, header_len, head);
                 len.rtp += head;
@@ -371,8 +422,8 @@ pub(crate) fn send_packet(
     pushed.then_some(len)
 }
 
-fn prefix_of(slot: &[u8], header_len: usize, head: usize) -> ([u8; 2], usize) {
-    let mut prefix = [0; 2];
+fn prefix_of(slot: &[u8], header_len: usize, head: usize) -> ([u8; PREFIX_BYTES_MAX], usize) {
+    let mut prefix = [0; PREFIX_BYTES_MAX];
     let len = (head - header_len).min(prefix.len());
     prefix[..len].copy_from_slice(&slot[header_len..header_len + len]);
     (prefix, len)
@@ -435,32 +486,33 @@ impl Sfu {
     ) {
         let Self { producers, consumers, .. } = self;
         let described = &mut producers[producer];
+        let wants_key_frame = described.kind == MediaKind::Video && !described.paused && !is_key_frame;
         if described.consumers().any(|consumer| consumers[consumer].asks_again())
             && let Some(stream) = described.streams[stream].as_mut()
         {
             stream.keep_history();
         }
-        let wants_key_frame = described.kind == MediaKind::Video && !described.paused && !is_key_frame;
         out.events.push(described.score_event());
         self.schedule_inactivity(producer, stream);
+        self.schedule_layer_check(now, producer, stream);
         if wants_key_frame {
             // The stream may have begun before anybody listened.
             self.force_key_frame(now, producer, stream, out);
         }
-        self.announce_consumer_scores(producer, out);
+        self.announce_consumer_scores(now, producer, out);
     }
 
     /// Tells the controller that a producer's scores have changed: first what that means to its consumers.
     #[cold]
-    pub(crate) fn announce_score(&mut self, producer: Id<Producer>, out: &mut Outbox) {
-        self.announce_consumer_scores(producer, out);
+    pub(crate) fn announce_score(&mut self, now: Time, producer: Id<Producer>, out: &mut Outbox) {
+        self.announce_consumer_scores(now, producer, out);
         out.events.push(self.producers[producer].score_event());
     }
 
-    fn announce_consumer_scores(&self, producer: Id<Producer>, out: &mut Outbox) {
-        let producer = &self.producers[producer];
-        for consumer in producer.consumers() {
-            out.events.extend(self.consumers[consumer].score_event(producer));
+    fn announce_consumer_scores(&mut self, now: Time, producer: Id<Producer>, out: &mut Outbox) {
+        for consumer in self.producers[producer].consumers().collect::<Vec<_>>() {
+            out.events.extend(self.consumers[consumer].score_event(&self.producers[producer]));
+            self.retarget_layers(now, consumer, out);
         }
     }
 }

@@ -89,6 +89,13 @@ impl Shared {
     pub fn is_empty(self) -> bool {
         self.len == 0
     }
+
+    /// Without its first bytes.
+    #[must_use]
+    pub fn skip(self, bytes: u32) -> Self {
+        let bytes = bytes.min(self.len);
+        Self { offset: self.offset + bytes, len: self.len - bytes }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -9,6 +9,7 @@ use ringsoup_rtc::time::Time;
 use crate::command::ProducerTraceEvent;
 use crate::consumer::Consumer;
 use crate::consumer::egress::Egress;
+use crate::consumer::layers::KeyFrameOf;
 use crate::event::{Direction, Event, TraceInfo};
 use crate::handlers::Change;
 use crate::outbox::{Outbox, Shared};
@@ -50,8 +51,10 @@ impl Sfu {
 
     pub(crate) fn consumer_connected(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
         self.consumers[id].connected = true;
-        if self.refresh_egress(now, id) == Change::Activated {
-            self.request_key_frame_for(now, id, out);
+        let change = self.refresh_egress(now, id);
+        self.settle_layers(now, id, change, out);
+        if change == Change::Activated {
+            self.request_key_frame_for(now, id, KeyFrameOf::Sent, out);
         }
     }
 
@@ -169,15 +172,26 @@ impl Sfu {
     }
 
     /// A consumer wants a key frame, if it can use one.
-    pub(crate) fn request_key_frame_for(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
+    pub(crate) fn request_key_frame_for(
+        &mut self,
+        now: Time,
+        id: Id<Consumer>,
+        wish: KeyFrameOf,
+        out: &mut Outbox,
+    ) {
         let consumer = &self.consumers[id];
         if !consumer.is_active() {
             return;
         }
         let id = consumer.producer;
         let producer = &self.producers[id];
-        let wanted = consumer.mapped_ssrcs().filter_map(|ssrc| producer.stream_index_of_mapped_ssrc(ssrc));
-        for index in wanted.collect::<Vec<_>>() {
+        let wanted = consumer.streams.iter().enumerate().flat_map(|(place, stream)| {
+            let encodings = producer.egresses[stream.egress].layers.key_frame_encodings(wish);
+            // A pipe's stream carries the encoding of its own place.
+            encodings.into_iter().flatten().map(move |encoding| encoding + place)
+        });
+        let wanted: Vec<_> = wanted.filter_map(|encoding| consumer.stream_of(producer, encoding)).collect();
+        for index in wanted {
             self.request_key_frame(now, id, index, out);
         }
     }
@@ -282,7 +296,7 @@ impl Sfu {
         // Nothing to look at before it is heard again.
         stream.inactivity_deadline = None;
         if stream.score.set_inactive().is_some() {
-            self.announce_score(id, out);
+            self.announce_score(now, id, out);
         }
     }
 }

@@ -148,19 +148,25 @@ impl RtpParameters {
 /// Spatial and temporal layers that a scalability mode names (W3C webrtc-svc section 6). What does not match is one
 /// by one, as in the original.
 pub fn layers_of_scalability_mode(mode: Option<&str>) -> (u8, u8) {
+    parse_scalability_mode(mode).map_or((1, 1), |(spatial, temporal, _)| (spatial, temporal))
+}
+
+/// Whether the mode's spatial layers depend on each other in key frames only (`L3T3_KEY` and the like).
+pub fn is_k_svc(mode: Option<&str>) -> bool {
+    parse_scalability_mode(mode).is_some_and(|(_, _, rest)| rest.starts_with("_KEY"))
+}
+
+fn parse_scalability_mode(mode: Option<&str>) -> Option<(u8, u8, &str)> {
     fn count(digits: &str) -> Option<(u8, &str)> {
         let end = digits.bytes().take(2).take_while(u8::is_ascii_digit).count();
         let (number, rest) = digits.split_at_checked(end)?;
         let number: u8 = number.parse().ok()?;
         (number > 0 && !digits.starts_with('0')).then_some((number, rest))
     }
-    let parse = || {
-        let rest = mode?.strip_prefix(['L', 'S'])?;
-        let (spatial, rest) = count(rest)?;
-        let (temporal, _) = count(rest.strip_prefix('T')?)?;
-        Some((spatial, temporal))
-    };
-    parse().unwrap_or((1, 1))
+    let rest = mode?.strip_prefix(['L', 'S'])?;
+    let (spatial, rest) = count(rest)?;
+    let (temporal, rest) = count(rest.strip_prefix('T')?)?;
+    Some((spatial, temporal, rest))
 }
 
 #[cfg(test)]
@@ -180,5 +186,7 @@ mod tests {
         ] {
             assert_eq!(layers_of_scalability_mode(mode), layers, "{mode:?}");
         }
+        assert!(is_k_svc(Some("L3T3_KEY")) && is_k_svc(Some("S2T1_KEY_SHIFT")));
+        assert!(!is_k_svc(Some("L3T3")) && !is_k_svc(Some("nonsense_KEY")) && !is_k_svc(None));
     }
 }

@@ -17,6 +17,7 @@ use crate::demux::{Protocol, SocketOwners, may_be_sctp, protocol_of};
 use crate::drop_log::DropLog;
 use crate::drop_reason::DropReason;
 use crate::event::Event;
+use crate::handlers::LayerNews;
 use crate::map::Map;
 use crate::name::Name;
 use crate::observer::Observer;
@@ -97,6 +98,8 @@ pub struct Sfu {
     pub(crate) lanes: LaneAllocator,
     pub(crate) timers: Timers,
     pub(crate) next_packet_id: u32,
+    /// What the packet that is being forwarded changed for its receivers.
+    pub(crate) layer_news: Vec<(Id<Consumer>, LayerNews)>,
     counters: ShardCounters,
     drop_log: DropLog,
     latency: Box<Latency>,
@@ -150,6 +153,7 @@ impl Sfu {
             lanes: LaneAllocator::default(),
             timers: Timers::default(),
             next_packet_id: 0,
+            layer_news: Vec::new(),
             counters: ShardCounters::default(),
             drop_log: DropLog::default(),
             latency: Box::default(),
@@ -312,6 +316,9 @@ impl Sfu {
                     self.check_inactivity(now, producer, stream.into(), out);
                 }
                 Timer::Observer(observer) => self.handle_observer_timeout(now, observer, out),
+                Timer::ProducerLayers(producer, stream) => {
+                    self.check_layers(now, producer, stream.into(), out);
+                }
             }
         }
     }

@@ -3,13 +3,15 @@
 use ringsoup_rtc::codec::MimeType;
 
 use crate::reply::{RtpStreamParams, RtxStreamParams};
-use crate::rtp_parameters::{RtpParameters, layers_of_scalability_mode};
+use crate::rtp_parameters::{RtpParameters, is_k_svc, layers_of_scalability_mode};
 
 /// A stream's constants.
 #[derive(Debug, Clone)]
 pub struct StreamParams {
     pub shown: RtpStreamParams,
     pub mime_type: MimeType,
+    /// The mode's spatial layers depend on each other in key frames only.
+    pub is_k_svc: bool,
 }
 
 impl StreamParams {
@@ -38,7 +40,7 @@ impl StreamParams {
             spatial_layers,
             temporal_layers,
         };
-        Self { shown, mime_type }
+        Self { shown, mime_type, is_k_svc: is_k_svc(encoding.scalability_mode.as_deref()) }
     }
 
     pub fn set_rtx(&mut self, ssrc: u32, payload_type: u8) {

@@ -34,6 +34,8 @@ pub enum Timer {
     ProducerInactivity(Id<Producer>, u8),
     /// An interval of an observer ends.
     Observer(Id<Observer>),
+    /// Spatial layers within a producer's stream may have come or gone, by encoding index.
+    ProducerLayers(Id<Producer>, u8),
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -114,6 +114,16 @@ impl Codec {
         matches!(self, Self::Rtx | Self::Ulpfec | Self::XUlpfecuc | Self::Flexfec | Self::Red)
     }
 
+    /// Reads the payload descriptor, for the codecs that have one.
+    pub fn describe(self, payload: &[u8]) -> Descriptor {
+        let described = match self {
+            Self::Vp8 => vp8::Descriptor::parse(payload).map(Descriptor::Vp8),
+            Self::Vp9 => vp9::Descriptor::parse(payload).map(Descriptor::Vp9),
+            _ => None,
+        };
+        described.unwrap_or(Descriptor::None)
+    }
+
     /// Whether `payload` starts a key frame; `None` where the payload alone cannot tell
     /// (audio, and AV1, whose dependency descriptor tells it).
     pub fn is_key_frame(self, payload: &[u8]) -> Option<bool> {
@@ -122,6 +132,35 @@ impl Codec {
             Self::Vp9 => Some(vp9::is_key_frame(payload)),
             Self::H264 => Some(h264::is_key_frame(payload)),
             _ => None,
+        }
+    }
+}
+
+/// What precedes the bitstream in a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Descriptor {
+    /// The codec has none, or it could not be read.
+    #[default]
+    None,
+    Vp8(vp8::Descriptor),
+    Vp9(vp9::Descriptor),
+}
+
+impl Descriptor {
+    /// Zero where the payload does not tell.
+    pub fn spatial_layer(&self) -> u8 {
+        match self {
+            Self::Vp9(descriptor) => descriptor.layers.map_or(0, |layers| layers.spatial),
+            Self::Vp8(_) | Self::None => 0,
+        }
+    }
+
+    /// Zero where the payload does not tell.
+    pub fn temporal_layer(&self) -> u8 {
+        match self {
+            Self::Vp8(descriptor) => descriptor.temporal_layer.unwrap_or(0),
+            Self::Vp9(descriptor) => descriptor.layers.map_or(0, |layers| layers.temporal),
+            Self::None => 0,
         }
     }
 }
@@ -233,6 +272,16 @@ mod tests {
             assert_eq!(classes.iter().filter(|class| **class).count(), 1, "{codec:?}");
         }
         assert!(Codec::Av1.is_media() && Codec::Red.is_feature());
+    }
+
+    #[test]
+    fn layers_are_read_where_the_payload_tells_them() {
+        let vp8 = Codec::Vp8.describe(&[0x90, 0x20, 0x80, 0x00]);
+        assert_eq!((vp8.spatial_layer(), vp8.temporal_layer()), (0, 2));
+        let vp9 = Codec::Vp9.describe(&[0x28, 0b0100_0010, 0]);
+        assert_eq!((vp9.spatial_layer(), vp9.temporal_layer()), (1, 2));
+        assert_eq!(Codec::H264.describe(&[0x67, 1]), Descriptor::None);
+        assert_eq!(Codec::Vp8.describe(&[]), Descriptor::None);
     }
 
     #[test]

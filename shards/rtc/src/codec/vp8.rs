@@ -12,6 +12,9 @@
 
 use super::read_picture_id;
 
+/// Longest descriptor: all fields, the picture id in two bytes.
+pub const DESCRIPTOR_BYTES_MAX: usize = 6;
+
 /// A parsed descriptor. Absent optional fields are `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Descriptor {
@@ -60,14 +63,52 @@ impl Descriptor {
     }
 }
 
-/// Whether `payload` begins a key frame: RFC 7741 §4.3, the P bit of the frame's first byte is
-/// inverted, zero meaning key frame.
+impl Descriptor {
+    /// Whether the `payload` this was parsed of begins a key frame: RFC 7741 §4.3, the P bit of the
+    /// frame's first byte is inverted, zero meaning key frame.
+    pub fn is_key_frame(&self, payload: &[u8]) -> bool {
+        self.starts_partition
+            && self.partition == 0
+            && payload.get(self.len).is_some_and(|byte| byte & 0x01 == 0)
+    }
+
+    /// The descriptor with other numbers, and its length: what stands before the bitstream instead of the `len` bytes of
+    /// `payload` this was parsed of. The picture id is always written in two bytes, since a receiver
+    /// counts on 15 bits; what the descriptor does not have stays out.
+    pub fn renumbered(
+        &self,
+        payload: &[u8],
+        picture_id: u16,
+        tl0_picture_index: u8,
+    ) -> Option<([u8; DESCRIPTOR_BYTES_MAX], usize)> {
+        self.picture_id?;
+        let mut bytes = [0; DESCRIPTOR_BYTES_MAX];
+        let mut len = 0;
+        let mut push = |byte: u8| {
+            if let Some(place) = bytes.get_mut(len) {
+                *place = byte;
+                len += 1;
+            }
+        };
+        // X and I are set where there is a picture id.
+        push(*payload.first()?);
+        push(*payload.get(1)?);
+        let [high, low] = (picture_id & 0x7fff).to_be_bytes();
+        push(high | 0x80);
+        push(low);
+        if self.tl0_picture_index.is_some() {
+            push(tl0_picture_index);
+        }
+        if self.temporal_layer.is_some() {
+            push(*payload.get(self.len.checked_sub(1)?)?);
+        }
+        Some((bytes, len))
+    }
+}
+
+/// Whether `payload` begins a key frame.
 pub fn is_key_frame(payload: &[u8]) -> bool {
-    Descriptor::parse(payload).is_some_and(|descriptor| {
-        descriptor.starts_partition
-            && descriptor.partition == 0
-            && payload.get(descriptor.len).is_some_and(|byte| byte & 0x01 == 0)
-    })
+    Descriptor::parse(payload).is_some_and(|descriptor| descriptor.is_key_frame(payload))
 }
 
 #[cfg(test)]
@@ -110,7 +151,35 @@ mod tests {
         assert!(!descriptor.has_wide_picture_id);
     }
 
+    #[test]
+    fn renumbering_keeps_what_is_not_a_number_and_widens_the_picture_id() {
+        let payload = [0xb0, 0xf0, 0x12, 0x77, 0xa5, 0x50];
+        let descriptor = Descriptor::parse(&payload).unwrap();
+        let (bytes, len) = descriptor.renumbered(&payload, 0x1234, 9).unwrap();
+        assert_eq!(bytes[..len], [0xb0, 0xf0, 0x92, 0x34, 9, 0xa5]);
+        let plain = [0x10, 0x50];
+        assert_eq!(Descriptor::parse(&plain).unwrap().renumbered(&plain, 1, 1), None);
+    }
+
     proptest! {
+        #[test]
+        fn what_is_renumbered_reads_back(payload in proptest::collection::vec(any::<u8>(), 0..16), id in 0_u16..0x8000, index: u8) {
+            if let Some(descriptor) = Descriptor::parse(&payload)
+                && let Some((bytes, len)) = descriptor.renumbered(&payload, id, index)
+            {
+                let rewritten = [&bytes[..len], &payload[descriptor.len..]].concat();
+                let expected = Descriptor {
+                    picture_id: Some(id),
+                    has_wide_picture_id: true,
+                    tl0_picture_index: descriptor.tl0_picture_index.map(|_| index),
+                    len,
+                    ..descriptor
+                };
+                prop_assert_eq!(Descriptor::parse(&rewritten), Some(expected));
+                prop_assert_eq!(is_key_frame(&rewritten), is_key_frame(&payload));
+            }
+        }
+
         #[test]
         fn total_and_within_the_payload(payload in proptest::collection::vec(any::<u8>(), 0..16)) {
             if let Some(descriptor) = Descriptor::parse(&payload) {

@@ -1,6 +1,9 @@
 //! Decide, then act: what a consumer wants done with a packet. `forward.rs` does it.
 
-use crate::producer::recv_stream::Arrived;
+use ringsoup_rtc::codec::vp8::DESCRIPTOR_BYTES_MAX;
+use ringsoup_rtc::time::Time;
+
+use crate::producer::recv_stream::{Arrived, SenderClock};
 
 /// A consumer's word on a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +19,35 @@ pub struct Rewrite {
     pub sequence_number: u16,
     pub timestamp: u32,
     pub marker: bool,
+    /// What its payload begins with instead.
+    pub prefix: Option<Prefix>,
+    /// What this packet changes, beside itself.
+    pub change: LayerChange,
+}
+
+/// The layers a receiver gets changed with a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerChange {
+    None,
+    /// Within a stream.
+    Within,
+    /// Another of the producer's streams is sent now.
+    Switched,
+}
+
+/// Other bytes for a payload's beginning: the payload itself is shared by all receivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    pub bytes: [u8; DESCRIPTOR_BYTES_MAX],
+    pub len: u8,
+    /// Bytes of the payload that are left out for it.
+    pub skips: u8,
+}
+
+impl Prefix {
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
 }
 
 /// Why a consumer does not take a packet.
@@ -31,13 +63,20 @@ pub enum Withheld {
     BeforeStart,
     /// Silence that the controller asked not to forward.
     Dtx,
+    /// Of a layer that this receiver does not get.
+    Layer,
+    /// A key frame that cannot be fitted into the receiver's timeline: another one may.
+    OutOfTime,
 }
 
 /// The packet a decision is about, after mapping.
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
+    pub now: Time,
     pub arrived: &'a Arrived<'a>,
     pub payload_type: u8,
     /// The mapped SSRC of the stream.
     pub mapped_ssrc: u32,
+    /// The stream's newest report: which wall clock time is which timestamp.
+    pub clock: Option<SenderClock>,
 }

@@ -16,7 +16,7 @@ use ringsoup_rtc::time::Time;
 
 use crate::consumer::Consumer;
 use crate::consumer::decision::{Decision, Offer, Rewrite, Withheld};
-use crate::consumer::layers::simple::SimpleLayers;
+use crate::consumer::layers::Layers;
 use crate::outbox::Destination;
 use crate::table::Id;
 
@@ -36,7 +36,7 @@ pub struct Egress {
     pub(crate) bare: Option<Destination>,
     /// One bit per payload type.
     pub(crate) payload_types: u128,
-    pub(crate) layers: SimpleLayers,
+    pub(crate) layers: Layers,
     pub(crate) sent: Sent,
 }
 
@@ -46,7 +46,7 @@ pub struct NewEgress {
     pub(crate) ssrc: u32,
     pub(crate) wants: Option<NonZeroU32>,
     pub(crate) payload_types: u128,
-    pub(crate) layers: SimpleLayers,
+    pub(crate) layers: Layers,
 }
 
 /// Three cache lines: what a fan-out fetches per receiver.
@@ -93,7 +93,7 @@ impl Egress {
     /// Leaves a packet of a stream out without a gap.
     pub(crate) fn skip(&mut self, mapped_ssrc: u32, seq: u64) {
         if self.takes(mapped_ssrc) {
-            self.layers.skip(seq);
+            self.layers.skip(mapped_ssrc, seq);
         }
     }
 
@@ -104,7 +104,7 @@ impl Egress {
             return Decision::Withhold(Withheld::Inactive);
         }
         if self.payload_types & (1 << (offer.payload_type & 0x7f)) == 0 {
-            self.layers.skip(offer.arrived.seq);
+            self.layers.skip(offer.mapped_ssrc, offer.arrived.seq);
             return Decision::Withhold(Withheld::PayloadType);
         }
         self.layers.decide(offer)
@@ -120,6 +120,15 @@ impl Egress {
         if rewrite.sequence_number == newest {
             self.sent.newest = Some(Newest { timestamp: rewrite.timestamp, at: now });
         }
+    }
+
+    /// A stream of the producer began anew. True when it is sent from here.
+    pub(crate) fn restart(&mut self, mapped_ssrc: u32) -> bool {
+        let is_sent = self.takes(mapped_ssrc) && self.layers.restart(mapped_ssrc);
+        if is_sent {
+            self.sent.newest = None;
+        }
+        is_sent
     }
 
     /// The next packet taken begins a new run, on a timeline of its own.

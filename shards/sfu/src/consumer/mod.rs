@@ -5,11 +5,13 @@ pub mod egress;
 pub mod layers;
 pub mod send_stream;
 pub mod seq_map;
+pub(crate) mod set_up;
 
 use std::num::NonZeroU32;
 
 use ringsoup_rtc::codec::MimeType;
 use ringsoup_rtc::rtp::ExtensionMap;
+use ringsoup_rtc::rtx::PacketHistory;
 use ringsoup_rtc::score::SCORE_MAX;
 use ringsoup_rtc::time::Time;
 
@@ -20,7 +22,7 @@ use crate::parameter_check;
 use crate::producer::recv_stream::RecvStream;
 use crate::producer::{ENCODINGS_MAX, Producer};
 use crate::random::Random;
-use crate::reply::{ConsumerDump, ConsumerLayersDump, ConsumerScore, ConsumerStats};
+use crate::reply::{ConsumerDump, ConsumerScore, ConsumerStats};
 use crate::rtp_parameters::{
     ExtensionUri, MediaKind, RtpEncodingParameters, RtpParameters, RtpType, layers_of_scalability_mode,
 };
@@ -29,8 +31,9 @@ use crate::table::Id;
 use crate::transport::Transport;
 
 use egress::NewEgress;
-use layers::simple::SimpleLayers;
+use layers::Layers;
 use send_stream::SendStream;
+use set_up::LayerOptions;
 
 /// Sequence numbers begin within these, so that the first packets of an SRTP stream are far from a wrap, whose side a
 /// receiver that missed them could not tell (RFC 3711 section 3.3.1).
@@ -84,12 +87,7 @@ impl Consumer {
         check_encodings(&parameters, &request.consumable_rtp_encodings, is_pipe)?;
         parameter_check::check(&mut parameters)?;
         let rtp_type = type_of(request.requested_type, &request.consumable_rtp_encodings);
-        if matches!(rtp_type, RtpType::Simulcast | RtpType::Svc) {
-            let name = parameter_check::name_of(rtp_type);
-            return Err(CommandError::error(format!(
-                "not implemented yet: transport.consume of type '{name}'"
-            )));
-        }
+        let options = LayerOptions { preferred: request.preferred_layers, ignores_dtx: request.ignore_dtx };
         // What is not a pipe sends all its layers as the stream of its first encoding.
         let count = if is_pipe { parameters.encodings.len() } else { 1 };
         let mut streams = Vec::with_capacity(count);
@@ -103,7 +101,13 @@ impl Consumer {
                 ssrc: params.shown.ssrc,
                 wants: wants.filter(|_| is_pipe),
                 payload_types: media_payload_types(&parameters),
-                layers: SimpleLayers::new(params.mime_type, request.ignore_dtx && !is_pipe, first),
+                layers: set_up::layers(
+                    rtp_type,
+                    &request.consumable_rtp_encodings,
+                    &params,
+                    &options,
+                    first,
+                )?,
             });
             streams.push(SendStream::new(params, random.next_u16()));
         }
@@ -166,10 +170,25 @@ impl Consumer {
         self.rtp_type == RtpType::Pipe
     }
 
+    /// The place of the producer's stream that carries an encoding, once it was heard.
+    pub(crate) fn stream_of(&self, producer: &Producer, encoding: usize) -> Option<usize> {
+        producer.stream_index_of_mapped_ssrc(self.consumable_rtp_encodings.get(encoding)?.ssrc?)
+    }
+
+    /// What is kept of an encoding's packets.
+    pub(crate) fn history<'a>(&self, producer: &'a Producer, encoding: usize) -> Option<&'a PacketHistory> {
+        producer.streams[self.stream_of(producer, encoding)?].as_ref()?.history.as_ref()
+    }
+
+    /// The layers that are sent; pipes have none, whatever their streams carry.
+    fn layers<'a>(&self, producer: &'a Producer) -> &'a Layers {
+        &producer.egresses[self.streams[0].egress].layers
+    }
+
     /// The producer's stream that is sent now; pipes send all of them, and name none.
-    fn received<'a>(&self, producer: &'a Producer) -> Option<&'a RecvStream> {
-        let mapped_ssrc = self.mapped_ssrcs().next().filter(|_| !self.is_pipe())?;
-        producer.streams[producer.stream_index_of_mapped_ssrc(mapped_ssrc)?].as_ref()
+    fn received<'a>(&self, producer: &'a Producer, layers: &Layers) -> Option<&'a RecvStream> {
+        let encoding = layers.sent_encoding().filter(|_| !self.is_pipe())?;
+        producer.streams[self.stream_of(producer, encoding)?].as_ref()
     }
 
     pub(crate) fn traces(&self, event: ConsumerTraceEvent) -> bool {
@@ -178,11 +197,20 @@ impl Consumer {
     }
 
     pub(crate) fn score(&self, producer: &Producer) -> ConsumerScore {
+        self.score_with(producer, self.layers(producer))
+    }
+
+    /// The score of a consumer that has no place among the producer's egresses yet.
+    pub(crate) fn first_score(&self, producer: &Producer, egresses: &[NewEgress]) -> ConsumerScore {
+        self.score_with(producer, &egresses[0].layers)
+    }
+
+    fn score_with(&self, producer: &Producer, layers: &Layers) -> ConsumerScore {
         let (score, producer_score) = match self.is_pipe() {
             // The other end of the pipe is ours too: what reaches a receiver is scored there.
             true => (SCORE_MAX, SCORE_MAX),
             false => {
-                let received = self.received(producer);
+                let received = self.received(producer, layers);
                 (self.streams[0].score.value(), received.map_or(0, |stream| stream.score.value()))
             }
         };
@@ -195,7 +223,7 @@ impl Consumer {
         (!self.is_pipe()).then(event)
     }
 
-    pub(crate) fn dump(&self) -> ConsumerDump {
+    pub(crate) fn dump(&self, producer: &Producer) -> ConsumerDump {
         ConsumerDump {
             id: self.name.to_string(),
             rtp_type: self.rtp_type,
@@ -211,12 +239,12 @@ impl Consumer {
             producer_paused: self.producer_paused,
             priority: self.priority,
             rtp_streams: self.streams.iter().map(SendStream::dump).collect(),
-            layers: ConsumerLayersDump::default(),
+            layers: self.layers(producer).dump(),
         }
     }
 
     pub(crate) fn stats(&mut self, now: Time, producer: &Producer) -> ConsumerStats {
-        let received = self.received(producer).map(|stream| stream.stats(now));
+        let received = self.received(producer, self.layers(producer)).map(|stream| stream.stats(now));
         let stats = |stream: &mut SendStream| stream.stats(now, &producer.egresses[stream.egress].sent);
         ConsumerStats { sent: self.streams.iter_mut().map(stats).collect(), received }
     }

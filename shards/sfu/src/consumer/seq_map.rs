@@ -37,8 +37,14 @@ impl SeqMap {
 
     /// Starts a new run: `input` becomes the output after the highest one so far.
     pub fn sync(&mut self, input: u64) {
+        self.sync_at(input, self.max_output + 1);
+    }
+
+    /// Starts a new run: `input` becomes `output`.
+    pub fn sync_at(&mut self, input: u64, output: u64) {
         // Wrapping on purpose: the offset is a difference modulo 2^64.
-        self.offset = input.wrapping_sub(self.max_output + 1);
+        self.offset = input.wrapping_sub(output);
+        self.max_output = output - 1;
         self.first_input = input;
         self.max_input = input;
         self.dropped.clear();
@@ -47,7 +53,7 @@ impl SeqMap {
     /// Leaves `input` out on purpose: what follows closes the gap.
     pub fn drop_input(&mut self, input: u64) {
         if input <= self.max_input {
-            // Later inputs already went out with this number's gap; it stays a gap.
+            self.drop_late(input);
             return;
         }
         if self.dropped.len() == REMEMBERED_DROPS_MAX
@@ -60,8 +66,30 @@ impl SeqMap {
         self.offset = self.offset.wrapping_add(1);
     }
 
+    /// Inputs after this one were seen. When they were all dropped, this one still closes up; when one went out, it did so with
+    /// this number's gap, which stays.
+    fn drop_late(&mut self, input: u64) {
+        let place = self.dropped.partition_point(|&dropped| dropped < input);
+        let later = (self.dropped.len() - place) as u64;
+        let output = input.wrapping_sub(self.offset.wrapping_sub(later));
+        let is_known = self.dropped.get(place) == Some(&input);
+        let has_room = self.dropped.len() < REMEMBERED_DROPS_MAX;
+        if input >= self.first_input && output > self.max_output && later > 0 && !is_known && has_room {
+            self.dropped.insert(place, input);
+            self.offset = self.offset.wrapping_add(1);
+        }
+    }
+
     /// The output for `input`, or `None` when it belongs before this run or was dropped.
     pub fn map(&mut self, input: u64) -> Option<u64> {
+        let output = self.output_of(input)?;
+        self.max_input = self.max_input.max(input);
+        self.max_output = self.max_output.max(output);
+        Some(output)
+    }
+
+    /// The output that `input` has, whether it went out or not.
+    pub fn output_of(&self, input: u64) -> Option<u64> {
         if input < self.first_input {
             return None;
         }
@@ -73,10 +101,7 @@ impl SeqMap {
             }
             offset = offset.wrapping_sub((self.dropped.len() - later) as u64);
         }
-        let output = input.wrapping_sub(offset);
-        self.max_input = self.max_input.max(input);
-        self.max_output = self.max_output.max(output);
-        Some(output)
+        Some(input.wrapping_sub(offset))
     }
 
     /// The input that went out, or would have, under the 16 bits `output`: the newest such number. With it the whole
@@ -108,6 +133,11 @@ impl SeqMap {
     pub fn max_output(&self) -> u64 {
         self.max_output
     }
+
+    /// The highest input sent or dropped in this run.
+    pub fn max_input(&self) -> u64 {
+        self.max_input
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +167,50 @@ mod tests {
                 prop_assert_eq!(map.source(wire), Some((input, output)));
             }
         }
+    }
+
+    proptest! {
+        /// Whatever the order, no two inputs share an output and outputs go up with inputs; drops nobody overtook leave no gap.
+        #[test]
+        fn outputs_are_ordered_like_inputs(steps in proptest::collection::vec((any::<bool>(), 0_u64..12), 1..200)) {
+            let mut map = SeqMap::new(1_000);
+            map.sync(100);
+            let mut sent = std::collections::BTreeMap::from([(100, map.map(100).unwrap())]);
+            let mut dropped = std::collections::BTreeSet::new();
+            for (index, (drops, jitter)) in steps.into_iter().enumerate() {
+                let input = 101 + index as u64 + jitter;
+                if sent.contains_key(&input) || dropped.contains(&input) {
+                    continue;
+                }
+                if drops {
+                    map.drop_input(input);
+                    dropped.insert(input);
+                } else if let Some(output) = map.map(input) {
+                    sent.insert(input, output);
+                }
+            }
+            for (one, other) in sent.iter().zip(sent.iter().skip(1)) {
+                prop_assert!(one.1 < other.1 && other.1 - one.1 <= other.0 - one.0, "{:?} {:?}", one, other);
+            }
+            for (&input, &output) in &sent {
+                prop_assert_eq!(map.output_of(input), Some(output));
+            }
+        }
+    }
+
+    #[test]
+    fn drops_out_of_order_close_up_until_something_after_them_went_out() {
+        let mut map = SeqMap::new(40);
+        map.sync(100);
+        let base = map.map(100).unwrap();
+        map.drop_input(103);
+        map.drop_input(101);
+        map.drop_input(102);
+        map.drop_input(102);
+        assert_eq!(map.map(104), Some(base + 1));
+        assert_eq!(map.map(106), Some(base + 3));
+        map.drop_input(105);
+        assert_eq!(map.map(107), Some(base + 4));
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use ringsoup_rtc::time::Time;
 
-use crate::command::{CommandError, Consume, ConsumerCommand};
+use crate::command::{CommandError, Consume, ConsumerCommand, Layers};
 use crate::consumer::Consumer;
 use crate::consumer::egress::{Egress, NewEgress};
+use crate::consumer::layers::KeyFrameOf;
 use crate::event::Event;
 use crate::handlers::Change;
 use crate::outbox::Outbox;
@@ -48,8 +49,8 @@ impl Sfu {
         let reply = ConsumeReply {
             paused: consumer.paused,
             producer_paused: consumer.producer_paused,
-            score: consumer.score(&self.producers[producer]),
-            preferred_layers: None,
+            score: consumer.first_score(&self.producers[producer], &egresses),
+            preferred_layers: egresses[0].layers.preferred().map(Layers::from),
         };
         let id = self.insert_consumer(consumer, egresses);
         out.reply_here();
@@ -155,23 +156,31 @@ impl Sfu {
         let id = self.consumer(name)?;
         let consumer = &mut self.consumers[id];
         match command {
-            ConsumerCommand::Dump => return Ok(Reply::ConsumerDump(Box::new(consumer.dump()))),
+            ConsumerCommand::Dump => {
+                let dump = consumer.dump(&self.producers[consumer.producer]);
+                return Ok(Reply::ConsumerDump(Box::new(dump)));
+            }
             ConsumerCommand::Stats => {
                 let stats = consumer.stats(now, &self.producers[consumer.producer]);
                 return Ok(Reply::ConsumerStats(Box::new(stats)));
             }
             ConsumerCommand::Pause => {
                 consumer.paused = true;
-                self.refresh_egress(now, id);
+                let change = self.refresh_egress(now, id);
+                self.settle_layers(now, id, change, out);
             }
             ConsumerCommand::Resume => {
                 consumer.paused = false;
-                if self.refresh_egress(now, id) == Change::Activated {
-                    self.request_key_frame_for(now, id, out);
+                let change = self.refresh_egress(now, id);
+                self.settle_layers(now, id, change, out);
+                if change == Change::Activated {
+                    self.request_key_frame_for(now, id, KeyFrameOf::Sent, out);
                 }
             }
-            // Simple consumers have no layers to prefer.
-            ConsumerCommand::SetPreferredLayers(_) => return Ok(Reply::SetPreferredLayers(None)),
+            ConsumerCommand::SetPreferredLayers(layers) => {
+                let preferred = self.set_preferred_layers(now, id, layers, out);
+                return Ok(Reply::SetPreferredLayers(preferred));
+            }
             ConsumerCommand::SetPriority(0) => {
                 return Err(CommandError::type_error("wrong priority (must be higher than 0)"));
             }
@@ -179,7 +188,9 @@ impl Sfu {
                 consumer.priority = priority;
                 return Ok(Reply::SetPriority(priority));
             }
-            ConsumerCommand::RequestKeyFrame => self.request_key_frame_for(now, id, out),
+            ConsumerCommand::RequestKeyFrame => {
+                self.request_key_frame_for(now, id, KeyFrameOf::SentAndWanted, out);
+            }
             ConsumerCommand::EnableTraceEvent(events) => {
                 consumer.trace_events = events;
                 self.refresh_egress(now, id);

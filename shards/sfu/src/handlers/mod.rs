@@ -4,6 +4,7 @@ mod activity;
 mod consumer;
 mod data_consumer;
 mod data_producer;
+mod layers;
 mod observer;
 mod pipe_transport;
 mod producer;
@@ -11,3 +12,4 @@ mod router;
 mod transport;
 
 pub(crate) use activity::Change;
+pub(crate) use layers::LayerNews;

@@ -116,7 +116,8 @@ impl Sfu {
         }
         for consumer in producer.consumers().collect::<Vec<_>>() {
             self.consumers[consumer].producer_paused = true;
-            self.refresh_egress(now, consumer);
+            let change = self.refresh_egress(now, consumer);
+            self.settle_layers(now, consumer, change, out);
             let name = self.consumers[consumer].name.clone();
             out.events.push(Event::ConsumerProducerPause { consumer: name });
         }
@@ -135,7 +136,8 @@ impl Sfu {
         let (kind, streams) = (producer.kind, producer.streams.len());
         for consumer in producer.consumers().collect::<Vec<_>>() {
             self.consumers[consumer].producer_paused = false;
-            self.refresh_egress(now, consumer);
+            let change = self.refresh_egress(now, consumer);
+            self.settle_layers(now, consumer, change, out);
             let name = self.consumers[consumer].name.clone();
             out.events.push(Event::ConsumerProducerResume { consumer: name });
         }

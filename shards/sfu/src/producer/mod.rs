@@ -1,6 +1,7 @@
 //! A producer: the streams of one source as they come in, and who consumes them.
 
 pub mod key_frames;
+pub mod layer_rates;
 pub mod mapping;
 pub mod recv_stream;
 pub mod recv_window;

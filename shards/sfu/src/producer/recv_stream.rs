@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ringsoup_rtc::codec::Descriptor;
 use ringsoup_rtc::jitter::Jitter;
 use ringsoup_rtc::loss::{LossReport, Sequence, SequenceStats};
 use ringsoup_rtc::nack::generator::NackGenerator;
@@ -16,6 +17,7 @@ use ringsoup_rtc::time::Time;
 
 use crate::drop_reason::DropReason;
 use crate::producer::key_frames::KeyFrameRequests;
+use crate::producer::layer_rates::LayerRates;
 use crate::producer::recv_window::RecvWindow;
 use crate::reply::{BaseStats, RecvStats, RtpStreamDump};
 use crate::rtp_parameters::MediaKind;
@@ -46,6 +48,12 @@ pub struct RecvStream {
     pub(crate) key_frames: KeyFrameRequests,
     pub(crate) key_frame_timer: Option<Time>,
     last_sender_report: Option<(u32, Time)>,
+    /// What the newest sender report says of the stream's clock.
+    pub(crate) clock: Option<SenderClock>,
+    /// `None` for a stream of one layer.
+    pub(crate) layers: Option<Box<LayerRates>>,
+    /// The deadline for which a timer is set.
+    pub(crate) layer_timer: Option<Time>,
     last_rtx_sender_report: Option<(u32, Time)>,
     rtt: Duration,
     last_report: LossReport,
@@ -70,6 +78,13 @@ pub struct RecvCounters {
     pub firs: u64,
 }
 
+/// A sender's word on its clock: this wall clock time is this timestamp (RFC 3550 section 6.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SenderClock {
+    pub ntp: NtpTime,
+    pub rtp_timestamp: u32,
+}
+
 /// A media packet that is new to the stream, whether it came by itself or by RTX.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrived<'a> {
@@ -79,6 +94,7 @@ pub struct Arrived<'a> {
     pub marker: bool,
     pub timestamp: u32,
     pub payload: &'a [u8],
+    pub descriptor: Descriptor,
     pub is_key_frame: bool,
     pub is_rtx: bool,
     /// So much is missing that only a key frame helps.
@@ -100,6 +116,7 @@ impl RecvStream {
         let silence = if params.shown.use_dtx { INACTIVITY_DTX } else { INACTIVITY };
         let inactivity = checks_inactivity.then_some(silence);
         let window = if params.shown.use_dtx { WINDOW_DTX } else { WINDOW_DEFAULT };
+        let layers = LayerRates::new(params.shown.spatial_layers, params.shown.temporal_layers, window);
         Self {
             nack: params.shown.use_nack.then(NackGenerator::new),
             jitter: Jitter::new(params.shown.clock_rate),
@@ -115,6 +132,9 @@ impl RecvStream {
             key_frames: KeyFrameRequests::new(key_frame_delay),
             key_frame_timer: None,
             last_sender_report: None,
+            clock: None,
+            layers,
+            layer_timer: None,
             last_rtx_sender_report: None,
             rtt: Duration::ZERO,
             last_report: LossReport::default(),
@@ -143,7 +163,7 @@ impl RecvStream {
     ) -> Result<Arrived<'a>, DropReason> {
         let (seq, has_restarted) = self.place(packet.sequence_number(), SequenceStats::receive)?;
         let payload = packet.payload();
-        let is_key_frame = self.is_key_frame(packet.payload_type(), payload);
+        let (descriptor, is_key_frame) = self.describe(packet.payload_type(), payload);
         let is_new = self.window.insert(seq);
         self.jitter.update(received, packet.timestamp());
         // The packet that gave the restart away was refused: it may have been the key frame's first.
@@ -161,7 +181,7 @@ impl RecvStream {
         if payload.is_empty() {
             self.traffic.count_padding_only();
         } else {
-            self.traffic.update(now, packet.wire().len());
+            self.count(now, packet.wire().len(), &descriptor);
         }
         if !is_new {
             return Err(DropReason::Duplicate);
@@ -173,6 +193,7 @@ impl RecvStream {
             marker: packet.marker(),
             timestamp: packet.timestamp(),
             payload,
+            descriptor,
             is_key_frame,
             is_rtx: false,
             needs_key_frame,
@@ -191,7 +212,7 @@ impl RecvStream {
         self.counters.retransmitted += 1;
         let (seq, has_restarted) = self.place(original.sequence_number, SequenceStats::receive_recovered)?;
         let payload_type = self.params.shown.payload_type;
-        let is_key_frame = self.is_key_frame(payload_type, original.payload);
+        let (descriptor, is_key_frame) = self.describe(payload_type, original.payload);
         if let Some(nack) = &mut self.nack {
             nack.receive(now, seq, is_key_frame, true);
         }
@@ -200,7 +221,7 @@ impl RecvStream {
             return Err(DropReason::Duplicate);
         }
         self.counters.repaired += 1;
-        self.traffic.update(now, packet.wire().len());
+        self.count(now, packet.wire().len(), &descriptor);
         let score = self.heard(now);
         Ok(Arrived {
             seq,
@@ -208,6 +229,7 @@ impl RecvStream {
             marker: packet.marker(),
             timestamp: packet.timestamp(),
             payload: original.payload,
+            descriptor,
             is_key_frame,
             is_rtx: true,
             needs_key_frame: has_restarted && !is_key_frame,
@@ -244,6 +266,7 @@ impl RecvStream {
     }
 
     fn forget_packets(&mut self) {
+        self.clock = None;
         self.window.clear();
         if let Some(nack) = &mut self.nack {
             nack.reset();
@@ -253,9 +276,26 @@ impl RecvStream {
         }
     }
 
-    fn is_key_frame(&self, payload_type: u8, payload: &[u8]) -> bool {
-        payload_type == self.params.shown.payload_type
-            && self.params.mime_type.codec.is_key_frame(payload).unwrap_or(false)
+    fn describe(&self, payload_type: u8, payload: &[u8]) -> (Descriptor, bool) {
+        if payload_type != self.params.shown.payload_type {
+            return (Descriptor::None, false);
+        }
+        let codec = self.params.mime_type.codec;
+        let descriptor = codec.describe(payload);
+        let is_key_frame = match &descriptor {
+            Descriptor::Vp8(picture) => picture.is_key_frame(payload),
+            Descriptor::Vp9(picture) => picture.is_key_frame(),
+            Descriptor::None => codec.is_key_frame(payload).unwrap_or(false),
+        };
+        (descriptor, is_key_frame)
+    }
+
+    #[inline]
+    fn count(&mut self, now: Time, bytes: usize, descriptor: &Descriptor) {
+        self.traffic.update(now, bytes);
+        if let Some(layers) = &mut self.layers {
+            layers.update(now, bytes, descriptor);
+        }
     }
 
     /// The stream is alive: an inactive one starts over at the best score.
@@ -297,6 +337,7 @@ impl RecvStream {
     ) -> Option<ScoreChange> {
         if report.ntp.as_u64() != 0 {
             self.last_sender_report = Some((report.ntp.middle(), received));
+            self.clock = Some(SenderClock { ntp: report.ntp, rtp_timestamp: report.rtp_timestamp });
         }
         if self.score.is_inactive() {
             return None;
@@ -379,7 +420,7 @@ impl RecvStream {
             packet_count: self.traffic.packets(),
             byte_count: self.traffic.bytes(),
             bitrate: self.traffic.bitrate(now),
-            bitrate_by_layer: Vec::new(),
+            bitrate_by_layer: self.layers.as_ref().map_or_else(Vec::new, |layers| layers.shown(now)),
         }
     }
 }

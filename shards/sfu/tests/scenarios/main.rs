@@ -21,5 +21,7 @@ mod plain_transport;
 mod refusals;
 mod reports;
 mod room;
+mod simulcast;
 mod srtp;
 mod stats;
+mod svc;

@@ -2,7 +2,7 @@
 
 use ringsoup_rtc::codec::MimeType;
 
-use crate::consumer::decision::{Decision, Offer, Rewrite, Withheld};
+use crate::consumer::decision::{Decision, LayerChange, Offer, Rewrite, Withheld};
 use crate::consumer::seq_map::SeqMap;
 
 #[derive(Debug)]
@@ -44,7 +44,13 @@ impl SimpleLayers {
         };
         #[allow(clippy::cast_possible_truncation, reason = "the wire carries the low 16 bits")]
         let sequence_number = output as u16;
-        Decision::Forward(Rewrite { sequence_number, timestamp: arrived.timestamp, marker: arrived.marker })
+        Decision::Forward(Rewrite {
+            sequence_number,
+            timestamp: arrived.timestamp,
+            marker: arrived.marker,
+            prefix: None,
+            change: LayerChange::None,
+        })
     }
 
     /// The packet of the producer's stream that the receiver knows as `sequence_number`, with the whole number.

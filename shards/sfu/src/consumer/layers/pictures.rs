@@ -1,0 +1,212 @@
+//! VP8's picture numbers: gap-free for the receiver, whatever was left out and whichever stream the pictures came from.
+//!
+//! A decoder tells by the picture id whether a picture is missing, and by TL0PICIDX which base picture another refers to
+//! (RFC 7741 section 4.2). Both run on here as the sequence number does.
+
+use ringsoup_rtc::codec::vp8::Descriptor;
+
+use crate::consumer::decision::Prefix;
+use crate::consumer::seq_map::SeqMap;
+
+/// Picture ids of two bytes have 15 bits, those of one byte 7.
+const WIDE_BITS: u32 = 15;
+const NARROW_BITS: u32 = 7;
+
+/// The first picture's number.
+const FIRST_PICTURE: u16 = 1;
+
+/// The pictures of one run of a stream.
+#[derive(Debug)]
+pub struct Pictures {
+    ids: SeqMap,
+    /// Subtracted from TL0PICIDX.
+    tl0_offset: u8,
+    tl0_newest: u8,
+    has_begun: bool,
+}
+
+impl Default for Pictures {
+    fn default() -> Self {
+        Self { ids: SeqMap::new(FIRST_PICTURE), tl0_offset: 0, tl0_newest: 0, has_begun: false }
+    }
+}
+
+impl Pictures {
+    /// Prepares for a stream whose pictures follow those of `before`.
+    pub fn follow(&mut self, before: (u64, u8)) {
+        self.has_begun = false;
+        self.tl0_newest = before.1;
+        // The input is set with the first picture.
+        self.ids.sync_at(0, before.0 + 1);
+    }
+
+    /// The newest numbers: what follows begins after them.
+    pub fn newest(&self) -> (u64, u8) {
+        (self.ids.max_output(), self.tl0_newest)
+    }
+
+    /// Begins with this picture where none has been yet.
+    pub fn begin(&mut self, picture: &Descriptor) {
+        let Some(id) = picture.picture_id.filter(|_| !self.has_begun) else { return };
+        self.ids.sync(cycle_base() + u64::from(id));
+        let first = self.tl0_newest.wrapping_add(1);
+        self.tl0_offset = picture.tl0_picture_index.unwrap_or_default().wrapping_sub(first);
+        self.has_begun = true;
+    }
+
+    /// Whether the picture is not older than the newest one.
+    fn is_newest(&self, picture: &Descriptor) -> bool {
+        self.extend(picture).is_none_or(|id| id >= self.ids.max_input())
+    }
+
+    /// Leaves a picture out.
+    fn leave_out(&mut self, picture: &Descriptor) {
+        if let Some(id) = self.extend(picture) {
+            self.ids.drop_input(id);
+        }
+    }
+
+    /// The picture goes out. False when it was left out before.
+    pub fn take(&mut self, picture: &Descriptor) -> bool {
+        let Some(id) = self.extend(picture) else { return true };
+        if self.ids.map(id).is_none() {
+            return false;
+        }
+        if let Some(index) = picture.tl0_picture_index {
+            let index = index.wrapping_sub(self.tl0_offset);
+            if index.wrapping_sub(self.tl0_newest) < 0x80 {
+                self.tl0_newest = index;
+            }
+        }
+        true
+    }
+
+    /// What a packet's payload begins with for the receiver; nothing where the payload has no numbers.
+    pub fn prefix(&self, picture: &Descriptor, payload: &[u8]) -> Option<Prefix> {
+        let id = self.ids.output_of(self.extend(picture)?)?;
+        let index = picture.tl0_picture_index.unwrap_or_default().wrapping_sub(self.tl0_offset);
+        #[allow(clippy::cast_possible_truncation, reason = "15 bits are written")]
+        let (bytes, len) = picture.renumbered(payload, id as u16, index)?;
+        Some(Prefix { bytes, len: u8::try_from(len).ok()?, skips: u8::try_from(picture.len).ok()? })
+    }
+
+    /// The prefix of a packet that is sent again: inside, nothing where the payload has no numbers; outside, `None` when what it was
+    /// cannot be told any more, which is so for ids of 7 bits: they come again too soon.
+    pub fn prefix_again(&self, picture: &Descriptor, payload: &[u8]) -> Option<Option<Prefix>> {
+        if picture.picture_id.is_none() {
+            return Some(None);
+        }
+        if !picture.has_wide_picture_id {
+            return None;
+        }
+        self.prefix(picture, payload).map(Some)
+    }
+
+    /// Lets a picture pass or leaves it out by its temporal layer. What it is let pass as is the layer that is sent from now on:
+    /// `current` until now, `wanted` as soon as it can be.
+    pub fn admit(&mut self, picture: &Descriptor, current: u8, wanted: u8) -> Option<u8> {
+        self.begin(picture);
+        if !self.is_newest(picture) {
+            // What was decided when it was new; what was lost then still fits.
+            return self.take(picture).then_some(current);
+        }
+        let Some(layer) = picture.temporal_layer else { return self.take(picture).then_some(0) };
+        // Up only where the picture depends on nothing that was left out, and to the wanted layer at once.
+        let goes_up = layer > current && layer == wanted && picture.is_layer_sync;
+        if layer > current.min(wanted) && !goes_up {
+            self.leave_out(picture);
+            return None;
+        }
+        self.take(picture).then_some(if goes_up { layer } else { current.min(wanted) })
+    }
+
+    /// The picture's number among all of the run: the nearest to the newest with these low bits.
+    fn extend(&self, picture: &Descriptor) -> Option<u64> {
+        let id = picture.picture_id.filter(|_| self.has_begun)?;
+        let bits = if picture.has_wide_picture_id { WIDE_BITS } else { NARROW_BITS };
+        let (cycle, newest) = (1_u64 << bits, self.ids.max_input());
+        let ahead = u64::from(id).wrapping_sub(newest) & (cycle - 1);
+        Some(if ahead < cycle / 2 { newest + ahead } else { newest + ahead - cycle })
+    }
+}
+
+/// Numbers begin this high, so that pictures before the first one do not lie below zero.
+fn cycle_base() -> u64 {
+    1 << (WIDE_BITS + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(id: u16, tl0: u8) -> Descriptor {
+        let [high, low] = id.to_be_bytes();
+        Descriptor::parse(&[0x90, 0xe0, 0x80 | high, low, tl0, 0x00, 0x50]).unwrap()
+    }
+
+    fn shown(pictures: &Pictures, picture: &Descriptor) -> Option<(u16, u8)> {
+        let payload = [0x90, 0xe0, 0, 0, 0, 0, 0x50];
+        let prefix = pictures.prefix(picture, &payload)?;
+        let shown = Descriptor::parse(prefix.bytes()).unwrap();
+        Some((shown.picture_id.unwrap(), shown.tl0_picture_index.unwrap()))
+    }
+
+    #[test]
+    fn what_is_left_out_leaves_no_gap_and_what_is_lost_does() {
+        let mut pictures = Pictures::default();
+        pictures.begin(&picture(0x7ffe, 200));
+        for (id, tl0, expected) in [(0x7ffe, 200, 1), (0x7fff, 201, 2), (1, 202, 4)] {
+            let picture = picture(id, tl0);
+            assert!(pictures.take(&picture));
+            assert_eq!(shown(&pictures, &picture), Some((expected, tl0 - 199)));
+        }
+        pictures.leave_out(&picture(2, 202));
+        assert!(pictures.take(&picture(3, 203)));
+        assert_eq!(shown(&pictures, &picture(3, 203)), Some((5, 4)));
+        assert!(!pictures.take(&picture(2, 202)), "left out for good");
+        assert!(pictures.take(&picture(0, 201)), "the lost one may still come");
+        assert_eq!(shown(&pictures, &picture(0, 201)), Some((3, 2)));
+    }
+
+    #[test]
+    fn another_stream_goes_on_with_the_next_numbers() {
+        let mut first = Pictures::default();
+        first.begin(&picture(77, 9));
+        first.take(&picture(77, 9));
+        first.take(&picture(78, 10));
+        let mut second = Pictures::default();
+        second.follow(first.newest());
+        let picture = picture(30_000, 250);
+        second.begin(&picture);
+        assert!(second.take(&picture));
+        assert_eq!(shown(&second, &picture), Some((3, 3)));
+    }
+
+    fn layer(id: u16, layer: u8, is_sync: bool) -> Descriptor {
+        Descriptor { temporal_layer: Some(layer), is_layer_sync: is_sync, ..picture(id, 1) }
+    }
+
+    #[test]
+    fn temporal_layers_go_up_at_a_sync_picture_and_down_at_once() {
+        let mut pictures = Pictures::default();
+        assert_eq!(pictures.admit(&layer(1, 0, false), 0, 2), Some(0));
+        assert_eq!(pictures.admit(&layer(2, 2, false), 0, 2), None);
+        assert_eq!(pictures.admit(&layer(3, 1, true), 0, 2), None, "not on the way");
+        assert_eq!(pictures.admit(&layer(4, 2, true), 0, 2), Some(2));
+        assert_eq!(shown(&pictures, &layer(4, 2, true)).map(|(id, _)| id), Some(2));
+        assert_eq!(pictures.admit(&layer(5, 1, false), 2, 2), Some(2));
+        assert_eq!(pictures.admit(&layer(6, 2, false), 2, 1), None);
+        assert_eq!(pictures.admit(&layer(7, 1, false), 2, 1), Some(1));
+        assert_eq!(pictures.admit(&layer(4, 2, true), 1, 1), Some(1), "late, but it was decided then");
+        assert_eq!(pictures.admit(&layer(6, 2, false), 1, 1), None);
+    }
+
+    #[test]
+    fn payloads_without_numbers_stay_as_they_are() {
+        let mut pictures = Pictures::default();
+        let bare = Descriptor::parse(&[0x10, 0x50]).unwrap();
+        pictures.begin(&bare);
+        assert!(pictures.take(&bare) && pictures.is_newest(&bare));
+        assert_eq!(pictures.prefix(&bare, &[0x10, 0x50]), None);
+    }
+}

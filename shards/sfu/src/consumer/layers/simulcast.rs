@@ -1,0 +1,282 @@
+//! Several streams in, one of them out: the same picture in several sizes, each a stream with its own numbers and clock.
+//!
+//! ```text
+//! large   ────────────────────K──────►  1:  run 0     (sent from its key frame on)
+//! small   K──────────────────────────►  0:  run 1     (sent until then, kept for NACKs)
+//! output  K────────────────────K──────►     sequence numbers, timestamps and picture numbers go on
+//! ```
+//! A run is the time during which one stream is sent. What is sent is the *current* layer, what shall be is the *target*,
+//! chosen by the controller's preference among the streams that are alive. Between the two lies a key frame.
+
+use ringsoup_rtc::codec::{Descriptor, MimeType};
+use ringsoup_rtc::rtx::HistoryPacket;
+
+use crate::consumer::decision::{Decision, LayerChange, Offer, Rewrite, Withheld};
+use crate::consumer::layers::pictures::Pictures;
+use crate::consumer::layers::timeline::Timeline;
+use crate::consumer::layers::{Again, Available, LayerPair, Retarget, Source, choose};
+use crate::consumer::seq_map::SeqMap;
+
+/// Runs whose packets are sent again when asked for: the one that is sent and those before it. A receiver asks within a second or
+/// two, and switches are further apart.
+const RUNS: usize = 3;
+
+#[derive(Debug)]
+pub struct SimulcastLayers {
+    mime_type: MimeType,
+    /// The router's SSRC of each layer, from the smallest on.
+    mapped_ssrcs: Box<[u32]>,
+    temporal_layers: u8,
+    preferred: LayerPair,
+    target: Option<LayerPair>,
+    current: Option<LayerPair>,
+    /// The stream that is sent began anew.
+    needs_sync: bool,
+    /// The current run first.
+    runs: [Run; RUNS],
+    timeline: Timeline,
+    /// The newest packet sent was a frame's last.
+    frame_is_whole: bool,
+}
+
+#[derive(Debug)]
+struct Run {
+    /// `None` when nothing of it may be sent again.
+    layer: Option<u8>,
+    sequence: SeqMap,
+    timestamp_offset: u32,
+    pictures: Pictures,
+}
+
+impl Run {
+    fn new(first_sequence_number: u16) -> Self {
+        Self {
+            layer: None,
+            sequence: SeqMap::new(first_sequence_number),
+            timestamp_offset: 0,
+            pictures: Pictures::default(),
+        }
+    }
+}
+
+/// What a simulcast consumer is set up with.
+#[derive(Debug)]
+pub struct NewSimulcast {
+    pub mime_type: MimeType,
+    pub mapped_ssrcs: Box<[u32]>,
+    pub temporal_layers: u8,
+    pub preferred: LayerPair,
+    /// Ticks per second of the timestamps.
+    pub clock_rate: u32,
+    pub first_sequence_number: u16,
+}
+
+impl SimulcastLayers {
+    pub fn new(new: NewSimulcast) -> Self {
+        Self {
+            mime_type: new.mime_type,
+            mapped_ssrcs: new.mapped_ssrcs,
+            temporal_layers: new.temporal_layers,
+            preferred: new.preferred,
+            target: None,
+            current: None,
+            needs_sync: false,
+            runs: std::array::from_fn(|_| Run::new(new.first_sequence_number)),
+            timeline: Timeline::new(new.clock_rate),
+            frame_is_whole: true,
+        }
+    }
+
+    pub fn preferred(&self) -> LayerPair {
+        self.preferred
+    }
+
+    pub fn prefer(&mut self, layers: LayerPair) {
+        self.preferred = layers;
+    }
+
+    pub fn target(&self) -> Option<LayerPair> {
+        self.target
+    }
+
+    pub fn current(&self) -> Option<LayerPair> {
+        self.current
+    }
+
+    /// The consumer starts anew.
+    pub fn sync(&mut self) {
+        self.timeline.reset();
+        self.forget_runs(|_| true);
+    }
+
+    /// A stream began anew: its packets from before cannot be told from the new ones. True when it is the one sent.
+    pub fn restart(&mut self, mapped_ssrc: u32) -> bool {
+        let Some(layer) = self.layer_of(mapped_ssrc) else { return false };
+        self.forget_runs(|of| of == layer);
+        let is_sent = self.is_current(layer);
+        self.needs_sync |= is_sent;
+        is_sent
+    }
+
+    fn forget_runs(&mut self, which: impl Fn(u8) -> bool) {
+        for run in &mut self.runs {
+            run.layer = run.layer.filter(|layer| !which(*layer));
+        }
+    }
+
+    fn layer_of(&self, mapped_ssrc: u32) -> Option<u8> {
+        let layer = self.mapped_ssrcs.iter().position(|ssrc| *ssrc == mapped_ssrc)?;
+        u8::try_from(layer).ok()
+    }
+
+    fn is_current(&self, layer: u8) -> bool {
+        self.current.is_some_and(|current| current.spatial == layer)
+    }
+
+    pub fn decide(&mut self, offer: &Offer<'_>) -> Decision {
+        let Some(layer) = self.layer_of(offer.mapped_ssrc) else {
+            return Decision::Withhold(Withheld::Layer);
+        };
+        let Some(target) = self.target else { return Decision::Withhold(Withheld::Layer) };
+        let is_current = self.is_current(layer);
+        let switches = !is_current && layer == target.spatial;
+        if !switches && !is_current {
+            return Decision::Withhold(Withheld::Layer);
+        }
+        if switches || self.needs_sync {
+            if self.mime_type.can_be_key_framed() && !offer.arrived.is_key_frame {
+                return Decision::Withhold(Withheld::BeforeKeyFrame);
+            }
+            return self.begin_run(offer, layer, target);
+        }
+        self.go_on(offer, target)
+    }
+
+    /// From this key frame on the layer is sent.
+    fn begin_run(&mut self, offer: &Offer<'_>, layer: u8, target: LayerPair) -> Decision {
+        let Some(timestamp_offset) = self.timeline.begin(offer) else {
+            return Decision::Withhold(Withheld::OutOfTime);
+        };
+        let switched = !self.is_current(layer);
+        let (newest, pictures) = (self.newest(), self.runs[0].pictures.newest());
+        self.runs.rotate_right(1);
+        let run = &mut self.runs[0];
+        // A number left out tells the receiver that the frame before is not whole, and will not be.
+        let first = newest + if self.frame_is_whole { 1 } else { 2 };
+        run.sequence.sync_at(offer.arrived.seq, first);
+        run.layer = Some(layer);
+        run.timestamp_offset = timestamp_offset;
+        run.pictures.follow(pictures);
+        let descriptor = &offer.arrived.descriptor;
+        self.needs_sync = false;
+        let temporal = descriptor.temporal_layer().min(target.temporal);
+        self.current = Some(LayerPair { spatial: layer, temporal });
+        if let Descriptor::Vp8(picture) = descriptor {
+            run.pictures.begin(picture);
+            run.pictures.take(picture);
+        }
+        self.send(offer, if switched { LayerChange::Switched } else { LayerChange::None })
+    }
+
+    /// One more packet of the layer that is sent.
+    fn go_on(&mut self, offer: &Offer<'_>, target: LayerPair) -> Decision {
+        let Some(current) = self.current else { return Decision::Withhold(Withheld::Layer) };
+        // On the way to another layer, the temporal layers stay.
+        let wanted = if target.spatial == current.spatial { target.temporal } else { current.temporal };
+        let temporal = match &offer.arrived.descriptor {
+            Descriptor::Vp8(picture) => {
+                match self.runs[0].pictures.admit(picture, current.temporal, wanted) {
+                    Some(temporal) => temporal,
+                    None => {
+                        self.runs[0].sequence.drop_input(offer.arrived.seq);
+                        return Decision::Withhold(Withheld::Layer);
+                    }
+                }
+            }
+            // H264 tells its temporal layers in the dependency descriptor only, which nobody negotiates for it.
+            _ => 0,
+        };
+        self.current = Some(LayerPair { temporal, ..current });
+        let changed = temporal != current.temporal;
+        self.send(offer, if changed { LayerChange::Within } else { LayerChange::None })
+    }
+
+    fn send(&mut self, offer: &Offer<'_>, change: LayerChange) -> Decision {
+        let arrived = offer.arrived;
+        let run = &mut self.runs[0];
+        let Some(output) = run.sequence.map(arrived.seq) else {
+            return Decision::Withhold(Withheld::BeforeStart);
+        };
+        let prefix = match &arrived.descriptor {
+            Descriptor::Vp8(picture) => run.pictures.prefix(picture, arrived.payload),
+            _ => None,
+        };
+        if output == run.sequence.max_output() {
+            self.frame_is_whole = arrived.marker;
+        }
+        self.timeline.sent(offer, run.timestamp_offset);
+        #[allow(clippy::cast_possible_truncation, reason = "the wire carries the low 16 bits")]
+        let sequence_number = output as u16;
+        let timestamp = arrived.timestamp.wrapping_sub(run.timestamp_offset);
+        Decision::Forward(Rewrite { sequence_number, timestamp, marker: arrived.marker, prefix, change })
+    }
+
+    pub fn skip(&mut self, mapped_ssrc: u32, seq: u64) {
+        if self.layer_of(mapped_ssrc).is_some_and(|layer| self.is_current(layer)) && !self.needs_sync {
+            self.runs[0].sequence.drop_input(seq);
+        }
+    }
+
+    pub fn newest(&self) -> u64 {
+        self.runs[0].sequence.max_output()
+    }
+
+    pub fn source(&self, sequence_number: u16) -> Option<Source> {
+        self.runs.iter().enumerate().find_map(|(index, run)| {
+            let encoding = usize::from(run.layer?);
+            let (input, output) = run.sequence.source(sequence_number)?;
+            Some(Source { encoding, input, output, run: index })
+        })
+    }
+
+    pub fn again(&self, source: &Source, packet: &HistoryPacket<'_>) -> Option<Again> {
+        let run = self.runs.get(source.run)?;
+        let prefix = match self.mime_type.codec.describe(packet.payload) {
+            Descriptor::Vp8(picture) => run.pictures.prefix_again(&picture, packet.payload)?,
+            _ => None,
+        };
+        let timestamp = packet.timestamp.wrapping_sub(run.timestamp_offset);
+        Some(Again { timestamp, marker: packet.marker, prefix })
+    }
+
+    pub fn clear(&mut self) {
+        self.target = None;
+        self.current = None;
+        self.needs_sync = false;
+    }
+
+    /// Chooses the target among the streams that exist, by layer.
+    pub fn retarget(&mut self, streams: &[Option<Available>]) -> Retarget {
+        let is_alive = |stream: &Option<Available>| stream.is_some_and(|stream| stream.score > 0);
+        let alive = (0_u8..).zip(streams).filter(|(_, stream)| is_alive(stream)).map(|(layer, _)| layer);
+        let target = choose(self.preferred, self.temporal_layers, alive);
+        if target == self.target {
+            return Retarget::Nothing;
+        }
+        let Some(wanted) = target else {
+            self.clear();
+            return Retarget::Cleared;
+        };
+        self.target = target;
+        if self.is_current(wanted.spatial) {
+            return Retarget::Nothing;
+        }
+        Retarget::NeedsKeyFrame(wanted.spatial.into())
+    }
+
+    /// Whether the layer still waits for a key frame of this stream.
+    pub fn waits_for(&self, layer: usize) -> bool {
+        let wants = self.target.is_some_and(|target| usize::from(target.spatial) == layer);
+        wants && self.current.is_none_or(|current| usize::from(current.spatial) != layer)
+    }
+}

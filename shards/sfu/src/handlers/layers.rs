@@ -1,0 +1,171 @@
+//! Which layers consumers get: chosen anew whenever what is there or what is wanted changes.
+
+use std::time::Duration;
+
+use ringsoup_rtc::codec::Codec;
+use ringsoup_rtc::score::SCORE_MAX;
+use ringsoup_rtc::time::Time;
+
+use crate::command::Layers;
+use crate::consumer::decision::LayerChange;
+use crate::consumer::layers::{Available, LayerPair, Retarget};
+use crate::consumer::set_up;
+use crate::consumer::{Consumer, layers};
+use crate::event::Event;
+use crate::handlers::Change;
+use crate::outbox::Outbox;
+use crate::producer::Producer;
+use crate::rtp_parameters::RtpType;
+use crate::sfu::Sfu;
+use crate::table::Id;
+use crate::timers::Timer;
+
+/// Between two looks at which spatial layers a stream carries: they share its silence, so nothing else tells.
+const LAYER_CHECK_INTERVAL: Duration = Duration::from_millis(1_500);
+
+/// What a packet meant for a consumer's layers, told once the packet is with everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LayerNews {
+    Changed(LayerChange),
+    /// The packet's stream was not good enough to begin with.
+    WantsKeyFrame,
+}
+
+impl Sfu {
+    /// A consumer began to take packets, or stopped.
+    pub(crate) fn settle_layers(&mut self, now: Time, id: Id<Consumer>, change: Change, out: &mut Outbox) {
+        match change {
+            Change::Activated => self.retarget_layers(now, id, out),
+            Change::Deactivated => {
+                if self.layers_of(id).clear() {
+                    self.announce_layers(id, out);
+                }
+            }
+            Change::None => {}
+        }
+    }
+
+    /// Chooses the layers of a consumer anew among what its producer sends.
+    pub(crate) fn retarget_layers(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
+        let consumer = &self.consumers[id];
+        if !consumer.is_active() || !matches!(consumer.rtp_type, RtpType::Simulcast | RtpType::Svc) {
+            return;
+        }
+        let producer = consumer.producer;
+        let available = available(now, consumer, &self.producers[producer]);
+        match self.layers_of(id).retarget(&available) {
+            None | Some(Retarget::Nothing) => {}
+            Some(Retarget::Cleared) => self.announce_layers(id, out),
+            Some(Retarget::NeedsKeyFrame(encoding)) => {
+                let stream = self.consumers[id].stream_of(&self.producers[producer], encoding);
+                if let Some(index) = stream {
+                    self.request_key_frame(now, producer, index, out);
+                }
+            }
+        }
+    }
+
+    /// Returns what is preferred now; nothing for consumers without layers.
+    pub(crate) fn set_preferred_layers(
+        &mut self,
+        now: Time,
+        id: Id<Consumer>,
+        asked: Layers,
+        out: &mut Outbox,
+    ) -> Option<Layers> {
+        let shown = &self.consumers[id].streams[0].params.shown;
+        let there_are = LayerPair { spatial: shown.spatial_layers, temporal: shown.temporal_layers };
+        let preferred = set_up::clamp(Some(asked), there_are);
+        let layers = self.layers_of(id);
+        let before = layers.preferred()?;
+        layers.prefer(preferred);
+        if before != preferred {
+            self.retarget_layers(now, id, out);
+        }
+        Some(preferred.into())
+    }
+
+    /// Tells what a packet of `stream` changed for its receivers.
+    #[cold]
+    pub(crate) fn tell_layer_news(
+        &mut self,
+        now: Time,
+        producer: Id<Producer>,
+        stream: usize,
+        out: &mut Outbox,
+    ) {
+        let mut news = std::mem::take(&mut self.layer_news);
+        for (id, news) in news.drain(..) {
+            match news {
+                LayerNews::WantsKeyFrame => {
+                    // The one that came ended the wait for it.
+                    self.request_key_frame(now, producer, stream, out);
+                }
+                LayerNews::Changed(change) => {
+                    self.announce_layers(id, out);
+                    if change == LayerChange::Switched {
+                        // What the receiver lost of the stream before says nothing of this one.
+                        self.consumers[id].streams[0].score.reset(SCORE_MAX);
+                        out.events.extend(self.consumers[id].score_event(&self.producers[producer]));
+                    }
+                }
+            }
+        }
+        self.layer_news = news;
+    }
+
+    fn announce_layers(&mut self, id: Id<Consumer>, out: &mut Outbox) {
+        let layers = self.layers_of(id).current().map(Layers::from);
+        let consumer = self.consumers[id].name.clone();
+        out.events.push(Event::ConsumerLayers { consumer, layers });
+    }
+
+    fn layers_of(&mut self, id: Id<Consumer>) -> &mut layers::Layers {
+        let consumer = &self.consumers[id];
+        &mut self.producers[consumer.producer].egresses[consumer.streams[0].egress].layers
+    }
+
+    /// Sets the timer for the next look at a stream's spatial layers.
+    pub(crate) fn schedule_layer_check(&mut self, now: Time, id: Id<Producer>, index: usize) {
+        let Some(stream) = self.producers[id].streams[index].as_mut() else { return };
+        if stream.layers.as_ref().is_some_and(|layers| layers.spatial_layers() > 1) {
+            let deadline = now + LAYER_CHECK_INTERVAL;
+            stream.layer_timer = Some(deadline);
+            self.timers.set(deadline, Timer::ProducerLayers(id, u8::try_from(index).unwrap_or(u8::MAX)));
+        }
+    }
+
+    pub(crate) fn check_layers(&mut self, now: Time, id: Id<Producer>, index: usize, out: &mut Outbox) {
+        let Some(producer) = self.producers.get_mut(id) else { return };
+        let Some(stream) = producer.streams.get_mut(index).and_then(Option::as_mut) else { return };
+        // A timer of a former owner of the id.
+        if stream.layer_timer.is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        let has_changed = stream.layers.as_mut().is_some_and(|layers| layers.look(now));
+        if has_changed {
+            for consumer in producer.consumers().collect::<Vec<_>>() {
+                self.retarget_layers(now, consumer, out);
+            }
+        }
+        self.schedule_layer_check(now, id, index);
+    }
+}
+
+/// What a consumer can choose among: the producer's streams, or the spatial layers within its only one.
+fn available(now: Time, consumer: &Consumer, producer: &Producer) -> Vec<Option<Available>> {
+    let stream = |encoding| producer.streams[consumer.stream_of(producer, encoding)?].as_ref();
+    if consumer.rtp_type == RtpType::Simulcast {
+        let score = |encoding| Some(Available { score: stream(encoding)?.score.value(), has_bitrate: true });
+        return (0..consumer.mapped_ssrcs().count()).map(score).collect();
+    }
+    let Some(stream) = stream(0) else { return Vec::new() };
+    // AV1 tells its layers where they are not read: the stream passes whole, so all of them are there.
+    let is_opaque = consumer.streams[0].params.mime_type.codec == Codec::Av1;
+    let has_bitrate = |spatial| match &stream.layers {
+        Some(layers) => layers.has_spatial(now, if is_opaque { 0 } else { spatial }),
+        None => spatial == 0 && stream.traffic.bitrate(now) > 0,
+    };
+    let layer = |spatial| Some(Available { score: stream.score.value(), has_bitrate: has_bitrate(spatial) });
+    (0..stream.params.shown.spatial_layers).map(layer).collect()
+}

@@ -1,0 +1,282 @@
+//! SVC consumers: what is above a receiver's layers is left out of the one stream there is.
+
+use ringsoup_sfu::command::{ConsumerCommand, Layers};
+use ringsoup_sfu::event::Event;
+use ringsoup_sfu::reply::{ConsumerDump, Reply};
+use ringsoup_sfu::rtp_parameters::RtpType;
+
+use crate::common::packets::{heard, nack, rtp};
+use crate::common::simulcast::{self, VIDEO};
+use crate::common::{Peer, Sent, World};
+use crate::room::{assert_contiguous, seqs};
+
+const VP9: &str = "video/VP9";
+const SOURCE: u32 = 1_000;
+const MAPPED: u32 = 5_000;
+const SENT: u32 = 9_000;
+
+/// A VP9 packet, in flexible mode: a layer frame of one packet.
+fn vp9(spatial: u8, temporal: u8, is_inter: bool, is_up_point: bool) -> Vec<u8> {
+    // I, P, L, F, B and E.
+    let first = 0x80 | u8::from(is_inter) << 6 | 0x20 | 0x10 | 0x08 | 0x04;
+    let layers = temporal << 5 | u8::from(is_up_point) << 4 | spatial << 1 | u8::from(spatial > 0);
+    vec![first, 0x80, 1, layers, 0, spatial, temporal]
+}
+
+struct Scene {
+    world: World,
+    sender: Peer,
+    receiver: Peer,
+    seq: u16,
+    pictures: u32,
+}
+
+impl Scene {
+    fn new(mime_type: &str, mode: &str) -> Self {
+        let mut world = World::new();
+        let sender = world.plain("sender");
+        let receiver = world.plain("receiver");
+        world.produce("sender", simulcast::produce("video", mime_type, Some(mode), &[SOURCE], &[MAPPED]));
+        let modes = (Some(mode), Some(mode));
+        world.consume("receiver", simulcast::consume("c", "video", mime_type, modes, SENT, &[MAPPED]));
+        Self { world, sender, receiver, seq: 65_530, pictures: 0 }
+    }
+
+    fn packet(&mut self, payload: &[u8], marker: bool) {
+        self.seq = self.seq.wrapping_add(1);
+        let mut packet = rtp(VIDEO, self.seq, self.pictures * 3_000, SOURCE, payload);
+        packet[1] |= u8::from(marker) << 7;
+        let sender = self.sender.clone();
+        self.world.from(&sender, &packet);
+    }
+
+    /// A picture of three spatial layers, one packet each.
+    fn picture(&mut self, temporal: u8, is_key: bool, is_up_point: bool) {
+        self.pictures += 1;
+        self.world.advance_ms(33);
+        for spatial in 0..3 {
+            // Upper layers of a key picture refer to the layer below only.
+            self.packet(&vp9(spatial, temporal, !is_key, is_up_point), spatial == 2);
+        }
+    }
+
+    /// Long enough for the shard to see which layers there are, and the key frame it asks for then.
+    fn begin(&mut self) {
+        self.picture(0, true, false);
+        for _ in 0..50 {
+            self.picture(0, false, false);
+        }
+        assert!(self.asked() > 0);
+        self.picture(0, true, false);
+        self.gets();
+        self.told();
+    }
+
+    fn gets(&mut self) -> Vec<Sent> {
+        let receiver = self.receiver.clone();
+        self.world.take_rtp(&receiver)
+    }
+
+    fn asked(&mut self) -> usize {
+        let sender = self.sender.clone();
+        let rtcp = self.world.take_rtcp(&sender);
+        heard(&rtcp).plis.len()
+    }
+
+    fn prefer(&mut self, spatial: u8, temporal: u8) {
+        let layers = Layers { spatial, temporal: Some(temporal) };
+        self.world.consumer("c", ConsumerCommand::SetPreferredLayers(layers));
+    }
+
+    fn dump(&mut self) -> ConsumerDump {
+        match self.world.consumer("c", ConsumerCommand::Dump) {
+            Reply::ConsumerDump(dump) => *dump,
+            other => panic!("not a dump: {other:?}"),
+        }
+    }
+
+    fn told(&mut self) -> Vec<(u8, u8)> {
+        let told = |event: &Event| match event {
+            Event::ConsumerLayers { layers: Some(layers), .. } => Some((layers.spatial, layers.temporal?)),
+            _ => None,
+        };
+        self.world.take_events().iter().filter_map(told).collect()
+    }
+}
+
+/// Spatial and temporal layer of each packet, with its marker.
+fn layers(sent: &[Sent]) -> Vec<(u8, u8, bool)> {
+    let layers = |sent: &Sent| (sent.rtp().payload()[5], sent.rtp().payload()[6], sent.rtp().marker());
+    sent.iter().map(layers).collect()
+}
+
+#[test]
+fn layers_are_found_out_and_the_highest_is_sent_from_a_key_frame_on() {
+    let mut scene = Scene::new(VP9, "L3T3");
+    scene.picture(0, true, false);
+    assert_eq!(layers(&scene.gets()), [(0, 0, true)], "the only layer there was at the first packet");
+    assert_eq!(scene.told(), [(0, 0)]);
+    for _ in 0..60 {
+        scene.picture(0, false, false);
+    }
+    assert_eq!(scene.dump().layers.target_spatial, 2);
+    assert_eq!(scene.dump().layers.current_spatial, 0);
+    scene.gets();
+    scene.picture(0, true, false);
+    assert_eq!(layers(&scene.gets()), [(0, 0, false), (1, 0, false), (2, 0, true)]);
+    assert_eq!(scene.told(), [(2, 0)]);
+    let dump = scene.dump();
+    assert_eq!(dump.rtp_type, RtpType::Svc);
+    assert_eq!((dump.layers.preferred_spatial, dump.layers.preferred_temporal), (2, 2));
+}
+
+#[test]
+fn down_goes_without_a_key_frame_and_up_with_one() {
+    let mut scene = Scene::new(VP9, "L3T3");
+    scene.begin();
+    scene.prefer(1, 0);
+    assert_eq!(scene.asked(), 0);
+    scene.picture(0, false, false);
+    scene.picture(0, false, false);
+    let down = scene.gets();
+    let pair = [(0, 0, false), (1, 0, true)];
+    assert_eq!(layers(&down), [pair, pair].concat(), "the marker moves to the last packet that is sent");
+    scene.prefer(2, 0);
+    assert_eq!(scene.asked(), 1);
+    scene.picture(0, false, false);
+    scene.picture(0, true, false);
+    let up = scene.gets();
+    assert_eq!(layers(&up)[2..], [(0, 0, false), (1, 0, false), (2, 0, true)]);
+    assert_contiguous(&seqs(&[down, up].concat()));
+}
+
+#[test]
+fn temporal_layers_go_up_at_switching_points_only_and_down_at_a_frames_end() {
+    let mut scene = Scene::new(VP9, "L3T3");
+    scene.begin();
+    scene.picture(2, false, false);
+    assert!(scene.gets().is_empty());
+    scene.picture(1, false, true);
+    scene.picture(2, false, true);
+    scene.picture(2, false, false);
+    assert_eq!(scene.gets().len(), 9);
+    scene.prefer(2, 1);
+    scene.picture(2, false, true);
+    scene.picture(1, false, true);
+    scene.picture(2, false, true);
+    let sent = scene.gets();
+    assert!(layers(&sent[sent.len() - 3..]).iter().all(|(_, temporal, _)| *temporal == 1));
+    assert_eq!(scene.told(), [(2, 1), (2, 2), (2, 1)]);
+    assert_contiguous(&seqs(&sent));
+}
+
+#[test]
+fn in_k_svc_only_the_layers_own_pictures_are_sent_between_key_frames() {
+    let mut scene = Scene::new(VP9, "L3T3_KEY");
+    scene.begin();
+    scene.picture(0, false, false);
+    assert_eq!(layers(&scene.gets()), [(2, 0, true)]);
+    scene.prefer(0, 0);
+    assert_eq!(scene.asked(), 1, "down needs a key frame too");
+    scene.picture(0, false, false);
+    scene.picture(0, true, false);
+    scene.picture(0, false, false);
+    assert_eq!(layers(&scene.gets()), [(2, 0, true), (0, 0, true), (0, 0, true)]);
+}
+
+#[test]
+fn a_lost_packet_comes_again_with_the_marker_it_had() {
+    let mut scene = Scene::new(VP9, "L3T3");
+    scene.begin();
+    scene.prefer(1, 0);
+    scene.picture(0, false, false);
+    scene.prefer(0, 0);
+    scene.picture(0, false, false);
+    let sent = scene.gets();
+    assert_eq!(layers(&sent), [(0, 0, false), (1, 0, true), (0, 0, true)]);
+    for lost in &sent {
+        let receiver = scene.receiver.clone();
+        scene.world.from(&receiver, &nack(SENT, &[lost.rtp().sequence_number()]));
+        let again = scene.gets();
+        assert_eq!(again.len(), 1);
+        assert_eq!(&again[0].rtp().payload()[2..], lost.rtp().payload());
+        assert_eq!(again[0].rtp().marker(), lost.rtp().marker());
+    }
+}
+
+#[test]
+fn a_spatial_layer_that_stops_is_not_wanted_any_more() {
+    let mut scene = Scene::new(VP9, "L3T1");
+    scene.begin();
+    for _ in 0..200 {
+        scene.pictures += 1;
+        scene.world.advance_ms(33);
+        scene.packet(&vp9(0, 0, true, false), true);
+    }
+    assert_eq!(scene.dump().layers.target_spatial, 0);
+    assert_eq!(scene.told(), [(0, 0)]);
+}
+
+#[test]
+fn vp8_and_h264_in_temporal_layers_are_svc_of_one_spatial_layer() {
+    let mut scene = Scene::new("video/VP8", "L1T3");
+    let vp8 = |id: u8, temporal: u8, is_sync: bool, is_key: bool| {
+        vec![0x90, 0xe0, 0x80, id, 5, temporal << 6 | u8::from(is_sync) << 5, u8::from(!is_key)]
+    };
+    scene.packet(&vp8(1, 0, false, true), true);
+    scene.packet(&vp8(2, 2, true, false), true);
+    scene.prefer(0, 0);
+    scene.packet(&vp8(3, 2, false, false), true);
+    scene.packet(&vp8(4, 0, false, false), true);
+    let sent = scene.gets();
+    assert_contiguous(&seqs(&sent));
+    assert_eq!(sent.iter().map(|sent| sent.rtp().payload()[3]).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(scene.told(), [(0, 0), (0, 2), (0, 0)]);
+    let mut scene = Scene::new("video/H264", "L1T2");
+    scene.packet(crate::common::packets::DELTA, true);
+    scene.packet(crate::common::packets::KEY, false);
+    scene.packet(crate::common::packets::DELTA, true);
+    assert_eq!(scene.gets().len(), 2);
+    assert_eq!(scene.told(), [(0, 0)]);
+}
+
+#[test]
+fn av1_passes_whole() {
+    let mut scene = Scene::new("video/AV1", "L3T3");
+    scene.packet(&[1, 2, 3], false);
+    scene.packet(&[4, 5, 6], true);
+    assert_eq!(scene.gets().len(), 2);
+    assert_eq!(scene.told(), [(2, 2)]);
+    assert_eq!(scene.dump().layers.current_temporal, 2);
+}
+
+#[test]
+fn stats_show_what_each_layer_brings() {
+    let mut scene = Scene::new(VP9, "L3T3");
+    scene.begin();
+    let stats = scene.world.producer_stats("video");
+    let by_layer = &stats[0].bitrate_by_layer;
+    assert_eq!(by_layer.len(), 9);
+    let rate = |name: &str| by_layer.iter().find(|(layer, _)| layer == name).expect("a layer").1;
+    assert!(rate("0.0") > 0 && rate("1.0") > rate("0.0") && rate("2.0") > rate("1.0"));
+    assert_eq!(rate("2.1"), 0);
+    assert!(rate("2.0").abs_diff(stats[0].bitrate) <= 9, "each is rounded by itself");
+}
+
+#[test]
+fn pauses_clear_the_layers_and_a_key_frame_brings_them_back() {
+    let mut scene = Scene::new(VP9, "L3T3");
+    scene.begin();
+    scene.world.consumer("c", ConsumerCommand::Pause);
+    scene.picture(0, false, false);
+    assert!(scene.gets().is_empty());
+    assert_eq!(scene.dump().layers.current_spatial, -1);
+    scene.world.consumer("c", ConsumerCommand::Resume);
+    assert_eq!(scene.asked(), 1);
+    scene.picture(0, false, false);
+    assert!(scene.gets().is_empty());
+    scene.picture(0, true, false);
+    assert_eq!(scene.gets().len(), 3);
+    assert_eq!(scene.told(), [(2, 0)]);
+    scene.world.assert_accounted();
+}
