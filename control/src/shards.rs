@@ -12,7 +12,7 @@ use mio::Waker;
 use ringsoup_rtc::dtls::Certificate;
 use ringsoup_runtime::mailbox::TO_SHARD_MAX;
 use ringsoup_runtime::shard::{ShardConfig, ShardHandle};
-use ringsoup_runtime::{Clock, FromShard, ToShard};
+use ringsoup_runtime::{Clock, FromShard, Mesh, ToShard};
 use ringsoup_sfu::command::Command;
 use ringsoup_sfu::sfu::SfuConfig;
 
@@ -64,14 +64,16 @@ pub(crate) struct Shards {
     certificate: Arc<Certificate>,
     clock: Clock,
     doorbell: Arc<Doorbell>,
+    mesh: Arc<Mesh>,
     slots: Vec<Slot>,
 }
 
 impl Shards {
     pub(crate) fn new(settings: ShardSettings, certificate: Certificate, waker: Waker) -> Self {
-        let slots = (0..settings.count.max(1)).map(|_| Slot::default()).collect();
+        let slots: Vec<Slot> = (0..settings.count.max(1)).map(|_| Slot::default()).collect();
+        let mesh = Mesh::new(slots.len());
         let doorbell = Arc::new(Doorbell { rung: AtomicBool::new(false), waker });
-        Self { settings, certificate: Arc::new(certificate), clock: Clock::start(), doorbell, slots }
+        Self { settings, certificate: Arc::new(certificate), clock: Clock::start(), doorbell, mesh, slots }
     }
 
     /// Passes a command on, starting its shard if need be.
@@ -106,6 +108,7 @@ impl Shards {
             sfu,
             clock: self.clock,
             coalesce: self.settings.coalesce,
+            mesh: Arc::clone(&self.mesh),
         };
         let doorbell = Arc::clone(&self.doorbell);
         ShardHandle::start(config, Box::new(move || doorbell.ring())).map_err(|error| error.to_string())

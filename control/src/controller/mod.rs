@@ -259,7 +259,7 @@ impl Controller {
         };
         match (pending.purpose, result) {
             (Purpose::Request { id, .. }, Ok(reply)) => {
-                self.watch_pipes(&reply);
+                self.watch_pipes(&reply, out);
                 out.push(Effect::Respond(Response { id, result: Ok(ResponseBody::Shard(reply)) }));
             }
             (Purpose::Request { id, method, created }, Err(error)) => {

@@ -5,7 +5,7 @@ use ringsoup_sfu::name::Name;
 use ringsoup_sfu::piped::PipeKey;
 use ringsoup_sfu::reply::Reply;
 
-use crate::local_pipes::Introduction;
+use crate::local_pipes::{Introduction, Remote};
 use crate::placement::ShardIndex;
 
 use super::{Controller, Effect, Purpose};
@@ -19,10 +19,19 @@ impl Controller {
         }
     }
 
-    /// Looks for what pipe transports say of themselves.
-    pub(super) fn watch_pipes(&mut self, reply: &Reply) {
-        if let Reply::PipeTransportDump(dump) = reply {
-            self.local_pipes.opened(dump);
+    /// Looks for what pipe transports say of themselves. Ends that meet are told before the controller has its answer,
+    /// so that whatever it asks for next finds them joined.
+    pub(super) fn watch_pipes(&mut self, reply: &Reply, out: &mut Vec<Effect>) {
+        match reply {
+            Reply::PipeTransportDump(dump) => self.local_pipes.opened(dump),
+            Reply::PipeConnect { key, tuple, peer_srtp } => {
+                let Some(address) = tuple.remote else { return };
+                let remote = Remote { address, srtp: peer_srtp.clone() };
+                for introduction in self.local_pipes.connected(*key, remote) {
+                    self.introduce(introduction, out);
+                }
+            }
+            _ => {}
         }
     }
 

@@ -1,6 +1,10 @@
-use ringsoup_sfu::command::{ActiveSpeakerObserverOptions, ErrorClass, Produce, TransportOptions};
+use ringsoup_sfu::command::{
+    ActiveSpeakerObserverOptions, ErrorClass, ListenInfo, PipeConnect, PipeTransportOptions, Produce,
+    Protocol, TransportCommand, TransportOptions,
+};
 use ringsoup_sfu::event::LogLine;
-use ringsoup_sfu::reply::ShardReport;
+use ringsoup_sfu::piped::{PipeEnd, PipeKey};
+use ringsoup_sfu::reply::{PipeTransportDump, ShardReport, TransportDump, Tuple};
 use ringsoup_sfu::rtp_parameters::{MediaKind, RtcpParameters, RtpMapping, RtpParameters};
 
 use super::*;
@@ -412,4 +416,134 @@ fn long_log_lines_are_cut_at_a_character() {
     let mut out = Vec::new();
     bench.controller.log(LogLevel::Error, LogTag::Info, &"é".repeat(LOG_BYTES_MAX), &mut out);
     assert!(matches!(one(out), Effect::Log(line) if line.len() <= LOG_BYTES_MAX && line.ends_with('é')));
+}
+
+fn pipe(name: &str) -> RequestBody {
+    let RequestBody::CreateDirectTransport { options: base, .. } = direct("") else { unreachable!() };
+    let listen_info = ListenInfo {
+        protocol: Protocol::Udp,
+        ip: [127, 0, 0, 1].into(),
+        announced_address: None,
+        expose_internal_ip: false,
+        port: 0,
+        port_range: (0, 0),
+        ipv6_only: false,
+        udp_reuse_port: false,
+        send_buffer_size: 0,
+        recv_buffer_size: 0,
+    };
+    let options = Box::new(PipeTransportOptions { base, listen_info, enable_rtx: false, enable_srtp: false });
+    RequestBody::CreatePipeTransport { transport: name.into(), options }
+}
+
+fn tuple(local_port: u16, remote_port: Option<u16>) -> Tuple {
+    let remote = remote_port.map(|port| ([127, 0, 0, 1], port).into());
+    Tuple { local_address: "127.0.0.1".into(), local_port, remote, protocol: Protocol::Udp }
+}
+
+impl Bench {
+    /// A pipe transport bound to `port`.
+    fn open_pipe(&mut self, router_name: &str, name: &str, port: u16) -> PipeKey {
+        self.done(Method::WorkerCreateRouter, "", router(router_name));
+        let sent = self.sent(Method::RouterCreatePipeTransport, router_name, pipe(name));
+        let Command::CreatePipeTransport { key, .. } = sent.command else { panic!("{:?}", sent.command) };
+        let bound = ([127, 0, 0, 1], port).into();
+        let (base, tuple) = (TransportDump::default(), tuple(port, None));
+        let dump = PipeTransportDump { base, key, bound, tuple, rtx: false, srtp_parameters: None };
+        self.reply(sent.token, Ok(Reply::PipeTransportDump(Box::new(dump))));
+        key
+    }
+
+    /// What follows when it connects.
+    fn connect_pipe(&mut self, name: &str, key: PipeKey, port: u16, remote_port: u16) -> Vec<Effect> {
+        let request =
+            PipeConnect { ip: [127, 0, 0, 1].into(), port: Some(remote_port), srtp_parameters: None };
+        let sent = self.sent(Method::PipeTransportConnect, name, RequestBody::ConnectPipeTransport(request));
+        let tuple = tuple(port, Some(remote_port));
+        self.reply(sent.token, Ok(Reply::PipeConnect { key, tuple, peer_srtp: None }))
+    }
+
+    fn joined_pipes(&mut self) -> [PipeKey; 2] {
+        let near = self.open_pipe("r1", "near", 1_001);
+        let far = self.open_pipe("r2", "far", 1_002);
+        assert_eq!(introductions(&self.connect_pipe("near", near, 1_001, 1_002)), []);
+        let effects = self.connect_pipe("far", far, 1_002, 1_001);
+        let mut told = introductions(&effects);
+        told.sort_by_key(|(shard, ..)| *shard);
+        let end = |key, shard| Some(PipeEnd { key, shard });
+        assert_eq!(told, [(0, "near".into(), end(far, 1)), (1, "far".into(), end(near, 0))]);
+        assert!(
+            matches!(effects.last(), Some(Effect::Respond(_))),
+            "the ends know before the controller does"
+        );
+        [near, far]
+    }
+}
+
+fn introductions(effects: &[Effect]) -> Vec<(u16, Name, Option<PipeEnd>)> {
+    let told = effects.iter().filter_map(|effect| match effect {
+        Effect::Command {
+            shard,
+            command: Command::Transport { transport, command: TransportCommand::JoinPipe(other) },
+            ..
+        } => Some((shard.0, transport.clone(), *other)),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn pipes_of_one_process_are_introduced_and_told_when_the_other_closes() {
+    let gone = |shard, name: &str| vec![(shard, Name::from(name), None)];
+    let mut one = bench(2);
+    one.joined_pipes();
+    let body = RequestBody::CloseTransport { transport: "far".into() };
+    assert_eq!(introductions(&one.request(Method::RouterCloseTransport, "r2", body)), gone(0, "near"));
+    let mut one = bench(2);
+    one.joined_pipes();
+    let closed = one.request(Method::WorkerCloseRouter, "", close_router("r1"));
+    assert_eq!(introductions(&closed), gone(1, "far"));
+    let mut one = bench(2);
+    one.joined_pipes();
+    let mut out = Vec::new();
+    let (transport, router) = ("near".into(), "r1".into());
+    one.controller.handle_event(Event::TransportFailed { transport, router }, &mut out);
+    assert_eq!(introductions(&out), gone(1, "far"));
+    let mut one = bench(2);
+    one.joined_pipes();
+    let mut out = Vec::new();
+    one.controller.handle_shard_lost(ShardIndex(1), "gone", &mut out);
+    assert_eq!(introductions(&out), gone(0, "near"));
+}
+
+#[test]
+fn ends_that_close_together_are_told_nothing() {
+    let mut one = bench(1);
+    one.done(Method::WorkerCreateRouter, "", router("r"));
+    let mut keys = Vec::new();
+    for (name, port) in [("near", 1_001), ("far", 1_002)] {
+        let sent = one.sent(Method::RouterCreatePipeTransport, "r", pipe(name));
+        let Command::CreatePipeTransport { key, .. } = sent.command else { panic!("{:?}", sent.command) };
+        let bound = ([127, 0, 0, 1], port).into();
+        let (base, tuple) = (TransportDump::default(), tuple(port, None));
+        let dump = PipeTransportDump { base, key, bound, tuple, rtx: false, srtp_parameters: None };
+        one.reply(sent.token, Ok(Reply::PipeTransportDump(Box::new(dump))));
+        keys.push(key);
+    }
+    assert_ne!(keys[0], keys[1]);
+    one.connect_pipe("near", keys[0], 1_001, 1_002);
+    assert_eq!(introductions(&one.connect_pipe("far", keys[1], 1_002, 1_001)).len(), 2);
+    assert!(introductions(&one.request(Method::WorkerCloseRouter, "", close_router("r"))).is_empty());
+}
+
+#[test]
+fn a_refused_pipe_leaves_nothing_behind() {
+    let mut one = bench(1);
+    one.done(Method::WorkerCreateRouter, "", router("r"));
+    let sent = one.sent(Method::RouterCreatePipeTransport, "r", pipe("p"));
+    one.reply(sent.token, Err(CommandError::error("no more ports")));
+    let again = one.sent(Method::RouterCreatePipeTransport, "r", pipe("p"));
+    assert_ne!(again.token, sent.token);
+    let refused = one.refused(Method::PlainTransportConnect, "p", RequestBody::None);
+    assert_eq!(refused, (ErrorClass::Error, "unknown method 'plainTransport.connect'".into()));
 }

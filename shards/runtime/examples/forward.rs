@@ -22,6 +22,8 @@ mod ring;
 mod socket;
 #[path = "../src/sys.rs"]
 mod sys;
+#[path = "../src/wake.rs"]
+mod wake;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringsoup_rtc::dtls::Certificate;
 use ringsoup_runtime::shard::COALESCE_DEFAULT;
-use ringsoup_runtime::{Clock, ShardConfig, ShardHandle};
+use ringsoup_runtime::{Clock, Mesh, ShardConfig, ShardHandle};
 use ringsoup_sfu::sfu::SfuConfig;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count = arguments.next().unwrap_or(4);
     let seconds = arguments.next().unwrap_or(5);
     let clock = Clock::start();
+    let mesh = Mesh::new(count as usize);
     let mut shards = Vec::new();
     for index in 0..count as usize {
         let sfu = SfuConfig {
@@ -23,7 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             rtc_ports: (10_000, 59_999),
             certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
         };
-        let config = ShardConfig { index, cpu: None, sfu, clock, coalesce: COALESCE_DEFAULT };
+        let config =
+            ShardConfig { index, cpu: None, sfu, clock, coalesce: COALESCE_DEFAULT, mesh: Arc::clone(&mesh) };
         shards.push(ShardHandle::start(config, Box::new(|| ()))?);
     }
     // glommio's own timer fires once after the start.

@@ -1,7 +1,7 @@
 //! The shard's loop: completions in, datagrams through the Sfu, one flush, one wait.
 //!
 //! ```text
-//! ┌─► completions ─► handle_datagram* ─► commands* ─► handle_timeout ─► flush ─► tell control ─► wait ─┐
+//! ┌─► completions ─► handle_datagram* ─► mesh ─► handle_piped* ─► commands* ─► handle_timeout ─► flush ─► tell control ─► wait ─┐
 //! └────────────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //! Every step is bounded per turn, so neither packets nor commands starve the other. Nothing allocates per
@@ -24,6 +24,7 @@ use crate::containment::Containment;
 use crate::io_report::IoReport;
 use crate::load::LoadGauge;
 use crate::mailbox::{FromShard, ShardMailbox, ToShard};
+use crate::mesh::MeshPort;
 use crate::ring::{Completion, Operation, RingPoller, Wait};
 use crate::socket::ShardSockets;
 use crate::socket::batch::Transmit;
@@ -33,6 +34,8 @@ use crate::socket::receive;
 const COMMANDS_PER_TURN: usize = 32;
 /// Completions taken in one turn: commands wait for no more than these.
 const COMPLETIONS_PER_TURN: usize = BUFFER_COUNT as usize;
+/// Batches of other shards taken in one turn: commands and sockets wait for no more than these.
+const BATCHES_PER_TURN: usize = 32;
 /// The longest sleep. Nothing depends on it: an idle shard is woken by packets, timers and commands.
 const IDLE_WAIT: Duration = Duration::from_secs(60);
 /// How often a shard looks again whether control reads, or a failing socket receives, while one of them waits.
@@ -54,6 +57,7 @@ pub(crate) struct Driver {
     transmit: Transmit,
     buffers: ReceiveBuffers,
     mailbox: ShardMailbox,
+    mesh: MeshPort,
     completions: Vec<Completion>,
     containment: Containment,
     load: LoadGauge,
@@ -69,6 +73,7 @@ impl Driver {
         clock: Clock,
         sfu: Sfu,
         mailbox: ShardMailbox,
+        mesh: MeshPort,
         gather: Duration,
     ) -> io::Result<Self> {
         let buffers = ReceiveBuffers::new()?;
@@ -83,6 +88,7 @@ impl Driver {
             transmit: Transmit::default(),
             buffers,
             mailbox,
+            mesh,
             completions: Vec::with_capacity(COMPLETIONS_PER_TURN),
             containment: Containment::default(),
             load: LoadGauge::default(),
@@ -108,6 +114,7 @@ impl Driver {
             self.report.turns += 1;
             let batch = self.clock.batch();
             self.take_completions(batch)?;
+            self.take_passed(batch)?;
             self.take_commands()?;
             if self.sfu.next_timeout().is_some_and(|at| at <= batch.now) {
                 self.handle_timeout();
@@ -192,7 +199,30 @@ impl Driver {
             if let Err(message) = handled {
                 self.out.events.extend(self.containment.report(batch.now, "a datagram", &message, bytes));
                 // The rest of the train was for the transport that is closed now.
-                return self.close_faulty(batch.now, socket);
+                return self.close_faulty(batch.now, CameBy::Socket(socket));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands what other shards passed on to the Sfu.
+    fn take_passed(&mut self, clock: BatchClock) -> io::Result<()> {
+        for _ in 0..BATCHES_PER_TURN {
+            let Some((sender, batch)) = self.mesh.take() else { break };
+            for mut piped in batch.packets() {
+                // The other shard's clock is this one's, read later than this turn's.
+                piped.passed = piped.passed.min(clock.now);
+                let (sfu, out) = (&mut self.sfu, &mut self.out);
+                let handled = self.containment.contain(|| sfu.handle_piped(clock.now, piped, out));
+                if let Err(message) = handled {
+                    let line = self.containment.report(clock.now, "a piped packet", &message, piped.bytes);
+                    self.out.events.extend(line);
+                    self.close_faulty(clock.now, CameBy::Pipe(piped.to))?;
+                }
+            }
+            self.mesh.give_back(sender, batch);
+            if self.out.wants_flush() {
+                self.flush()?;
             }
         }
         Ok(())
@@ -201,15 +231,15 @@ impl Driver {
     /// Has the Sfu close what it was handling when it panicked.
     ///
     /// Its sockets and lanes may be given again from here on, so what they still had to send goes first.
-    fn close_faulty(&mut self, now: Time, socket: SocketId) -> io::Result<()> {
+    fn close_faulty(&mut self, now: Time, came_by: CameBy) -> io::Result<()> {
         self.flush()?;
         let (sfu, sockets, out) = (&mut self.sfu, &mut self.sockets, &mut self.out);
-        if let Err(message) =
-            self.containment.contain(|| sfu.handle_panic(CameBy::Socket(socket), sockets, out))
-        {
+        if let Err(message) = self.containment.contain(|| sfu.handle_panic(came_by, sockets, out)) {
             self.out.events.extend(self.containment.report(now, "a panic", &message, &[]));
             // It could not be closed in order; at least nothing more comes of it.
-            self.sockets.close(socket);
+            if let CameBy::Socket(socket) = came_by {
+                self.sockets.close(socket);
+            }
         }
         Ok(())
     }
@@ -272,6 +302,7 @@ impl Driver {
     /// Sends what the turn produced, then lets the Sfu note when it left.
     fn flush(&mut self) -> io::Result<()> {
         if self.out.has_datagrams() {
+            self.mesh.pass(&self.out, self.clock, &mut self.report);
             self.transmit.flush(&self.out, &mut self.sockets, &mut self.report)?;
             self.out.clear_datagrams();
         }
@@ -290,8 +321,9 @@ impl Driver {
     }
 
     fn wait(&mut self, now: Time) -> io::Result<()> {
-        if !self.mailbox.fall_asleep() {
-            // Commands wait already; packets must not starve behind a stream of them.
+        if !self.mailbox.fall_asleep() || self.mesh.has_waiting() {
+            self.mailbox.wake_up();
+            // Commands or other shards wait already; packets must not starve behind a stream of them.
             return self.sockets.ring.look();
         }
         let mut timeout = IDLE_WAIT;

@@ -27,6 +27,11 @@ pub(crate) struct IoReport {
     pub(crate) send_retried: u64,
     /// The last errno of a failed send; 0 when none.
     pub(crate) send_errno: i32,
+    /// Packets handed to other pipe transports of the process, and in how many batches.
+    pub(crate) passed_packets: u64,
+    pub(crate) passed_batches: u64,
+    /// Not handed over: the other shard does not keep up.
+    pub(crate) pass_refused: u64,
     /// Events lost because control did not read.
     pub(crate) events_lost: u64,
     /// Panics contained.
@@ -49,6 +54,9 @@ impl IoReport {
             ("send_blocked", self.send_blocked),
             ("send_failed", self.send_failed),
             ("send_retried", self.send_retried),
+            ("passed_packets", self.passed_packets),
+            ("passed_batches", self.passed_batches),
+            ("pass_refused", self.pass_refused),
             ("events_lost", self.events_lost),
             ("panics", self.panics),
             ("send_errno", u64::from(self.send_errno.unsigned_abs())),

@@ -3,7 +3,8 @@
 //! ```text
 //! control ──ToShard──► mailbox ──► driver ──► Sfu ──► Outbox ──► socket/batch ──► ring ──► kernel
 //!         ◄─FromShard─                ▲                                            │
-//!                                     └── socket/receive ◄── buffers ◄─────────────┘
+//!                                     ├── socket/receive ◄── buffers ◄─────────────┘
+//!                                     └── mesh ◄──► the other shards
 //! ```
 //! One thread per shard, one glommio executor per thread, one never-ending driver task per executor. The
 //! driver waits in its own io_uring, which only this crate knows. Nothing here knows a request: values of
@@ -16,11 +17,14 @@ mod driver;
 mod io_report;
 mod load;
 pub mod mailbox;
+pub mod mesh;
 mod ring;
 pub mod shard;
 mod socket;
 mod sys;
+mod wake;
 
 pub use clock::Clock;
 pub use mailbox::{FromShard, Mailbox, SendError, ToShard};
+pub use mesh::Mesh;
 pub use shard::{ShardConfig, ShardHandle, StartError};

@@ -10,18 +10,15 @@
 //! orders them. A full queue never blocks a shard: it goes on forwarding.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ringsoup_sfu::command::{Command, CommandError};
 use ringsoup_sfu::event::Event;
 use ringsoup_sfu::reply::Reply;
 
-use crate::sys;
+use crate::wake::WakeFlag;
 
 /// Commands waiting for one shard. A controller that has this many outstanding is not waiting for replies.
 pub const TO_SHARD_MAX: usize = 4096;
@@ -77,30 +74,6 @@ impl std::fmt::Display for SendError {
 }
 
 impl std::error::Error for SendError {}
-
-/// Wakes a shard that sleeps in its ring, and only then.
-#[derive(Debug)]
-pub(crate) struct WakeFlag {
-    asleep: AtomicBool,
-    eventfd: File,
-}
-
-impl WakeFlag {
-    fn new() -> io::Result<Self> {
-        Ok(Self { asleep: AtomicBool::new(false), eventfd: sys::eventfd()? })
-    }
-
-    fn wake(&self) {
-        if self.asleep.swap(false, Ordering::SeqCst) {
-            // Fails only when the counter is about to overflow, and then the shard is awake anyway.
-            let _ = (&self.eventfd).write_all(&1_u64.to_ne_bytes());
-        }
-    }
-
-    pub(crate) fn fd(&self) -> RawFd {
-        self.eventfd.as_raw_fd()
-    }
-}
 
 /// Control's end.
 #[derive(Debug)]
@@ -171,10 +144,9 @@ pub(crate) struct ShardMailbox {
 }
 
 /// Both ends of a shard's mailbox.
-pub(crate) fn mailbox(notify: Notify) -> io::Result<(Mailbox, ShardMailbox)> {
+pub(crate) fn mailbox(notify: Notify, flag: Arc<WakeFlag>) -> (Mailbox, ShardMailbox) {
     let (to_shard, incoming) = flume::bounded(TO_SHARD_MAX);
     let (outgoing, from_shard) = flume::bounded(FROM_SHARD_MAX);
-    let flag = Arc::new(WakeFlag::new()?);
     let shard = ShardMailbox {
         incoming,
         outgoing,
@@ -184,7 +156,7 @@ pub(crate) fn mailbox(notify: Notify) -> io::Result<(Mailbox, ShardMailbox)> {
         told: false,
         lost: 0,
     };
-    Ok((Mailbox { to_shard, from_shard, flag }, shard))
+    (Mailbox { to_shard, from_shard, flag }, shard)
 }
 
 impl ShardMailbox {
@@ -202,7 +174,7 @@ impl ShardMailbox {
 
     /// Declares sleep; false when something came in meanwhile and the shard must look first.
     pub(crate) fn fall_asleep(&self) -> bool {
-        self.flag.asleep.store(true, Ordering::SeqCst);
+        self.flag.fall_asleep();
         if self.incoming.is_empty() || self.overflow.len() > OVERFLOW_MAX / 2 {
             return true;
         }
@@ -211,7 +183,7 @@ impl ShardMailbox {
     }
 
     pub(crate) fn wake_up(&self) {
-        self.flag.asleep.store(false, Ordering::SeqCst);
+        self.flag.wake_up();
     }
 
     /// Appends to the FIFO, never blocks.
@@ -299,9 +271,13 @@ fn may_be_lost(event: &Event) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+
+    fn ends(notify: Notify) -> (Mailbox, ShardMailbox) {
+        mailbox(notify, Arc::new(WakeFlag::new().unwrap()))
+    }
 
     fn pause(name: &str) -> FromShard {
         FromShard::Event(Event::ConsumerProducerPause { consumer: name.into() })
@@ -315,10 +291,9 @@ mod tests {
     fn control_is_woken_once_per_batch() {
         let wakes = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&wakes);
-        let (control, mut shard) = mailbox(Box::new(move || {
+        let (control, mut shard) = ends(Box::new(move || {
             counted.fetch_add(1, Ordering::Relaxed);
-        }))
-        .unwrap();
+        }));
         shard.finish_batch();
         assert_eq!(wakes.load(Ordering::Relaxed), 0);
         shard.tell(rtp());
@@ -333,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_loses_samples_and_keeps_state_in_order() {
-        let (control, mut shard) = mailbox(Box::new(|| ())).unwrap();
+        let (control, mut shard) = ends(Box::new(|| ()));
         for _ in 0..FROM_SHARD_MAX {
             shard.tell(rtp());
         }
@@ -354,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_full_command_queue_is_an_error_value() {
-        let (control, mut shard) = mailbox(Box::new(|| ())).unwrap();
+        let (control, mut shard) = ends(Box::new(|| ()));
         for token in 0..TO_SHARD_MAX as u64 {
             control.send(ToShard::Command { token, command: Command::ReportShard }).unwrap();
         }
@@ -367,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_shard_does_not_sleep_over_a_waiting_command() {
-        let (control, mut shard) = mailbox(Box::new(|| ())).unwrap();
+        let (control, mut shard) = ends(Box::new(|| ()));
         assert!(shard.fall_asleep());
         shard.wake_up();
         control.send(ToShard::Stop).unwrap();

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use ringsoup_sfu::sfu::{Sfu, SfuConfig};
 use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::mailbox::{Mailbox, Notify, ShardMailbox, mailbox};
+use crate::mesh::{Mesh, MeshPort};
 
 /// What glommio pins per ring, of which it has three: no file I/O is done through it, so next to nothing.
 const IO_MEMORY_BYTES: usize = 64 << 10;
@@ -36,6 +38,8 @@ pub struct ShardConfig {
     /// How long a loaded shard gathers packets before it acts, so that trains grow; zero switches it off.
     /// Taken down to [`COALESCE_MAX`].
     pub coalesce: Duration,
+    /// The ways to the other shards of the process, of which this is one.
+    pub mesh: Arc<Mesh>,
 }
 
 /// Why a shard did not start.
@@ -78,7 +82,8 @@ impl ShardHandle {
     /// Nothing is left behind.
     pub fn start(config: ShardConfig, notify: Notify) -> Result<Self, StartError> {
         let index = config.index;
-        let (control_end, shard_end) = mailbox(notify).map_err(StartError::Thread)?;
+        let flag = config.mesh.flag(index).map_err(StartError::Thread)?;
+        let (control_end, shard_end) = mailbox(notify, flag);
         let (ready, started) = flume::bounded(1);
         let thread = std::thread::Builder::new()
             .name(format!("shard-{index}"))
@@ -156,7 +161,8 @@ fn run(config: ShardConfig, mailbox: ShardMailbox, ready: &flume::Sender<Result<
     };
     let coalesce = config.coalesce.min(COALESCE_MAX);
     let sfu = Sfu::new(config.sfu, Box::new(fill_random));
-    let driver = Driver::new(config.index, config.clock, sfu, mailbox, coalesce);
+    let mesh = MeshPort::new(config.mesh, config.index);
+    let driver = Driver::new(config.index, config.clock, sfu, mailbox, mesh, coalesce);
     match driver {
         Ok(driver) => {
             let _ = ready.send(Ok(()));
@@ -224,7 +230,7 @@ mod tests {
             rtc_ports: (10_000, 59_999),
             certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
         };
-        ShardConfig { index, cpu: None, sfu, clock, coalesce: COALESCE_DEFAULT }
+        ShardConfig { index, cpu: None, sfu, clock, coalesce: COALESCE_DEFAULT, mesh: Mesh::new(index + 1) }
     }
 
     fn start(index: usize) -> ShardHandle {

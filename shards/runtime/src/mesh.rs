@@ -1,0 +1,405 @@
+//! Shard ⇄ shard: a bounded queue of batches for each direction between two shards.
+//!
+//! ```text
+//! flush ─► pass ─► open batch ══ batches ═══► take ─► handle_piped       wake: eventfd, skipped while awake
+//!                      ▲                        │
+//!                      └═══════ spent ══════════┘        the same few buffers go to and fro
+//! ```
+//! What pipe transports of one process have for each other is copied once, into a batch that belongs to this direction, and
+//! read where it lies. A batch costs two queue operations however many packets are in it, and its memory comes back by the
+//! second queue: freeing on one thread what another allocated costs several times the copy (docs/decisions/0012-mesh.md).
+//! A full queue never blocks the sender: the packets are dropped and counted, as a full socket buffer would do.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crossbeam_queue::ArrayQueue;
+use ringsoup_rtc::time::Time;
+use ringsoup_sfu::outbox::{Outbox, Route};
+use ringsoup_sfu::piped::{PipeEnd, PipeKey, Piped};
+
+use crate::clock::Clock;
+use crate::io_report::IoReport;
+use crate::wake::WakeFlag;
+
+/// Bytes of a batch: any datagram fits, and a train of 50 ordinary packets.
+const BATCH_BYTES: usize = 64 << 10;
+/// Packets of a batch: audio ones are small.
+const BATCH_PACKETS: usize = 512;
+/// Batches waiting in one direction. At one packet per batch, what a shard that sleeps never lets happen under load, this is
+/// half a second of a stream of 1,000 packets per second; 32 MiB when all are full.
+pub const QUEUE_BATCHES: usize = 512;
+/// What a direction may own: a full queue, the one being filled and the one being read.
+const OWNED_BATCHES: usize = QUEUE_BATCHES + 2;
+
+#[derive(Debug)]
+struct Packet {
+    to: PipeKey,
+    len: u32,
+}
+
+/// Packets of one flush for one shard, one behind the other.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    bytes: Vec<u8>,
+    packets: Vec<Packet>,
+    passed: Time,
+}
+
+impl Batch {
+    fn new(passed: Time) -> Self {
+        let (bytes, packets) = (Vec::with_capacity(BATCH_BYTES), Vec::with_capacity(BATCH_PACKETS));
+        Self { bytes, packets, passed }
+    }
+
+    fn has_room(&self, len: usize) -> bool {
+        self.bytes.len() + len <= BATCH_BYTES && self.packets.len() < BATCH_PACKETS
+    }
+
+    fn append(&mut self, to: PipeKey, head: &[u8], tail: &[u8]) {
+        self.bytes.extend_from_slice(head);
+        self.bytes.extend_from_slice(tail);
+        #[allow(clippy::cast_possible_truncation, reason = "at most BATCH_BYTES")]
+        self.packets.push(Packet { to, len: (head.len() + tail.len()) as u32 });
+    }
+
+    pub(crate) fn packets(&self) -> impl Iterator<Item = Piped<'_>> {
+        let mut rest = &self.bytes[..];
+        self.packets.iter().map(move |packet| {
+            let (bytes, behind) = rest.split_at(packet.len as usize);
+            rest = behind;
+            Piped { to: packet.to, bytes, passed: self.passed }
+        })
+    }
+}
+
+/// From one shard to one shard.
+#[derive(Debug)]
+struct Direction {
+    batches: ArrayQueue<Box<Batch>>,
+    spent: ArrayQueue<Box<Batch>>,
+}
+
+/// Where a shard is reached.
+#[derive(Debug)]
+struct Station {
+    /// Made when the shard is first started, and kept for its successors.
+    flag: OnceLock<Arc<WakeFlag>>,
+    /// Batches on their way here, of all senders.
+    waiting: AtomicUsize,
+    /// By sender; made when it first has something to say.
+    from: Box<[OnceLock<Direction>]>,
+}
+
+/// What the shards of a process share: nothing but ways to each other.
+#[derive(Debug)]
+pub struct Mesh {
+    stations: Box<[Station]>,
+}
+
+impl Mesh {
+    /// For this many shards. Nothing large is allocated before two of them talk.
+    pub fn new(shards: usize) -> Arc<Self> {
+        let station = || Station {
+            flag: OnceLock::new(),
+            waiting: AtomicUsize::new(0),
+            from: (0..shards).map(|_| OnceLock::new()).collect(),
+        };
+        Arc::new(Self { stations: (0..shards).map(|_| station()).collect() })
+    }
+
+    /// What wakes this shard; the same for all that ever have its index.
+    pub(crate) fn flag(&self, shard: usize) -> io::Result<Arc<WakeFlag>> {
+        let station = self.stations.get(shard).ok_or_else(|| io::Error::other("no such shard"))?;
+        if station.flag.get().is_none() {
+            // Only control starts shards; were there two at once, one of the flags would be dropped unused.
+            let _ = station.flag.set(Arc::new(WakeFlag::new()?));
+        }
+        station.flag.get().cloned().ok_or_else(|| io::Error::other("no flag"))
+    }
+}
+
+/// One shard's place in the mesh.
+pub(crate) struct MeshPort {
+    mesh: Arc<Mesh>,
+    shard: usize,
+    /// By receiver: the batch that is being filled.
+    open: Vec<Option<Box<Batch>>>,
+    /// By receiver: batches that were made for the direction.
+    owned: Vec<usize>,
+    /// Receivers with an open batch.
+    touched: Vec<usize>,
+    /// The sender whose turn it is.
+    next: usize,
+}
+
+impl MeshPort {
+    pub(crate) fn new(mesh: Arc<Mesh>, shard: usize) -> Self {
+        let count = mesh.stations.len();
+        let open = (0..count).map(|_| None).collect();
+        Self { mesh, shard, open, owned: vec![0; count], touched: Vec::with_capacity(count), next: 0 }
+    }
+
+    /// Hands over what the Outbox has for pipes, and wakes who sleeps.
+    ///
+    /// The clock is read once, and only if there is anything.
+    pub(crate) fn pass(&mut self, out: &Outbox, clock: Clock, report: &mut IoReport) {
+        let mut now = None;
+        for destination in out.destinations() {
+            let Route::Pipe(end) = destination.route else { continue };
+            let now = *now.get_or_insert_with(|| clock.now());
+            for (head, tail) in out.datagrams(destination.lane) {
+                if self.append(now, end, head, tail, report) {
+                    report.passed_packets += 1;
+                } else {
+                    report.pass_refused += 1;
+                }
+            }
+        }
+        for index in 0..self.touched.len() {
+            let receiver = self.touched[index];
+            self.push(receiver, report);
+            if receiver != self.shard
+                && let Some(flag) = self.mesh.stations[receiver].flag.get()
+            {
+                flag.wake();
+            }
+        }
+        self.touched.clear();
+    }
+
+    /// False when there is no room.
+    fn append(&mut self, now: Time, end: PipeEnd, head: &[u8], tail: &[u8], report: &mut IoReport) -> bool {
+        let (receiver, len) = (usize::from(end.shard), head.len() + tail.len());
+        if receiver >= self.open.len() || len > BATCH_BYTES {
+            return false;
+        }
+        if self.open[receiver].as_ref().is_some_and(|batch| !batch.has_room(len)) {
+            self.push(receiver, report);
+        }
+        if self.open[receiver].is_none() {
+            self.open[receiver] = self.blank(receiver, now);
+            if self.open[receiver].is_some() && !self.touched.contains(&receiver) {
+                self.touched.push(receiver);
+            }
+        }
+        let Some(batch) = &mut self.open[receiver] else { return false };
+        batch.append(end.key, head, tail);
+        true
+    }
+
+    /// One that came back, or a new one while the direction owns few.
+    fn blank(&mut self, receiver: usize, now: Time) -> Option<Box<Batch>> {
+        let direction = self.direction(receiver);
+        if let Some(mut batch) = direction.spent.pop() {
+            batch.bytes.clear();
+            batch.packets.clear();
+            batch.passed = now;
+            return Some(batch);
+        }
+        if self.owned[receiver] >= OWNED_BATCHES {
+            return None;
+        }
+        self.owned[receiver] += 1;
+        Some(Box::new(Batch::new(now)))
+    }
+
+    /// Sends an open batch on its way.
+    fn push(&mut self, receiver: usize, report: &mut IoReport) {
+        let Some(batch) = self.open[receiver].take() else { return };
+        let waiting = &self.mesh.stations[receiver].waiting;
+        // Counted first: a receiver that sees the batch must not count it off before.
+        waiting.fetch_add(1, Ordering::SeqCst);
+        match self.direction(receiver).batches.push(batch) {
+            Ok(()) => report.passed_batches += 1,
+            Err(batch) => {
+                waiting.fetch_sub(1, Ordering::SeqCst);
+                let refused = batch.packets.len() as u64;
+                report.passed_packets -= refused;
+                report.pass_refused += refused;
+                // Nobody reads there; the batch is kept for when somebody does.
+                let _ = self.direction(receiver).spent.push(batch);
+            }
+        }
+    }
+
+    fn direction(&self, receiver: usize) -> &Direction {
+        self.mesh.stations[receiver].from[self.shard].get_or_init(|| Direction {
+            batches: ArrayQueue::new(QUEUE_BATCHES),
+            spent: ArrayQueue::new(OWNED_BATCHES),
+        })
+    }
+
+    /// Whether something may be there to take.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.mesh.stations[self.shard].waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// The next batch for this shard and who sent it, senders in turn.
+    pub(crate) fn take(&mut self) -> Option<(usize, Box<Batch>)> {
+        if !self.has_waiting() {
+            return None;
+        }
+        let station = &self.mesh.stations[self.shard];
+        let count = station.from.len();
+        for step in 0..count {
+            let sender = (self.next + step) % count;
+            let Some(batch) = station.from[sender].get().and_then(|direction| direction.batches.pop()) else {
+                continue;
+            };
+            station.waiting.fetch_sub(1, Ordering::SeqCst);
+            self.next = (sender + 1) % count;
+            return Some((sender, batch));
+        }
+        None
+    }
+
+    /// Returns a batch that was read to who may fill it again.
+    pub(crate) fn give_back(&self, sender: usize, batch: Box<Batch>) {
+        let direction = self.mesh.stations[self.shard].from.get(sender).and_then(OnceLock::get);
+        // Has room for all there are, but for those of a sender that ended and came back: they are freed here.
+        let _ = direction.map(|direction| direction.spent.push(batch));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringsoup_sfu::outbox::{Destination, Lane, Shared};
+
+    use super::*;
+
+    const KEY: PipeKey = PipeKey(7);
+
+    struct Pair {
+        mesh: Arc<Mesh>,
+        sender: MeshPort,
+        receiver: MeshPort,
+        report: IoReport,
+        clock: Clock,
+    }
+
+    impl Pair {
+        fn new() -> Self {
+            let mesh = Mesh::new(2);
+            let (sender, receiver) =
+                (MeshPort::new(Arc::clone(&mesh), 0), MeshPort::new(Arc::clone(&mesh), 1));
+            Self { mesh, sender, receiver, report: IoReport::default(), clock: Clock::start() }
+        }
+
+        fn pass(&mut self, shard: u16, packets: &[&[u8]]) {
+            let mut out = Outbox::default();
+            let route = Route::Pipe(PipeEnd { key: KEY, shard });
+            for packet in packets {
+                // A head of its own and a payload that may be others' too.
+                let (head, payload) = packet.split_at(packet.len() / 2);
+                let shared = out.share(payload).unwrap();
+                assert!(out.push(Destination { lane: Lane(3), route }, head.len(), shared, |slot| {
+                    slot.copy_from_slice(head);
+                    Some(head.len())
+                }));
+            }
+            self.sender.pass(&out, self.clock, &mut self.report);
+        }
+
+        fn taken(&mut self) -> Vec<Vec<u8>> {
+            let mut taken = Vec::new();
+            while let Some((sender, batch)) = self.receiver.take() {
+                assert_eq!(sender, 0);
+                for piped in batch.packets() {
+                    assert!(piped.to == KEY && piped.passed <= self.clock.now());
+                    taken.push(piped.bytes.to_vec());
+                }
+                self.receiver.give_back(sender, batch);
+            }
+            taken
+        }
+    }
+
+    #[test]
+    fn packets_of_a_flush_arrive_as_one_batch_in_order() {
+        let mut pair = Pair::new();
+        pair.pass(1, &[b"first", b"second", b"", b"third"]);
+        assert_eq!(pair.report.passed_batches, 1);
+        assert_eq!(pair.taken(), [&b"first"[..], b"second", b"", b"third"]);
+        assert!(pair.taken().is_empty() && !pair.receiver.has_waiting());
+    }
+
+    #[test]
+    fn a_flush_too_large_for_one_batch_is_several() {
+        let mut pair = Pair::new();
+        let packet = [7; 1_200];
+        pair.pass(1, &[&packet[..]; 100]);
+        assert_eq!(pair.report.passed_batches, 2);
+        assert_eq!(pair.taken().len(), 100);
+        pair.pass(1, &[&packet[..1]; BATCH_PACKETS + 1]);
+        assert_eq!(pair.report.passed_batches, 4);
+        assert_eq!(pair.taken().len(), BATCH_PACKETS + 1);
+    }
+
+    #[test]
+    fn the_same_batches_go_to_and_fro() {
+        let mut pair = Pair::new();
+        for _ in 0..10_000 {
+            pair.pass(1, &[b"packet", b"packet"]);
+            assert_eq!(pair.taken().len(), 2);
+        }
+        assert_eq!(pair.sender.owned[1], 1);
+    }
+
+    #[test]
+    fn a_full_direction_drops_counts_and_recovers() {
+        let mut pair = Pair::new();
+        for _ in 0..QUEUE_BATCHES + 10 {
+            pair.pass(1, &[b"a", b"b"]);
+        }
+        let (passed, refused) = (pair.report.passed_packets, pair.report.pass_refused);
+        assert_eq!((passed, refused), (2 * QUEUE_BATCHES as u64, 20));
+        assert_eq!(pair.taken().len(), 2 * QUEUE_BATCHES);
+        pair.pass(1, &[b"c"]);
+        assert_eq!(pair.taken(), [b"c"]);
+        assert!(pair.sender.owned[1] <= OWNED_BATCHES);
+    }
+
+    #[test]
+    fn what_no_shard_or_batch_can_take_is_refused() {
+        let mut pair = Pair::new();
+        pair.pass(9, &[b"to nobody"]);
+        pair.pass(1, &[&vec![0; BATCH_BYTES + 1][..]]);
+        assert_eq!((pair.report.passed_packets, pair.report.pass_refused), (0, 2));
+        pair.pass(1, &[&vec![0; BATCH_BYTES][..]]);
+        assert_eq!(pair.taken().len(), 1);
+    }
+
+    #[test]
+    fn senders_take_turns() {
+        let mesh = Mesh::new(3);
+        let mut receiver = MeshPort::new(Arc::clone(&mesh), 2);
+        let mut report = IoReport::default();
+        let mut out = Outbox::default();
+        let route = Route::Pipe(PipeEnd { key: KEY, shard: 2 });
+        assert!(out.push(Destination { lane: Lane(0), route }, 1, Shared::EMPTY, |_| Some(1)));
+        let mut senders = [0, 1].map(|shard| MeshPort::new(Arc::clone(&mesh), shard));
+        for sender in &mut senders {
+            for _ in 0..2 {
+                sender.pass(&out, Clock::start(), &mut report);
+            }
+        }
+        let order: Vec<_> = std::iter::from_fn(|| receiver.take()).map(|(sender, _)| sender).collect();
+        assert_eq!(order, [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn who_sleeps_is_woken_and_nobody_else() {
+        let mut pair = Pair::new();
+        let flag = pair.mesh.flag(1).unwrap();
+        pair.pass(1, &[b"a"]);
+        flag.fall_asleep();
+        assert!(pair.receiver.has_waiting(), "who looks again does not sleep");
+        pair.taken();
+        pair.pass(1, &[b"b"]);
+        assert!(!flag.is_asleep());
+        assert!(Arc::ptr_eq(&flag, &pair.mesh.flag(1).unwrap()), "successors are woken the same way");
+        assert!(pair.mesh.flag(2).is_err());
+    }
+}
