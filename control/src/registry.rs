@@ -73,6 +73,10 @@ impl Registry {
         Some(Found { name: name.clone(), kind: entry.kind, shard: entry.shard })
     }
 
+    pub fn birth(&self, name: &str) -> Option<Birth> {
+        self.entries.get(name).map(|entry| entry.birth)
+    }
+
     pub fn contains(&self, name: &str) -> bool {
         self.entries.contains_key(name)
     }

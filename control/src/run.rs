@@ -4,7 +4,11 @@
 //! fd 3 ─► channel ─► wire::decode ─► controller ─► effects ─┬─► shards ─► … ─► doorbell ─┐
 //!   ▲                                    ▲                  └─► wire::Encoder ─► fd 4    │
 //!   └─ not read while anything is full   └────────────────── replies, events ◄───────────┘
+//!                                                            not taken while fd 4 is full
 //! ```
+//! A shard that is slow keeps its own commands waiting, in a backlog of its own, and nobody else's. A controller that
+//! does not read keeps everything waiting but the media: nothing is taken from shards then, which go on forwarding
+//! and in turn take no commands once their own queue is half full (`mailbox.rs`).
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -38,8 +42,6 @@ const SIGNALS: Token = Token(3);
 const FRAMES_PER_TURN: usize = 256;
 /// Messages taken from one shard before the others get their turn.
 const MESSAGES_PER_TURN: usize = 1024;
-/// Commands under way above which no further requests are read.
-const PENDING_MAX: usize = 65_536;
 /// While replies are awaited: how soon the death of a shard that said nothing is noticed.
 const DEATH_WATCH: Duration = Duration::from_secs(1);
 /// How long closing waits for the shards, and then for the controller to take what is queued. Libraries give
@@ -93,8 +95,10 @@ struct ControlThread {
     effects: Vec<Effect>,
     /// Whether channel failures are told on stderr.
     tell_failures: bool,
-    /// A shard may have more to say than one turn took.
+    /// A shard may have more to say than was taken.
     shards_have_more: bool,
+    /// Bytes of the frame being handled: what its commands count for while they wait.
+    frame_bytes: usize,
     closing: bool,
 }
 
@@ -129,6 +133,7 @@ impl ControlThread {
             effects: Vec::new(),
             tell_failures: config.log.verbosity >= Verbosity::Error,
             shards_have_more: false,
+            frame_bytes: 0,
             closing: false,
         })
     }
@@ -183,7 +188,8 @@ impl ControlThread {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if self.shards_have_more || (self.channel.may_have_input() && !self.is_congested()) {
+        let has_more = self.shards_have_more && !self.channel.is_congested();
+        if has_more || (self.channel.may_have_input() && !self.is_congested()) {
             Some(Duration::ZERO)
         } else {
             self.shards.awaits_replies().then_some(DEATH_WATCH)
@@ -192,9 +198,7 @@ impl ControlThread {
 
     /// True while reading further requests would only make queues longer.
     fn is_congested(&self) -> bool {
-        self.channel.is_congested()
-            || self.shards.is_congested()
-            || self.controller.pending_count() >= PENDING_MAX
+        self.channel.is_congested() || self.shards.is_congested()
     }
 
     fn read_channel(&mut self) {
@@ -203,10 +207,13 @@ impl ControlThread {
                 return;
             }
             match self.channel.receive() {
-                Incoming::Frame(frame) => match wire::decode(frame) {
-                    Ok(incoming) => self.controller.handle_incoming(incoming, &mut self.effects),
-                    Err(error) => self.controller.handle_undecodable(error, &mut self.effects),
-                },
+                Incoming::Frame(frame) => {
+                    self.frame_bytes = frame.len();
+                    match wire::decode(frame) {
+                        Ok(incoming) => self.controller.handle_incoming(incoming, &mut self.effects),
+                        Err(error) => self.controller.handle_undecodable(error, &mut self.effects),
+                    }
+                }
                 Incoming::TooLong(bytes) => {
                     self.tell_failure(&format!(
                         "no available space in the buffer for a message of {bytes} bytes, skipping it"
@@ -227,6 +234,7 @@ impl ControlThread {
     fn listen_to_shards(&mut self) {
         self.shards.answer_doorbell();
         self.shards_have_more = false;
+        self.frame_bytes = 0;
         for shard in self.shards.indexes() {
             self.listen_to(shard);
         }
@@ -234,6 +242,9 @@ impl ControlThread {
 
     fn listen_to(&mut self, shard: ShardIndex) {
         for _ in 0..MESSAGES_PER_TURN {
+            if self.channel.is_congested() {
+                break;
+            }
             match self.shards.receive(shard) {
                 Ok(Some(FromShard::Reply { token, result })) => {
                     self.controller.handle_reply(token, result, &mut self.effects);
@@ -263,7 +274,7 @@ impl ControlThread {
     fn act_on(&mut self, effect: Effect) {
         match effect {
             Effect::Command { shard, token, command } => {
-                if let Err(reason) = self.shards.send(shard, token, command) {
+                if let Err(reason) = self.shards.send(shard, token, command, self.frame_bytes) {
                     self.controller.handle_shard_lost(shard, &reason, &mut self.effects);
                 }
             }

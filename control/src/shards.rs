@@ -47,15 +47,40 @@ impl Doorbell {
     }
 }
 
+/// Commands that wait for their shards, all together, above which no further requests are read. The channel is one pipe:
+/// what lies in it behind the request that does not fit waits too, so this is far more than a controller pipelines.
+const BACKLOG_COMMANDS_MAX: usize = 65_536;
+/// The same in bytes of the frames they came in.
+const BACKLOG_BYTES_MAX: usize = 64 << 20;
+
 #[derive(Default)]
 struct Slot {
     handle: Option<ShardHandle>,
     /// Commands passed to the mailbox whose replies have not come. Never more than its queue holds, so that
     /// a send cannot fail for want of room.
     outstanding: usize,
-    /// Commands that wait for replies to make room. Bounded by the caller, which reads no further requests
-    /// while anything waits here.
-    backlog: VecDeque<ToShard>,
+    backlog: Backlog,
+}
+
+/// Commands that wait for replies to make room. Bounded by the caller, who reads no further requests while
+/// [`Shards::is_congested`].
+#[derive(Default)]
+struct Backlog {
+    commands: VecDeque<(ToShard, usize)>,
+    bytes: usize,
+}
+
+impl Backlog {
+    fn push(&mut self, command: ToShard, bytes: usize) {
+        self.commands.push_back((command, bytes));
+        self.bytes += bytes;
+    }
+
+    fn pop(&mut self) -> Option<ToShard> {
+        let (command, bytes) = self.commands.pop_front()?;
+        self.bytes -= bytes;
+        Some(command)
+    }
 }
 
 pub(crate) struct Shards {
@@ -76,17 +101,23 @@ impl Shards {
         Self { settings, certificate: Arc::new(certificate), clock: Clock::start(), doorbell, mesh, slots }
     }
 
-    /// Passes a command on, starting its shard if need be.
+    /// Passes a command on, starting its shard if need be. It counts for `bytes` while it waits.
     ///
     /// # Errors
     /// The shard could not be started or has ended; the command is lost with everything on it.
-    pub(crate) fn send(&mut self, shard: ShardIndex, token: u64, command: Command) -> Result<(), String> {
+    pub(crate) fn send(
+        &mut self,
+        shard: ShardIndex,
+        token: u64,
+        command: Command,
+        bytes: usize,
+    ) -> Result<(), String> {
         let index = usize::from(shard.0);
         if self.slots[index].handle.is_none() {
             self.slots[index].handle = Some(self.start(index)?);
         }
         let slot = &mut self.slots[index];
-        slot.backlog.push_back(ToShard::Command { token, command });
+        slot.backlog.push(ToShard::Command { token, command }, bytes);
         let passed = slot.pass_on();
         if passed.is_err() {
             *slot = Slot::default();
@@ -146,9 +177,12 @@ impl Shards {
         (0..u16::try_from(self.slots.len()).unwrap_or(u16::MAX)).map(ShardIndex)
     }
 
-    /// True while a shard has more commands than it can take.
+    /// True while so many commands wait that no more should come. One shard's do not hinder another's before.
     pub(crate) fn is_congested(&self) -> bool {
-        self.slots.iter().any(|slot| !slot.backlog.is_empty())
+        let backlogs = || self.slots.iter().map(|slot| &slot.backlog);
+        let commands: usize = backlogs().map(|backlog| backlog.commands.len()).sum();
+        let bytes: usize = backlogs().map(|backlog| backlog.bytes).sum();
+        commands >= BACKLOG_COMMANDS_MAX || bytes >= BACKLOG_BYTES_MAX
     }
 
     /// True while any reply is awaited.
@@ -182,7 +216,7 @@ impl Slot {
     fn pass_on(&mut self) -> Result<(), String> {
         let Some(handle) = &self.handle else { return Ok(()) };
         while self.outstanding < TO_SHARD_MAX {
-            let Some(message) = self.backlog.pop_front() else { break };
+            let Some(message) = self.backlog.pop() else { break };
             handle.mailbox().send(message).map_err(|error| error.to_string())?;
             self.outstanding += 1;
         }

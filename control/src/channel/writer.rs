@@ -1,12 +1,13 @@
 //! The queue towards the controller.
 //!
 //! Rules when the controller does not read:
-//! 1. Up to [`SOFT_BYTES_MAX`] everything is queued.
-//! 2. Beyond it what can be missed (log lines, scores, traces, copies of packets) is dropped and counted,
-//!    and [`is_congested`](FrameWriter::is_congested) asks the caller to read no further requests, so that
-//!    no further responses are owed.
-//! 3. Responses and state changes are never dropped. Beyond [`HARD_BYTES_MAX`] of them the controller is
-//!    taken for dead: the queue fails, and the worker closes as it does when the channel breaks.
+//! 1. From half of [`SOFT_BYTES_MAX`] on [`is_congested`](FrameWriter::is_congested) asks the caller to read no further
+//!    requests and to take nothing from shards, which drop what can be missed and keep the rest, within bounds of
+//!    their own. What is queued here grows no further then but by what was under way.
+//! 2. Beyond [`SOFT_BYTES_MAX`] what can be missed (log lines, scores, traces, copies of packets) is dropped and counted.
+//! 3. Responses and state changes are never dropped. Beyond [`HARD_BYTES_MAX`], which a caller that keeps to the first
+//!    rule never meets, the controller is taken for dead: the queue fails, and the worker closes as it does when the
+//!    channel breaks.
 
 use std::io::{self, Write};
 
@@ -14,7 +15,7 @@ use super::MESSAGE_BYTES_MAX;
 
 /// Queued bytes above which droppable frames are dropped and requests wait: one message of the largest size.
 pub const SOFT_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
-/// Queued bytes that are never exceeded. Room for what the requests read before the soft limit still owe.
+/// Queued bytes that are never exceeded. Room for what was under way when the soft limit was met.
 pub const HARD_BYTES_MAX: usize = 64 << 20;
 /// Below this many written bytes moving the rest to the front is not worth it.
 const COMPACT_BYTES: usize = 1 << 20;
@@ -107,7 +108,7 @@ impl FrameWriter {
         self.queued_bytes() == 0
     }
 
-    /// True while no further requests should be read.
+    /// True while no further requests should be read, and nothing taken from shards.
     pub fn is_congested(&self) -> bool {
         self.queued_bytes() > SOFT_BYTES_MAX / 2
     }

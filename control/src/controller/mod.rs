@@ -118,7 +118,7 @@ impl Controller {
         }
     }
 
-    /// Commands whose reply is awaited. The caller reads no further requests while they are too many.
+    /// Commands whose reply is awaited.
     pub fn pending_count(&self) -> usize {
         self.pending.len()
     }
@@ -282,7 +282,7 @@ impl Controller {
         match event {
             Event::Log(line) => self.log(line.level, line.tag, &line.text, out),
             Event::TransportFailed { transport, router } => {
-                self.forget(&transport, out);
+                self.forget_told(&transport, out);
                 let text = format!(
                     "Controller::handle_event() | transport closed after a fault while handling it \
                      [transportId:{transport}, routerId:{router}]"
@@ -291,7 +291,7 @@ impl Controller {
             }
             Event::ConsumerProducerClose { consumer: ref name }
             | Event::DataConsumerDataProducerClose { data_consumer: ref name } => {
-                self.forget(name, out);
+                self.forget_told(name, out);
                 out.push(Effect::Notify(event));
             }
             event => out.push(Effect::Notify(event)),
@@ -323,6 +323,14 @@ impl Controller {
     fn forget(&mut self, name: &str, out: &mut Vec<Effect>) {
         let pipes = self.registry.remove(name);
         self.pipes_closed(&pipes, out);
+    }
+
+    /// The same for an object that its shard says is gone. A shard speaks in order, so if whoever has the name now is not
+    /// confirmed yet, an earlier owner is meant.
+    fn forget_told(&mut self, name: &str, out: &mut Vec<Effect>) {
+        if !self.registry.birth(name).is_some_and(|birth| self.pending.contains_key(&birth.0)) {
+            self.forget(name, out);
+        }
     }
 
     fn refuse(&mut self, id: u32, method: Method, error: CommandError, out: &mut Vec<Effect>) {

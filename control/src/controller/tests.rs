@@ -277,6 +277,21 @@ fn a_consumer_leaves_with_its_producer() {
 }
 
 #[test]
+fn the_end_of_an_earlier_owner_does_not_take_the_name_from_the_next() {
+    let mut bench = bench(1);
+    bench.room();
+    let close = || RequestBody::CloseProducer { producer: "p".into() };
+    bench.sent(Method::TransportCloseProducer, "t", close());
+    let again = bench.sent(Method::TransportProduce, "t", produce("p"));
+    let closed = || Event::ConsumerProducerClose { consumer: "p".into() };
+    bench.controller.handle_event(closed(), &mut Vec::new());
+    assert!(bench.controller.registry.contains("p"), "told before the new one was confirmed");
+    bench.reply(again.token, Ok(Reply::Done));
+    bench.controller.handle_event(closed(), &mut Vec::new());
+    assert!(!bench.controller.registry.contains("p"));
+}
+
+#[test]
 fn observers_live_on_their_router_and_leave_with_it() {
     let mut bench = bench(2);
     bench.room();

@@ -28,6 +28,10 @@ pub const FROM_SHARD_MAX: usize = 8192;
 /// always find room; events beyond it are lost and counted.
 pub const OVERFLOW_MAX: usize = 65_536;
 
+/// Kept back beyond this, events that a peer can cause as often as it likes are lost too: they leave the rest to those
+/// that only commands cause.
+const REPEATED_MAX: usize = OVERFLOW_MAX / 4;
+
 /// What control tells a shard.
 #[derive(Debug)]
 pub enum ToShard {
@@ -201,8 +205,11 @@ impl ShardMailbox {
     }
 
     fn keep(&mut self, message: FromShard) {
+        let kept = self.overflow.len();
         let lose = match &message {
-            FromShard::Event(event) => may_be_lost(event) || self.overflow.len() >= OVERFLOW_MAX,
+            FromShard::Event(event) => {
+                may_be_lost(event) || kept >= OVERFLOW_MAX || kept >= REPEATED_MAX && is_repeatable(event)
+            }
             _ => false,
         };
         if lose {
@@ -269,6 +276,11 @@ fn may_be_lost(event: &Event) -> bool {
     )
 }
 
+/// State changes that a peer causes with single packets.
+fn is_repeatable(event: &Event) -> bool {
+    matches!(event, Event::ProducerVideoOrientation { .. })
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -325,6 +337,28 @@ mod tests {
         assert!(matches!(control.try_receive(), Some(FromShard::Event(Event::ConsumerProducerPause { .. }))));
         assert!(matches!(control.try_receive(), Some(FromShard::Reply { token: 7, .. })));
         assert!(!shard.has_overflow());
+    }
+
+    #[test]
+    fn what_peers_repeat_leaves_room_for_what_commands_cause() {
+        let (_control, mut shard) = ends(Box::new(|| ()));
+        let turned = || {
+            let (producer, rotation) = ("p".into(), 90);
+            let event = Event::ProducerVideoOrientation { producer, camera: false, flip: false, rotation };
+            FromShard::Event(event)
+        };
+        for _ in 0..FROM_SHARD_MAX + REPEATED_MAX {
+            shard.tell(turned());
+        }
+        assert_eq!(shard.lost(), 0);
+        shard.tell(turned());
+        assert_eq!(shard.lost(), 1);
+        for _ in 0..OVERFLOW_MAX - REPEATED_MAX {
+            shard.tell(pause("c"));
+        }
+        assert_eq!(shard.lost(), 1);
+        shard.tell(pause("c"));
+        assert_eq!(shard.lost(), 2);
     }
 
     #[test]
