@@ -10,5 +10,6 @@ mod logs;
 mod malformed;
 mod objects;
 mod options;
+mod pipelining;
 mod startup;
 mod worker_requests;

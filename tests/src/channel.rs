@@ -52,8 +52,9 @@ pub struct Refusal {
 pub struct Channel {
     to_worker: UnixStream,
     from_worker: UnixStream,
-    /// Bytes of a frame that is not complete.
+    /// Bytes read, of which those before `taken` were given out.
     pending: Vec<u8>,
+    taken: usize,
     /// Frames read while something else was waited for.
     skipped: VecDeque<Frame>,
 }
@@ -62,11 +63,16 @@ impl Channel {
     pub(crate) fn new(to_worker: UnixStream, from_worker: UnixStream) -> Self {
         // A worker that stops reading must fail the test, not hang it.
         to_worker.set_write_timeout(Some(PATIENCE)).expect("PATIENCE is not zero");
-        Self { to_worker, from_worker, pending: Vec::new(), skipped: VecDeque::new() }
+        Self { to_worker, from_worker, pending: Vec::new(), taken: 0, skipped: VecDeque::new() }
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
         self.to_worker.write_all(bytes).expect("the worker reads its channel");
+    }
+
+    /// The end that [`send`](Self::send) writes to, for a thread that may have to wait.
+    pub fn writing_end(&self) -> UnixStream {
+        self.to_worker.try_clone().expect("a descriptor is to be had")
     }
 
     /// The worker sees the end of descriptor 3; descriptor 4 stays.
@@ -98,6 +104,8 @@ impl Channel {
                 return None;
             }
             self.from_worker.set_read_timeout(Some(left)).expect("the time left is not zero");
+            self.pending.drain(..self.taken);
+            self.taken = 0;
             let mut bytes = [0; 65_536];
             match self.from_worker.read(&mut bytes) {
                 Ok(0) => {
@@ -118,13 +126,11 @@ impl Channel {
     }
 
     fn take_pending(&mut self) -> Option<Frame> {
-        let prefix = self.pending.first_chunk::<PREFIX_BYTES>()?;
+        let rest = &self.pending[self.taken..];
+        let prefix = rest.first_chunk::<PREFIX_BYTES>()?;
         let body = usize::try_from(u32::from_le_bytes(*prefix)).expect("usize has at least 32 bits here");
-        if self.pending.len() < PREFIX_BYTES + body {
-            return None;
-        }
-        let rest = self.pending.split_off(PREFIX_BYTES + body);
-        let bytes = std::mem::replace(&mut self.pending, rest);
+        let bytes = rest.get(..PREFIX_BYTES + body)?.to_vec();
+        self.taken += bytes.len();
         let message = verify_message(&bytes).expect("the worker sends valid messages");
         assert!(
             matches!(message.data_type(), Body::Response | Body::Notification | Body::Log),

@@ -6,6 +6,7 @@
 
 pub mod binary;
 pub mod channel;
+pub mod media;
 pub mod request;
 pub mod rng;
 pub mod wire;

@@ -128,6 +128,21 @@ impl Worker {
         self.child.id()
     }
 
+    /// Bytes of memory the worker holds.
+    pub fn resident_bytes(&self) -> usize {
+        let path = format!("/proc/{}/smaps_rollup", self.pid());
+        let text = std::fs::read_to_string(path).expect("our child is alive");
+        let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).expect("the kernel counts it");
+        let kib = line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number of KiB");
+        kib << 10
+    }
+
+    /// Descriptors the worker has open.
+    pub fn descriptors(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.pid());
+        std::fs::read_dir(path).expect("our child is alive").count()
+    }
+
     pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).expect("a pid fits pid_t");
         kill(Pid::from_raw(pid), signal).expect("our child takes signals until it is waited for");

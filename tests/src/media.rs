@@ -1,0 +1,239 @@
+//! Requests of producers, consumers and observers, prefix included.
+
+use ringsoup_fbs::fbs::active_speaker_observer::{
+    ActiveSpeakerObserverOptions, ActiveSpeakerObserverOptionsArgs,
+};
+use ringsoup_fbs::fbs::audio_level_observer::{AudioLevelObserverOptions, AudioLevelObserverOptionsArgs};
+use ringsoup_fbs::fbs::request::{Body, Method};
+use ringsoup_fbs::fbs::router::{
+    CloseRtpObserverRequest, CloseRtpObserverRequestArgs, CreateActiveSpeakerObserverRequest,
+    CreateActiveSpeakerObserverRequestArgs, CreateAudioLevelObserverRequest,
+    CreateAudioLevelObserverRequestArgs,
+};
+use ringsoup_fbs::fbs::rtp_observer::{AddProducerRequest, AddProducerRequestArgs};
+use ringsoup_fbs::fbs::rtp_parameters::{
+    CodecMapping, CodecMappingArgs, EncodingMapping, EncodingMappingArgs, MediaKind, RtcpFeedback,
+    RtcpFeedbackArgs, RtcpParameters, RtcpParametersArgs, RtpCodecParameters, RtpCodecParametersArgs,
+    RtpEncodingParameters, RtpEncodingParametersArgs, RtpHeaderExtensionParameters, RtpMapping,
+    RtpMappingArgs, RtpParameters, RtpParametersArgs, Type,
+};
+use ringsoup_fbs::fbs::transport::{
+    CloseConsumerRequest, CloseConsumerRequestArgs, CloseProducerRequest, CloseProducerRequestArgs,
+    ConsumeRequest, ConsumeRequestArgs, ProduceRequest, ProduceRequestArgs,
+};
+use ringsoup_fbs::fbs::{consumer, producer};
+use ringsoup_fbs::flatbuffers::{FlatBufferBuilder, ForwardsUOffset, Vector, WIPOffset};
+
+use crate::request::with_body;
+
+type Builder = FlatBufferBuilder<'static>;
+type Encodings = WIPOffset<Vector<'static, ForwardsUOffset<RtpEncodingParameters<'static>>>>;
+
+/// What publishers send, and what the router calls it.
+pub const OPUS: u8 = 111;
+const ROUTER_OPUS: u8 = 100;
+pub const H264: u8 = 112;
+const ROUTER_H264: u8 = 101;
+/// The router's SSRC of a stream is the publisher's and this.
+const MAPPED_SSRC_OFFSET: u32 = 1_000_000;
+
+/// A codec of a request: Opus, or H264 with every feedback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    Opus,
+    H264,
+}
+
+impl Codec {
+    fn kind(self) -> MediaKind {
+        match self {
+            Self::Opus => MediaKind::AUDIO,
+            Self::H264 => MediaKind::VIDEO,
+        }
+    }
+
+    /// As published, and inside the router.
+    fn payload_types(self) -> (u8, u8) {
+        match self {
+            Self::Opus => (OPUS, ROUTER_OPUS),
+            Self::H264 => (H264, ROUTER_H264),
+        }
+    }
+
+    fn parameters(self, builder: &mut Builder, payload_type: u8) -> WIPOffset<RtpCodecParameters<'static>> {
+        let (mime_type, clock_rate, channels): (_, _, _) = match self {
+            Self::Opus => ("audio/opus", 48_000, Some(2)),
+            Self::H264 => ("video/H264", 90_000, None),
+        };
+        let feedback: &[(&str, &str)] = match self {
+            Self::Opus => &[],
+            Self::H264 => &[("nack", ""), ("nack", "pli"), ("ccm", "fir")],
+        };
+        let feedback: Vec<_> = feedback
+            .iter()
+            .map(|(kind, parameter)| {
+                let type_ = Some(builder.create_string(kind));
+                let parameter = Some(builder.create_string(parameter));
+                RtcpFeedback::create(builder, &RtcpFeedbackArgs { type_, parameter })
+            })
+            .collect();
+        let args = RtpCodecParametersArgs {
+            mime_type: Some(builder.create_string(mime_type)),
+            payload_type,
+            clock_rate,
+            channels,
+            rtcp_feedback: Some(builder.create_vector(&feedback)),
+            parameters: None,
+        };
+        RtpCodecParameters::create(builder, &args)
+    }
+}
+
+fn encodings(builder: &mut Builder, ssrc: u32) -> Encodings {
+    let args = RtpEncodingParametersArgs { ssrc: Some(ssrc), ..RtpEncodingParametersArgs::default() };
+    let encoding = RtpEncodingParameters::create(builder, &args);
+    builder.create_vector(&[encoding])
+}
+
+fn parameters(
+    builder: &mut Builder,
+    codec: Codec,
+    payload_type: u8,
+    ssrc: u32,
+) -> WIPOffset<RtpParameters<'static>> {
+    let codec = codec.parameters(builder, payload_type);
+    let codecs = Some(builder.create_vector(&[codec]));
+    let header_extensions =
+        Some(builder.create_vector::<WIPOffset<RtpHeaderExtensionParameters<'static>>>(&[]));
+    let encodings = Some(encodings(builder, ssrc));
+    let cname = Some(builder.create_string("cname"));
+    let rtcp = Some(RtcpParameters::create(builder, &RtcpParametersArgs { cname, reduced_size: true }));
+    let args =
+        RtpParametersArgs { mid: None, codecs, header_extensions, encodings, rtcp, ..Default::default() };
+    RtpParameters::create(builder, &args)
+}
+
+pub fn produce(id: u32, transport: &str, producer: &str, codec: Codec, ssrc: u32) -> Vec<u8> {
+    with_body(id, Method::TRANSPORT_PRODUCE, transport, |builder| {
+        let (payload_type, mapped_payload_type) = codec.payload_types();
+        let rtp_parameters = Some(parameters(builder, codec, payload_type, ssrc));
+        let mapping = CodecMapping::create(builder, &CodecMappingArgs { payload_type, mapped_payload_type });
+        let codecs = Some(builder.create_vector(&[mapping]));
+        let args =
+            EncodingMappingArgs { rid: None, ssrc: Some(ssrc), mapped_ssrc: ssrc + MAPPED_SSRC_OFFSET };
+        let encoding = EncodingMapping::create(builder, &args);
+        let encodings = Some(builder.create_vector(&[encoding]));
+        let rtp_mapping = Some(RtpMapping::create(builder, &RtpMappingArgs { codecs, encodings }));
+        let args = ProduceRequestArgs {
+            producer_id: Some(builder.create_string(producer)),
+            kind: codec.kind(),
+            rtp_parameters,
+            rtp_mapping,
+            ..ProduceRequestArgs::default()
+        };
+        (Body::Transport_ProduceRequest, ProduceRequest::create(builder, &args).as_union_value())
+    })
+}
+
+/// `of` is the producer and its SSRC; the receiver gets the stream as `ssrc`.
+pub fn consume(
+    id: u32,
+    transport: &str,
+    consumer: &str,
+    codec: Codec,
+    of: (&str, u32),
+    ssrc: u32,
+) -> Vec<u8> {
+    with_body(id, Method::TRANSPORT_CONSUME, transport, |builder| {
+        let (_, payload_type) = codec.payload_types();
+        let args = ConsumeRequestArgs {
+            consumer_id: Some(builder.create_string(consumer)),
+            producer_id: Some(builder.create_string(of.0)),
+            kind: codec.kind(),
+            rtp_parameters: Some(parameters(builder, codec, payload_type, ssrc)),
+            type_: Type::SIMPLE,
+            consumable_rtp_encodings: Some(encodings(builder, of.1 + MAPPED_SSRC_OFFSET)),
+            ..ConsumeRequestArgs::default()
+        };
+        (Body::Transport_ConsumeRequest, ConsumeRequest::create(builder, &args).as_union_value())
+    })
+}
+
+pub fn close_producer(id: u32, transport: &str, producer: &str) -> Vec<u8> {
+    with_body(id, Method::TRANSPORT_CLOSE_PRODUCER, transport, |builder| {
+        let args = CloseProducerRequestArgs { producer_id: Some(builder.create_string(producer)) };
+        (Body::Transport_CloseProducerRequest, CloseProducerRequest::create(builder, &args).as_union_value())
+    })
+}
+
+pub fn close_consumer(id: u32, transport: &str, consumer: &str) -> Vec<u8> {
+    with_body(id, Method::TRANSPORT_CLOSE_CONSUMER, transport, |builder| {
+        let args = CloseConsumerRequestArgs { consumer_id: Some(builder.create_string(consumer)) };
+        (Body::Transport_CloseConsumerRequest, CloseConsumerRequest::create(builder, &args).as_union_value())
+    })
+}
+
+pub fn trace_producer(id: u32, producer: &str, events: &[producer::TraceEventType]) -> Vec<u8> {
+    with_body(id, Method::PRODUCER_ENABLE_TRACE_EVENT, producer, |builder| {
+        let events = Some(builder.create_vector(events));
+        let args = producer::EnableTraceEventRequestArgs { events };
+        let body = producer::EnableTraceEventRequest::create(builder, &args);
+        (Body::Producer_EnableTraceEventRequest, body.as_union_value())
+    })
+}
+
+pub fn trace_consumer(id: u32, consumer: &str, events: &[consumer::TraceEventType]) -> Vec<u8> {
+    with_body(id, Method::CONSUMER_ENABLE_TRACE_EVENT, consumer, |builder| {
+        let events = Some(builder.create_vector(events));
+        let args = consumer::EnableTraceEventRequestArgs { events };
+        let body = consumer::EnableTraceEventRequest::create(builder, &args);
+        (Body::Consumer_EnableTraceEventRequest, body.as_union_value())
+    })
+}
+
+pub fn create_active_speaker_observer(id: u32, router: &str, observer: &str, interval: u16) -> Vec<u8> {
+    with_body(id, Method::ROUTER_CREATE_ACTIVESPEAKEROBSERVER, router, |builder| {
+        let args = ActiveSpeakerObserverOptionsArgs { interval };
+        let options = Some(ActiveSpeakerObserverOptions::create(builder, &args));
+        let rtp_observer_id = Some(builder.create_string(observer));
+        let args = CreateActiveSpeakerObserverRequestArgs { rtp_observer_id, options };
+        let body = CreateActiveSpeakerObserverRequest::create(builder, &args);
+        (Body::Router_CreateActiveSpeakerObserverRequest, body.as_union_value())
+    })
+}
+
+pub fn create_audio_level_observer(id: u32, router: &str, observer: &str, interval: u16) -> Vec<u8> {
+    with_body(id, Method::ROUTER_CREATE_AUDIOLEVELOBSERVER, router, |builder| {
+        let args = AudioLevelObserverOptionsArgs { max_entries: 1, threshold: -80, interval };
+        let options = Some(AudioLevelObserverOptions::create(builder, &args));
+        let rtp_observer_id = Some(builder.create_string(observer));
+        let args = CreateAudioLevelObserverRequestArgs { rtp_observer_id, options };
+        let body = CreateAudioLevelObserverRequest::create(builder, &args);
+        (Body::Router_CreateAudioLevelObserverRequest, body.as_union_value())
+    })
+}
+
+pub fn add_producer(id: u32, observer: &str, producer: &str) -> Vec<u8> {
+    with_body(id, Method::RTPOBSERVER_ADD_PRODUCER, observer, |builder| {
+        let args = AddProducerRequestArgs { producer_id: Some(builder.create_string(producer)) };
+        (Body::RtpObserver_AddProducerRequest, AddProducerRequest::create(builder, &args).as_union_value())
+    })
+}
+
+pub fn close_observer(id: u32, router: &str, observer: &str) -> Vec<u8> {
+    with_body(id, Method::ROUTER_CLOSE_RTPOBSERVER, router, |builder| {
+        let args = CloseRtpObserverRequestArgs { rtp_observer_id: Some(builder.create_string(observer)) };
+        let body = CloseRtpObserverRequest::create(builder, &args);
+        (Body::Router_CloseRtpObserverRequest, body.as_union_value())
+    })
+}
+
+/// An Opus packet.
+pub fn opus_packet(sequence_number: u16, ssrc: u32) -> Vec<u8> {
+    let mut packet = vec![0x80, OPUS];
+    packet.extend_from_slice(&sequence_number.to_be_bytes());
+    packet.extend_from_slice(&(u32::from(sequence_number) * 960).to_be_bytes());
+    packet.extend_from_slice(&ssrc.to_be_bytes());
+    packet.extend_from_slice(&[0xfc; 80]);
+    packet
+}
