@@ -20,7 +20,7 @@ use ringsoup_sfu::rtp_parameters::{
     RtpParameters, RtpType,
 };
 use ringsoup_sfu::sfu::{Datagram, Sfu, SfuConfig};
-use ringsoup_sfu::sockets::{BindError, BoundSocket, SocketId, Sockets, UdpBind};
+use ringsoup_sfu::sockets::{BindError, BoundSocket, SocketId, Sockets, TcpListen, UdpBind};
 
 use crate::key_and_salt;
 
@@ -44,6 +44,10 @@ impl Sockets for NoSockets {
         self.next += 1;
         let local = SocketAddr::new(LOCALHOST, 10_000 + self.next);
         Ok(BoundSocket { id: SocketId(u32::from(self.next)), local })
+    }
+
+    fn listen_tcp(&mut self, request: &TcpListen) -> Result<BoundSocket, BindError> {
+        Err(BindError::SetUp { cause: format!("no TCP on {} here", request.ip) })
     }
 
     fn connect(&mut self, _: SocketId, _: SocketAddr) -> bool {

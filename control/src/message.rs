@@ -11,16 +11,18 @@
 //!     .running(&mut self, pid: u32) -> &[u8]
 //! ```
 
+use std::net::SocketAddr;
+
 use ringsoup_rtc::subchannels::Audience;
 use ringsoup_sfu::command::{
     ActiveSpeakerObserverOptions, AudioLevelObserverOptions, CommandError, Consume, ConsumerTraceEvent,
-    Layers, PipeConnect, PipeTransportOptions, PlainConnect, PlainTransportOptions, Produce,
-    ProducerTraceEvent, TransportOptions, TransportTraceEvent,
+    Layers, ListenInfo, PipeConnect, PipeTransportOptions, PlainConnect, PlainTransportOptions, Produce,
+    ProducerTraceEvent, TransportOptions, TransportTraceEvent, WebRtcConnect, WebRtcTransportOptions,
 };
 use ringsoup_sfu::data::Message;
 use ringsoup_sfu::data::command::{ConsumeData, ProduceData};
 use ringsoup_sfu::name::Name;
-use ringsoup_sfu::reply::{Reply, ShardReport};
+use ringsoup_sfu::reply::{Reply, ServedTransport, ShardReport};
 
 pub use crate::method::Method;
 
@@ -58,6 +60,19 @@ pub enum RequestBody {
     CloseRouter {
         router: Name,
     },
+    CreateWebRtcServer {
+        server: Name,
+        /// Looked at when the server's name was found free.
+        listen_infos: Result<Vec<ListenInfo>, CommandError>,
+    },
+    CloseWebRtcServer {
+        server: Name,
+    },
+    CreateWebRtcTransport {
+        transport: Name,
+        options: Box<WebRtcTransportOptions>,
+    },
+    CreateServedTransport(Box<ServedTransportRequest>),
     CreatePlainTransport {
         transport: Name,
         options: Box<PlainTransportOptions>,
@@ -88,6 +103,7 @@ pub enum RequestBody {
     ObserverProducer {
         producer: Name,
     },
+    ConnectWebRtcTransport(WebRtcConnect),
     ConnectPlainTransport(PlainConnect),
     ConnectPipeTransport(PipeConnect),
     /// Bits per second, for all three `transport.set…Bitrate`.
@@ -119,6 +135,26 @@ pub enum RequestBody {
     SetSubchannels(Vec<u16>),
     /// To be added or removed.
     Subchannel(u16),
+}
+
+/// A WebRTC transport that listens through a server.
+#[derive(Debug)]
+pub struct ServedTransportRequest {
+    pub transport: Name,
+    pub server: Name,
+    pub base: TransportOptions,
+    pub offer: Offer,
+    /// Seconds; 0 means never.
+    pub ice_consent_timeout: u8,
+}
+
+/// Which of a server's addresses a transport offers, and which it would rather have used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    pub enable_udp: bool,
+    pub enable_tcp: bool,
+    pub prefer_udp: bool,
+    pub prefer_tcp: bool,
 }
 
 /// Something the controller tells; nobody answers.
@@ -158,6 +194,15 @@ pub enum ResponseBody {
     Shard(Reply),
     WorkerDump(Box<WorkerDump>),
     ResourceUsage(Box<ResourceUsage>),
+    WebRtcServerDump(Box<WebRtcServerDump>),
+}
+
+#[derive(Debug)]
+pub struct WebRtcServerDump {
+    pub server: Name,
+    pub udp_sockets: Vec<SocketAddr>,
+    pub tcp_servers: Vec<SocketAddr>,
+    pub transports: Vec<ServedTransport>,
 }
 
 #[derive(Debug, Default)]

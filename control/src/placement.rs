@@ -25,17 +25,21 @@ pub struct Load {
     pub observers: u32,
     /// Data producers and data consumers.
     pub data_channels: u32,
+    pub webrtc_servers: u32,
 }
 
 impl Load {
     fn count(&mut self, kind: Kind) -> &mut u32 {
         match kind {
             Kind::Router => &mut self.routers,
-            Kind::PlainTransport | Kind::PipeTransport | Kind::DirectTransport => &mut self.transports,
+            Kind::PlainTransport | Kind::PipeTransport | Kind::WebRtcTransport | Kind::DirectTransport => {
+                &mut self.transports
+            }
             Kind::Producer => &mut self.producers,
             Kind::Consumer => &mut self.consumers,
             Kind::RtpObserver => &mut self.observers,
             Kind::DataProducer | Kind::DataConsumer => &mut self.data_channels,
+            Kind::WebRtcServer => &mut self.webrtc_servers,
         }
     }
 

@@ -16,17 +16,22 @@ pub enum Kind {
     Router,
     PlainTransport,
     PipeTransport,
+    WebRtcTransport,
     DirectTransport,
     Producer,
     Consumer,
     RtpObserver,
     DataProducer,
     DataConsumer,
+    WebRtcServer,
 }
 
 impl Kind {
     pub fn is_transport(self) -> bool {
-        matches!(self, Self::PlainTransport | Self::PipeTransport | Self::DirectTransport)
+        matches!(
+            self,
+            Self::PlainTransport | Self::PipeTransport | Self::WebRtcTransport | Self::DirectTransport
+        )
     }
 
     /// Whether notifications to the worker may address it.
@@ -41,6 +46,8 @@ struct Entry {
     shard: ShardIndex,
     parent: Option<Name>,
     children: HashSet<Name>,
+    /// The WebRTC server that a transport listens through.
+    server: Option<Name>,
     /// Tells this entity from an earlier or later one of the same name.
     birth: Birth,
 }
@@ -96,6 +103,24 @@ impl Registry {
         self.insert(name, Kind::Router, shard, None, birth)
     }
 
+    /// Like [`insert_router`](Self::insert_router); the shard is the one that reads the server's sockets.
+    pub fn insert_webrtc_server(&mut self, name: &Name, shard: ShardIndex, birth: Birth) -> bool {
+        self.insert(name, Kind::WebRtcServer, shard, None, birth)
+    }
+
+    /// Remembers that a transport listens through a server.
+    pub fn tie_to_server(&mut self, transport: &str, server: &Name) {
+        if let Some(entry) = self.entries.get_mut(transport) {
+            entry.server = Some(server.clone());
+        }
+    }
+
+    /// The transports that listen through a server. Looks at everything: servers are dumped and closed rarely.
+    pub fn served_by(&self, server: &str) -> Vec<Found> {
+        let served = self.names(|entry| entry.server.as_deref() == Some(server));
+        served.iter().filter_map(|name| self.find(name)).collect()
+    }
+
     /// Like [`insert_router`](Self::insert_router), on the parent's shard.
     pub fn insert_child(&mut self, name: &Name, kind: Kind, parent: &str, birth: Birth) -> bool {
         let Some((parent, entry)) = self.entries.get_key_value(parent) else {
@@ -119,7 +144,10 @@ impl Registry {
         if let Some(parent) = parent.as_ref().and_then(|parent| self.entries.get_mut(parent)) {
             parent.children.insert(name.clone());
         }
-        self.entries.insert(name.clone(), Entry { kind, shard, parent, children: HashSet::new(), birth });
+        self.entries.insert(
+            name.clone(),
+            Entry { kind, shard, parent, children: HashSet::new(), server: None, birth },
+        );
         self.load(shard).add(kind);
         true
     }
@@ -165,6 +193,14 @@ impl Registry {
 
     pub fn routers(&self) -> Vec<Name> {
         self.names(|entry| entry.kind == Kind::Router)
+    }
+
+    pub fn webrtc_servers(&self) -> Vec<Name> {
+        self.names(|entry| entry.kind == Kind::WebRtcServer)
+    }
+
+    pub fn webrtc_servers_on(&self, shard: ShardIndex) -> Vec<Name> {
+        self.names(|entry| entry.kind == Kind::WebRtcServer && entry.shard == shard)
     }
 
     /// Everything that requests may address.
@@ -230,6 +266,30 @@ mod tests {
         assert!(registry.contains("p"));
         registry.retract("p", Birth(9));
         assert!(!registry.contains("p"));
+    }
+
+    #[test]
+    fn a_server_knows_its_transports_until_they_close() {
+        let mut registry = room();
+        assert!(registry.insert_webrtc_server(&"s".into(), B, Birth(6)));
+        for (name, router) in [("w", "r"), ("x", "r2"), ("y", "r2")] {
+            assert!(registry.insert_child(&name.into(), Kind::WebRtcTransport, router, Birth(7)));
+        }
+        registry.tie_to_server("w", &"s".into());
+        registry.tie_to_server("x", &"s".into());
+        let served = |registry: &Registry| {
+            let mut served: Vec<_> =
+                registry.served_by("s").into_iter().map(|one| (one.name, one.shard)).collect();
+            served.sort();
+            served
+        };
+        assert_eq!(served(&registry), [("w".into(), A), ("x".into(), B)]);
+        registry.remove("r");
+        assert_eq!(served(&registry), [("x".into(), B)]);
+        assert_eq!(registry.webrtc_servers(), [Name::from("s")]);
+        assert_eq!(registry.webrtc_servers_on(B), [Name::from("s")]);
+        assert!(registry.webrtc_servers_on(A).is_empty());
+        assert!(!registry.notification_handlers().contains(&"s".into()));
     }
 
     #[test]

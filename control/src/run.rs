@@ -16,9 +16,10 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
-use ringsoup_runtime::FromShard;
-use ringsoup_sfu::command::CommandError;
+use ringsoup_runtime::{FromShard, ListenSocket};
+use ringsoup_sfu::command::{CommandError, ListenInfo};
 use ringsoup_sfu::event::{Event, LogLevel, LogTag};
+use ringsoup_sfu::name::Name;
 
 use crate::channel::fds::ChannelFds;
 use crate::channel::io::{Channel, Incoming};
@@ -278,6 +279,9 @@ impl ControlThread {
                     self.controller.handle_shard_lost(shard, &reason, &mut self.effects);
                 }
             }
+            Effect::OpenWebRtcServer { shard, token, server, listen_infos } => {
+                self.open_webrtc_server(shard, token, server, listen_infos);
+            }
             Effect::Respond(response) => self.respond(&response),
             Effect::Notify(event) => {
                 let importance = importance(&event);
@@ -296,6 +300,18 @@ impl ControlThread {
                 self.respond(&Response { id: request_id, result });
             }
             Effect::Close => self.closing = true,
+        }
+    }
+
+    fn open_webrtc_server(&mut self, shard: ShardIndex, token: u64, server: Name, infos: Vec<ListenInfo>) {
+        let sockets = match self.shards.bind(&infos) {
+            Ok(sockets) => sockets,
+            Err(error) => return self.controller.handle_reply(token, Err(error), &mut self.effects),
+        };
+        let locals = sockets.iter().map(ListenSocket::local).collect();
+        self.controller.handle_bound(server.clone(), infos, locals);
+        if let Err(reason) = self.shards.open_webrtc_server(shard, token, server, sockets, self.frame_bytes) {
+            self.controller.handle_shard_lost(shard, &reason, &mut self.effects);
         }
     }
 

@@ -12,8 +12,10 @@ use mio::Waker;
 use ringsoup_rtc::dtls::Certificate;
 use ringsoup_runtime::mailbox::TO_SHARD_MAX;
 use ringsoup_runtime::shard::{ShardConfig, ShardHandle};
-use ringsoup_runtime::{Clock, FromShard, Mesh, ToShard};
-use ringsoup_sfu::command::Command;
+use ringsoup_runtime::{Clock, FromShard, ListenSocket, Mesh, PortBook, ToShard};
+use ringsoup_sfu::command::{Command, CommandError, ListenInfo};
+use ringsoup_sfu::listen;
+use ringsoup_sfu::name::Name;
 use ringsoup_sfu::sfu::SfuConfig;
 
 use crate::placement::ShardIndex;
@@ -88,6 +90,7 @@ pub(crate) struct Shards {
     /// What all DTLS peers are shown.
     certificate: Arc<Certificate>,
     clock: Clock,
+    ports: PortBook,
     doorbell: Arc<Doorbell>,
     mesh: Arc<Mesh>,
     slots: Vec<Slot>,
@@ -98,7 +101,15 @@ impl Shards {
         let slots: Vec<Slot> = (0..settings.count.max(1)).map(|_| Slot::default()).collect();
         let mesh = Mesh::new(slots.len());
         let doorbell = Arc::new(Doorbell { rung: AtomicBool::new(false), waker });
-        Self { settings, certificate: Arc::new(certificate), clock: Clock::start(), doorbell, mesh, slots }
+        Self {
+            settings,
+            certificate: Arc::new(certificate),
+            clock: Clock::start(),
+            ports: PortBook::default(),
+            doorbell,
+            mesh,
+            slots,
+        }
     }
 
     /// Passes a command on, starting its shard if need be. It counts for `bytes` while it waits.
@@ -112,12 +123,41 @@ impl Shards {
         command: Command,
         bytes: usize,
     ) -> Result<(), String> {
+        self.pass(shard, ToShard::Command { token, command }, bytes)
+    }
+
+    /// Binds what a WebRTC server listens on, in order.
+    ///
+    /// # Errors
+    /// The first that cannot be had; nothing stays bound then.
+    pub(crate) fn bind(&self, infos: &[ListenInfo]) -> Result<Vec<ListenSocket>, CommandError> {
+        let bind =
+            |info| Ok(ListenSocket::open(&listen::request(info, self.settings.rtc_ports)?, &self.ports)?);
+        infos.iter().map(bind).collect()
+    }
+
+    /// Has a shard read a server's sockets.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(crate) fn open_webrtc_server(
+        &mut self,
+        shard: ShardIndex,
+        token: u64,
+        server: Name,
+        sockets: Vec<ListenSocket>,
+        bytes: usize,
+    ) -> Result<(), String> {
+        self.pass(shard, ToShard::OpenWebRtcServer { token, server, sockets }, bytes)
+    }
+
+    fn pass(&mut self, shard: ShardIndex, message: ToShard, bytes: usize) -> Result<(), String> {
         let index = usize::from(shard.0);
         if self.slots[index].handle.is_none() {
             self.slots[index].handle = Some(self.start(index)?);
         }
         let slot = &mut self.slots[index];
-        slot.backlog.push(ToShard::Command { token, command }, bytes);
+        slot.backlog.push(message, bytes);
         let passed = slot.pass_on();
         if passed.is_err() {
             *slot = Slot::default();
@@ -140,6 +180,7 @@ impl Shards {
             clock: self.clock,
             coalesce: self.settings.coalesce,
             mesh: Arc::clone(&self.mesh),
+            ports: self.ports.clone(),
         };
         let doorbell = Arc::clone(&self.doorbell);
         ShardHandle::start(config, Box::new(move || doorbell.ring())).map_err(|error| error.to_string())

@@ -1,8 +1,8 @@
 //! A virtual network: sockets that bind at once, or not, as the input says.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use ringsoup_sfu::sockets::{BindError, BoundSocket, PortChoice, SocketId, Sockets, UdpBind};
+use ringsoup_sfu::sockets::{BindError, BoundSocket, PortChoice, SocketId, Sockets, TcpListen, UdpBind};
 
 #[derive(Debug, Default)]
 pub struct VirtualSockets {
@@ -35,8 +35,9 @@ impl VirtualSockets {
     }
 }
 
-impl Sockets for VirtualSockets {
-    fn bind_udp(&mut self, request: &UdpBind) -> Result<BoundSocket, BindError> {
+impl VirtualSockets {
+    /// Ports of UDP and TCP are not told apart: a scenario only meets "taken" sooner.
+    fn bind(&mut self, protocol: &'static str, ip: IpAddr, port: PortChoice) -> Result<BoundSocket, BindError> {
         match &mut self.binds_before_failure {
             Some(0) => {
                 self.binds_before_failure = None;
@@ -46,14 +47,14 @@ impl Sockets for VirtualSockets {
             None => {}
         }
         let taken = |port: u16| self.open.iter().flatten().any(|local| local.port() == port);
-        let port = match request.port {
+        let port = match port {
             PortChoice::Fixed(port) => Some(port).filter(|&port| !taken(port)),
             PortChoice::Range { min, max } => (min..=max).find(|&port| !taken(port)),
         };
         let Some(port) = port else {
-            return Err(BindError::NoMorePorts { ip: request.ip, min: 0, max: 0 });
+            return Err(BindError::NoMorePorts { protocol, ip, min: 0, max: 0 });
         };
-        let local = SocketAddr::new(request.ip, port);
+        let local = SocketAddr::new(ip, port);
         let index = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
         if index == self.open.len() {
             self.open.push(None);
@@ -62,6 +63,16 @@ impl Sockets for VirtualSockets {
         let id = SocketId(u32::try_from(index).expect("few sockets"));
         self.bound.push(id);
         Ok(BoundSocket { id, local })
+    }
+}
+
+impl Sockets for VirtualSockets {
+    fn bind_udp(&mut self, request: &UdpBind) -> Result<BoundSocket, BindError> {
+        self.bind("udp", request.ip, request.port)
+    }
+
+    fn listen_tcp(&mut self, request: &TcpListen) -> Result<BoundSocket, BindError> {
+        self.bind("tcp", request.ip, request.port)
     }
 
     fn connect(&mut self, socket: SocketId, _: SocketAddr) -> bool {

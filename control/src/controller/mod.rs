@@ -11,11 +11,12 @@
 mod data_plan;
 mod pipes;
 mod plan;
+mod webrtc_servers;
 mod worker;
 
 use std::collections::HashMap;
 
-use ringsoup_sfu::command::{Command, CommandError};
+use ringsoup_sfu::command::{Command, CommandError, ListenInfo};
 use ringsoup_sfu::event::{Event, LogLevel, LogTag};
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::Reply;
@@ -29,6 +30,7 @@ use crate::registry::{Birth, Found, Kind, Registry};
 use crate::settings::LogSettings;
 
 use plan::{Plan, not_found, plan, plan_notification};
+use webrtc_servers::{ServerGather, WebRtcServers};
 use worker::Gather;
 
 /// Longest log line, bytes: the original's buffer.
@@ -42,6 +44,14 @@ pub enum Effect {
         shard: ShardIndex,
         token: u64,
         command: Command,
+    },
+    /// Bind these, tell [`Controller::handle_bound`] at once, and have the shard read them: its reply comes back with
+    /// the token, as does the error when they cannot be bound.
+    OpenWebRtcServer {
+        shard: ShardIndex,
+        token: u64,
+        server: Name,
+        listen_infos: Vec<ListenInfo>,
     },
     Respond(Response),
     Notify(Event),
@@ -73,6 +83,12 @@ enum Purpose {
     ShardReport {
         gather: u64,
     },
+    /// A part of the server gather with this key.
+    ServerPart {
+        gather: u64,
+    },
+    /// Nobody asked: what a server that is lost had on other shards is closed.
+    Cleanup,
     Notification {
         what: &'static str,
     },
@@ -99,6 +115,8 @@ pub struct Controller {
     started: Vec<bool>,
     pending: HashMap<u64, Pending>,
     gathers: HashMap<u64, Gather>,
+    webrtc_servers: WebRtcServers,
+    server_gathers: HashMap<u64, ServerGather>,
     next_token: u64,
 }
 
@@ -114,6 +132,8 @@ impl Controller {
             started: vec![false; shards],
             pending: HashMap::new(),
             gathers: HashMap::new(),
+            webrtc_servers: WebRtcServers::default(),
+            server_gathers: HashMap::new(),
             next_token: 0,
         }
     }
@@ -158,7 +178,13 @@ impl Controller {
         let Some(handler) = self.registry.find(&handler_id) else {
             return Err(not_found(&format!("Channel request handler with ID {handler_id}"), method));
         };
+        if handler.kind == Kind::WebRtcServer {
+            return self.handle_webrtc_server_request(id, method, &handler, out);
+        }
         match plan(&handler, method, body)? {
+            Plan::CreateServed(request) => {
+                self.create_served_transport(id, method, &handler, *request, out)?;
+            }
             Plan::Ask(command) => self.ask(handler.shard, id, method, None, command, out),
             Plan::Create { mut command, child, kind } => {
                 self.check_new(&handler, &child, kind, method)?;
@@ -266,12 +292,16 @@ impl Controller {
                 if let Some(name) = created {
                     let pipes = self.registry.retract(&name, Birth(token));
                     self.pipes_closed(&pipes, out);
+                    if !self.registry.contains(&name) {
+                        self.webrtc_server_lost(&name, out);
+                    }
                 }
                 self.refuse(id, method, error, out);
             }
             (Purpose::ShardReport { gather }, result) => self.gathered(gather, pending.shard, result, out),
+            (Purpose::ServerPart { gather }, result) => self.server_part(gather, result, out),
             // An end that closes meanwhile needs no word any more.
-            (Purpose::Introduction, _) | (Purpose::Notification { .. }, Ok(_)) => {}
+            (Purpose::Introduction | Purpose::Cleanup, _) | (Purpose::Notification { .. }, Ok(_)) => {}
             (Purpose::Notification { what }, Err(error)) => {
                 self.log_failed_notification(what, &error.reason, out);
             }
@@ -315,6 +345,9 @@ impl Controller {
         }
         let pipes = self.registry.remove_shard(shard);
         self.pipes_closed(&pipes, out);
+        for server in self.registry.webrtc_servers_on(shard) {
+            self.webrtc_server_lost(&server, out);
+        }
         self.placement.mark_failed(shard);
         self.started[usize::from(shard.0)] = false;
     }

@@ -11,7 +11,7 @@ use ringsoup_sfu::name::Name;
 use ringsoup_sfu::piped::PipeKey;
 
 use super::data_plan;
-use crate::message::{Method, NotificationBody, RequestBody};
+use crate::message::{Method, NotificationBody, RequestBody, ServedTransportRequest};
 use crate::registry::{Found, Kind};
 
 /// A command, and what it means for the registry.
@@ -24,6 +24,8 @@ pub(super) enum Plan {
         child: Name,
         kind: Kind,
     },
+    /// Makes a transport that listens through a server.
+    CreateServed(Box<ServedTransportRequest>),
     /// Ends `child`, which must be one of the handler's.
     Close {
         command: Command,
@@ -77,8 +79,6 @@ impl Noun {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Support {
     Known,
-    /// Part of the protocol, and of a capability this worker does not have.
-    Missing,
     /// Not a method of this kind of object.
     Foreign,
 }
@@ -92,14 +92,14 @@ fn support(kind: Kind, method: Method) -> Support {
             Kind::Router,
             M::RouterCloseTransport
             | M::RouterCreatePipeTransport
+            | M::RouterCreateWebRtcTransport
+            | M::RouterCreateWebRtcTransportWithServer
             | M::RouterCreateActiveSpeakerObserver
             | M::RouterCreateAudioLevelObserver
             | M::RouterCloseRtpObserver,
         ) => Support::Known,
-        (Kind::Router, M::RouterCreateWebRtcTransport | M::RouterCreateWebRtcTransportWithServer) => {
-            Support::Missing
-        }
         (Kind::PlainTransport, M::PlainTransportConnect) => Support::Known,
+        (Kind::WebRtcTransport, M::WebRtcTransportConnect | M::TransportRestartIce) => Support::Known,
         (Kind::PipeTransport, M::PipeTransportConnect) => Support::Known,
         (kind, method) if kind.is_transport() => transport_support(method),
         (
@@ -159,10 +159,6 @@ pub(super) fn unknown_method(method: Method) -> CommandError {
     CommandError::error(format!("unknown method '{}'", method.name()))
 }
 
-pub(super) fn not_implemented(method: Method) -> CommandError {
-    CommandError::error(format!("not implemented yet: {}", method.name()))
-}
-
 pub(super) fn not_found(noun: &str, method: Method) -> CommandError {
     CommandError::not_found(format!("{noun} not found [method:{}]", method.name()))
 }
@@ -176,14 +172,13 @@ pub(super) fn plan(
 ) -> Result<Plan, CommandError> {
     match support(handler.kind, method) {
         Support::Known => {}
-        Support::Missing => return Err(not_implemented(method)),
         Support::Foreign => return Err(unknown_method(method)),
     }
     let body = body?;
     let name = handler.name.clone();
     let planned = match handler.kind {
         Kind::Router => router_plan(name, method, body),
-        Kind::PlainTransport | Kind::PipeTransport | Kind::DirectTransport => {
+        Kind::PlainTransport | Kind::PipeTransport | Kind::WebRtcTransport | Kind::DirectTransport => {
             transport_plan(name, method, body)
         }
         Kind::Producer => producer_command(method, body)
@@ -196,6 +191,8 @@ pub(super) fn plan(
             .map(|command| Plan::Ask(Command::DataProducer { data_producer: name, command })),
         Kind::DataConsumer => data_plan::consumer_command(method, body)
             .map(|command| Plan::Ask(Command::DataConsumer { data_consumer: name, command })),
+        // Answered by the controller itself.
+        Kind::WebRtcServer => None,
     };
     planned.ok_or_else(|| {
         CommandError::type_error(format!("body does not belong to the method [method:{}]", method.name()))
@@ -211,6 +208,16 @@ fn router_plan(router: Name, method: Method, body: RequestBody) -> Option<Plan> 
                 kind: Kind::PlainTransport,
                 command: Command::CreatePlainTransport { router, transport, options },
             }
+        }
+        (Method::RouterCreateWebRtcTransport, RequestBody::CreateWebRtcTransport { transport, options }) => {
+            Plan::Create {
+                child: transport.clone(),
+                kind: Kind::WebRtcTransport,
+                command: Command::CreateWebRtcTransport { router, transport, options },
+            }
+        }
+        (Method::RouterCreateWebRtcTransportWithServer, RequestBody::CreateServedTransport(request)) => {
+            Plan::CreateServed(request)
         }
         (Method::RouterCreatePipeTransport, RequestBody::CreatePipeTransport { transport, options }) => {
             Plan::Create {
@@ -296,6 +303,10 @@ fn transport_command(method: Method, body: RequestBody) -> Option<TransportComma
         (Method::PlainTransportConnect, RequestBody::ConnectPlainTransport(connect)) => {
             C::ConnectPlain(connect)
         }
+        (Method::WebRtcTransportConnect, RequestBody::ConnectWebRtcTransport(connect)) => {
+            C::ConnectWebRtc(connect)
+        }
+        (Method::TransportRestartIce, _) => C::RestartIce,
         (Method::PipeTransportConnect, RequestBody::ConnectPipeTransport(connect)) => C::ConnectPipe(connect),
         (Method::TransportSetMaxIncomingBitrate, RequestBody::SetBitrate(bps)) => {
             C::SetMaxIncomingBitrate(bps)

@@ -19,7 +19,7 @@ pub(super) struct Bench {
 
 /// A command that was passed on.
 pub(super) struct Sent {
-    shard: u16,
+    pub(super) shard: u16,
     pub(super) token: u64,
     pub(super) command: Command,
 }
@@ -35,7 +35,7 @@ pub(super) fn one<T>(mut items: Vec<T>) -> T {
 }
 
 impl Bench {
-    fn request(&mut self, method: Method, handler: &str, body: RequestBody) -> Vec<Effect> {
+    pub(super) fn request(&mut self, method: Method, handler: &str, body: RequestBody) -> Vec<Effect> {
         self.next_id += 1;
         let mut out = Vec::new();
         let request = Request { id: self.next_id, method, handler_id: handler.into(), body: Ok(body) };
@@ -82,7 +82,7 @@ impl Bench {
     }
 }
 
-fn router(name: &str) -> RequestBody {
+pub(super) fn router(name: &str) -> RequestBody {
     RequestBody::CreateRouter { router: name.into() }
 }
 
@@ -90,9 +90,9 @@ fn close_router(name: &str) -> RequestBody {
     RequestBody::CloseRouter { router: name.into() }
 }
 
-pub(super) fn direct(name: &str) -> RequestBody {
-    let options = TransportOptions {
-        direct: true,
+pub(super) fn base_options() -> TransportOptions {
+    TransportOptions {
+        direct: false,
         initial_available_outgoing_bitrate: None,
         enable_sctp: false,
         max_send_message_size: 0,
@@ -102,7 +102,11 @@ pub(super) fn direct(name: &str) -> RequestBody {
         sctp_max_receiver_window_buffer_size: 0,
         sctp_default_stream_buffered_amount_low_threshold: 0,
         is_data_channel: false,
-    };
+    }
+}
+
+pub(super) fn direct(name: &str) -> RequestBody {
+    let options = TransportOptions { direct: true, ..base_options() };
     RequestBody::CreateDirectTransport { transport: name.into(), options }
 }
 
@@ -162,20 +166,18 @@ fn foreign_and_missing_methods_are_told_apart() {
     assert_eq!(reason(Method::ProducerPause, "t"), "unknown method 'producer.pause'");
     assert_eq!(reason(Method::PlainTransportConnect, "t"), "unknown method 'plainTransport.connect'");
     assert_eq!(reason(Method::TransportConnect, "t"), "unknown method 'transport.connect'");
-    assert_eq!(
-        reason(Method::RouterCreateWebRtcTransport, "r"),
-        "not implemented yet: router.createWebRtcTransport"
-    );
+    assert_eq!(reason(Method::WebRtcTransportConnect, "t"), "unknown method 'webRtcTransport.connect'");
+    assert_eq!(reason(Method::TransportRestartIce, "t"), "unknown method 'transport.restartIce'");
     assert_eq!(reason(Method::RtpObserverPause, "r"), "unknown method 'rtpObserver.pause'");
     let close = RequestBody::CloseRtpObserver { observer: "nobody".into() };
     assert_eq!(
         bench.refused(Method::RouterCloseRtpObserver, "r", close).1,
         "RtpObserver not found [method:router.closeRtpObserver]"
     );
-    let mut reason = |method, handler: &str| bench.refused(method, handler, RequestBody::None).1;
+    let close = RequestBody::CloseWebRtcServer { server: "nobody".into() };
     assert_eq!(
-        reason(Method::WorkerCloseWebRtcServer, ""),
-        "WebRtcServer not found [method:worker.closeWebRtcServer]"
+        bench.refused(Method::WorkerCloseWebRtcServer, "", close),
+        (ErrorClass::NotFound, "WebRtcServer not found [method:worker.closeWebRtcServer]".into())
     );
 }
 

@@ -10,7 +10,7 @@ use crate::placement::ShardIndex;
 use crate::registry::{Birth, Kind};
 use crate::settings::{LogTags, Verbosity};
 
-use super::plan::{not_found, not_implemented, unknown_method};
+use super::plan::{not_found, unknown_method};
 use super::{Controller, Effect, Purpose, handler_exists};
 
 /// A dump that waits for shards. The ids are those of the moment it was asked for.
@@ -43,8 +43,12 @@ impl Controller {
             (Method::WorkerCloseRouter, RequestBody::CloseRouter { router }) => {
                 self.close_router(id, router, out)?;
             }
-            (Method::WorkerCreateWebRtcServer, _) => return Err(not_implemented(method)),
-            (Method::WorkerCloseWebRtcServer, _) => return Err(not_found("WebRtcServer", method)),
+            (Method::WorkerCreateWebRtcServer, RequestBody::CreateWebRtcServer { server, listen_infos }) => {
+                self.create_webrtc_server(id, server, listen_infos, out)?
+            }
+            (Method::WorkerCloseWebRtcServer, RequestBody::CloseWebRtcServer { server }) => {
+                self.close_webrtc_server(id, &server, out)?;
+            }
             _ => return Err(unknown_method(method)),
         }
         Ok(())
@@ -114,7 +118,7 @@ impl Controller {
         let gather = self.next_token;
         let dump = Box::new(WorkerDump {
             pid: self.pid,
-            web_rtc_servers: Vec::new(),
+            web_rtc_servers: self.registry.webrtc_servers(),
             routers: self.registry.routers(),
             request_handlers: self.registry.request_handlers(),
             notification_handlers: self.registry.notification_handlers(),

@@ -29,17 +29,17 @@ fn request(frame: &[u8]) -> Request {
     }
 }
 
-fn body(frame: &[u8]) -> RequestBody {
+pub(super) fn body(frame: &[u8]) -> RequestBody {
     request(frame).body.unwrap()
 }
 
-fn body_error(frame: &[u8]) -> String {
+pub(super) fn body_error(frame: &[u8]) -> String {
     let error = request(frame).body.unwrap_err();
     assert_eq!(error, CommandError::type_error(error.reason.clone()));
     error.reason
 }
 
-fn sample(method: Method) -> RequestBody {
+pub(super) fn sample(method: Method) -> RequestBody {
     let frames = samples::requests();
     body(&frames.iter().find(|(of, _)| *of == method).unwrap().1)
 }

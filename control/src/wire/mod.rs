@@ -32,6 +32,8 @@ mod sctp;
 mod srtp_parameters;
 mod transport;
 mod unverified;
+mod webrtc_server;
+mod webrtc_transport;
 mod worker;
 
 #[cfg(test)]
@@ -52,6 +54,8 @@ mod reply_samples;
 mod response_tests;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod webrtc_tests;
 
 use std::borrow::Cow;
 use std::net::IpAddr;

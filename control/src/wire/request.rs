@@ -5,7 +5,7 @@ use ringsoup_sfu::command::CommandError;
 
 use super::{
     consumer, data_consumer, data_producer, direct_transport, pipe_transport, plain_transport, producer,
-    router, rtp_observer, transport, worker,
+    router, rtp_observer, transport, webrtc_server, webrtc_transport, worker,
 };
 use crate::message::{DecodeError, Request, RequestBody};
 use crate::method::Method;
@@ -46,6 +46,21 @@ fn worker_body(method: Method, request: &wire::Request<'_>) -> Read {
             request.body_as_worker_create_router_request().map(worker::create_router)
         }
         Method::WorkerCloseRouter => request.body_as_worker_close_router_request().map(worker::close_router),
+        Method::WorkerCreateWebRtcServer => {
+            request.body_as_worker_create_web_rtc_server_request().map(webrtc_server::create)
+        }
+        Method::WorkerCloseWebRtcServer => {
+            request.body_as_worker_close_web_rtc_server_request().map(webrtc_server::close)
+        }
+        Method::RouterCreateWebRtcTransport => {
+            request.body_as_router_create_web_rtc_transport_request().map(webrtc_transport::create)
+        }
+        Method::RouterCreateWebRtcTransportWithServer => request
+            .body_as_router_create_web_rtc_transport_request()
+            .map(webrtc_transport::create_with_server),
+        Method::WebRtcTransportConnect => {
+            request.body_as_web_rtc_transport_connect_request().map(webrtc_transport::connect)
+        }
         Method::RouterCreatePlainTransport => {
             request.body_as_router_create_plain_transport_request().map(plain_transport::create)
         }

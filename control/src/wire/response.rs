@@ -7,7 +7,7 @@ use ringsoup_sfu::reply::Reply;
 
 use super::{
     Builder, Union, consumer, data_consumer, data_producer, direct_transport, pipe_transport,
-    plain_transport, producer, router, worker,
+    plain_transport, producer, router, webrtc_server, webrtc_transport, worker,
 };
 use crate::message::{Response, ResponseBody};
 
@@ -46,6 +46,9 @@ fn refused(builder: &mut Builder, id: u32, error: &CommandError) -> WIPOffset<wi
 fn encode_body(builder: &mut Builder, body: &ResponseBody) -> Option<(wire::Body, Union)> {
     match body {
         ResponseBody::Shard(reply) => encode_reply(builder, reply),
+        ResponseBody::WebRtcServerDump(dump) => {
+            Some((wire::Body::WebRtcServer_DumpResponse, webrtc_server::dump(builder, dump)))
+        }
         ResponseBody::WorkerDump(dump) => {
             Some((wire::Body::Worker_DumpResponse, worker::dump(builder, dump)))
         }
@@ -57,9 +60,21 @@ fn encode_body(builder: &mut Builder, body: &ResponseBody) -> Option<(wire::Body
 
 fn encode_reply(builder: &mut Builder, reply: &Reply) -> Option<(wire::Body, Union)> {
     Some(match reply {
-        // A shard's report is a part of the worker's dump and has no body of its own.
-        Reply::Done | Reply::ShardReport(_) => return None,
+        // A shard's reports are parts of the worker's or a server's dump and have no body of their own.
+        Reply::Done | Reply::ShardReport(_) | Reply::WebRtcServerReport(_) => return None,
         Reply::RouterDump(dump) => (wire::Body::Router_DumpResponse, router::dump(builder, dump)),
+        Reply::WebRtcTransportDump(dump) => {
+            (wire::Body::WebRtcTransport_DumpResponse, webrtc_transport::dump(builder, dump))
+        }
+        Reply::WebRtcTransportStats(stats) => {
+            (wire::Body::WebRtcTransport_GetStatsResponse, webrtc_transport::stats(builder, stats))
+        }
+        Reply::WebRtcConnect { role } => {
+            (wire::Body::WebRtcTransport_ConnectResponse, webrtc_transport::connected(builder, *role))
+        }
+        Reply::RestartIce(credentials) => {
+            (wire::Body::Transport_RestartIceResponse, webrtc_transport::ice_restarted(builder, credentials))
+        }
         Reply::PlainTransportDump(dump) => {
             (wire::Body::PlainTransport_DumpResponse, plain_transport::dump(builder, dump))
         }

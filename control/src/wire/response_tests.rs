@@ -16,7 +16,7 @@ use super::{Encoder, reply_samples as replies, rtp_parameters, samples};
 use crate::message::{ResourceUsage, Response, ResponseBody, ShardDump, WorkerDump};
 
 /// Encodes, verifies, and hands the response to `check`.
-fn respond(body: ResponseBody, check: impl FnOnce(WireResponse<'_>)) {
+pub(super) fn respond(body: ResponseBody, check: impl FnOnce(WireResponse<'_>)) {
     let mut encoder = Encoder::new();
     let frame = encoder.response(&Response { id: 9, result: Ok(body) });
     let prefix = u32::from_le_bytes(frame[..4].try_into().unwrap());
@@ -26,7 +26,7 @@ fn respond(body: ResponseBody, check: impl FnOnce(WireResponse<'_>)) {
     check(response);
 }
 
-fn reply(reply: Reply, check: impl FnOnce(WireResponse<'_>)) {
+pub(super) fn reply(reply: Reply, check: impl FnOnce(WireResponse<'_>)) {
     respond(ResponseBody::Shard(reply), check);
 }
 
@@ -126,7 +126,7 @@ fn router_dump() {
     });
 }
 
-fn check_transport_dump(dump: transport::Dump<'_>) {
+pub(super) fn check_transport_dump(dump: transport::Dump<'_>) {
     assert_eq!((dump.id(), dump.direct()), ("t", true));
     assert_eq!(dump.producer_ids().iter().collect::<Vec<_>>(), ["p"]);
     assert_eq!(dump.consumer_ids().iter().collect::<Vec<_>>(), ["c"]);

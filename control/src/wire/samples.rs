@@ -12,7 +12,7 @@ use ringsoup_sfu::rtp_parameters::{
     RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionParameters, RtpMapping, RtpParameters,
 };
 
-use super::{Builder, Union, rtp_parameters};
+use super::{Builder, Union, rtp_parameters, webrtc_tests};
 use crate::method::Method;
 
 /// A request with id 7 to handler "h".
@@ -317,6 +317,7 @@ pub(super) fn requests() -> Vec<(Method, Vec<u8>)> {
         (Method::ConsumerSetPreferredLayers, set_preferred_layers()),
         (Method::ConsumerEnableTraceEvent, consumer_trace(&[0, 1, 2, 3, 4])),
     ];
+    requests.extend(webrtc_tests::requests());
     requests.extend(observer_requests());
     requests.extend(super::data_samples::requests());
     requests.extend(naming_requests());

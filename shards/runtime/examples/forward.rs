@@ -40,6 +40,7 @@ use crate::clock::Clock;
 use crate::io_report::IoReport;
 use crate::ring::{Completion, Operation, RingPoller, Wait};
 use crate::socket::batch::Transmit;
+use crate::socket::port_book::PortBook;
 use crate::socket::{ShardSockets, receive};
 
 const PACKET_BYTES: usize = 1200;
@@ -200,7 +201,7 @@ fn bind(sockets: &mut ShardSockets) -> BoundSocket {
 
 fn forward(variant: Variant, receivers: &[SocketAddr]) -> f64 {
     let buffers = ReceiveBuffers::new().expect("memory");
-    let mut sockets = ShardSockets::new(RingPoller::new(&buffers).expect("io_uring"));
+    let mut sockets = ShardSockets::new(RingPoller::new(&buffers).expect("io_uring"), PortBook::default());
     let incoming = bind(&mut sockets);
     let common = bind(&mut sockets);
     let destinations = (0..)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringsoup_rtc::dtls::Certificate;
 use ringsoup_runtime::shard::COALESCE_DEFAULT;
-use ringsoup_runtime::{Clock, Mesh, ShardConfig, ShardHandle};
+use ringsoup_runtime::{Clock, Mesh, PortBook, ShardConfig, ShardHandle};
 use ringsoup_sfu::sfu::SfuConfig;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,8 +24,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             rtc_ports: (10_000, 59_999),
             certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
         };
-        let config =
-            ShardConfig { index, cpu: None, sfu, clock, coalesce: COALESCE_DEFAULT, mesh: Arc::clone(&mesh) };
+        let config = ShardConfig {
+            index,
+            cpu: None,
+            sfu,
+            clock,
+            coalesce: COALESCE_DEFAULT,
+            mesh: Arc::clone(&mesh),
+            ports: PortBook::default(),
+        };
         shards.push(ShardHandle::start(config, Box::new(|| ()))?);
     }
     // glommio's own timer fires once after the start.

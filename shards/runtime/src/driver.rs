@@ -9,10 +9,12 @@
 //! done in its own ring, and a yield would buy only glommio's wake-ups (docs/decisions/0002-io-driver.md).
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{Command, CommandError};
+use ringsoup_sfu::name::Name;
 use ringsoup_sfu::outbox::Outbox;
 use ringsoup_sfu::reply::Reply;
 use ringsoup_sfu::sfu::{CameBy, Datagram, Sfu};
@@ -26,8 +28,10 @@ use crate::load::LoadGauge;
 use crate::mailbox::{FromShard, ShardMailbox, ToShard};
 use crate::mesh::MeshPort;
 use crate::ring::{Completion, Operation, RingPoller, Wait};
+use crate::shard::{COALESCE_MAX, ShardConfig};
 use crate::socket::ShardSockets;
 use crate::socket::batch::Transmit;
+use crate::socket::listen::ListenSocket;
 use crate::socket::receive;
 
 /// Commands taken in one turn: packets wait for no more than these.
@@ -68,31 +72,24 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// Makes the ring; to be called on the shard's own thread, which is the ring's single issuer.
-    pub(crate) fn new(
-        index: usize,
-        clock: Clock,
-        sfu: Sfu,
-        mailbox: ShardMailbox,
-        mesh: MeshPort,
-        gather: Duration,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(config: &ShardConfig, sfu: Sfu, mailbox: ShardMailbox) -> io::Result<Self> {
         let buffers = ReceiveBuffers::new()?;
         let mut ring = RingPoller::new(&buffers)?;
         ring.arm_wake(mailbox.wake_fd())?;
         Ok(Self {
-            index,
-            clock,
+            index: config.index,
+            clock: config.clock,
             sfu,
             out: Outbox::default(),
-            sockets: ShardSockets::new(ring),
+            sockets: ShardSockets::new(ring, config.ports.clone()),
             transmit: Transmit::default(),
             buffers,
             mailbox,
-            mesh,
+            mesh: MeshPort::new(Arc::clone(&config.mesh), config.index),
             completions: Vec::with_capacity(COMPLETIONS_PER_TURN),
             containment: Containment::default(),
             load: LoadGauge::default(),
-            gather,
+            gather: config.coalesce.min(COALESCE_MAX),
             report: IoReport::default(),
             stopping: false,
         })
@@ -141,6 +138,9 @@ impl Driver {
                 Operation::Receive { slot, generation } => {
                     self.take_receive(batch, completion, slot, generation)?;
                 }
+                Operation::Accept { slot, generation } => {
+                    self.take_connection(completion, slot, generation)?
+                }
                 Operation::Wake => self.sockets.ring.arm_wake(self.mailbox.wake_fd())?,
                 // Failed sends are taken by the flush that made them.
                 Operation::Send { .. } | Operation::Cancel => {}
@@ -174,6 +174,19 @@ impl Driver {
             self.report.receive_rearmed += 1;
             let failed = completion.result < 0 && completion.result != -libc::ENOBUFS;
             self.sockets.rearm(slot, generation, failed)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is carried over TCP yet: the peer sees its connection closed at once.
+    fn take_connection(&mut self, completion: Completion, slot: u32, generation: u32) -> io::Result<()> {
+        if let Some(connection) = completion.connection() {
+            self.report.connections_refused += 1;
+            drop(connection);
+            self.sockets.received(slot);
+        }
+        if !completion.more && self.sockets.is_current(slot, generation) {
+            self.sockets.rearm(slot, generation, completion.result < 0)?;
         }
         Ok(())
     }
@@ -259,6 +272,10 @@ impl Driver {
                     self.mailbox.tell(FromShard::Reply { token, result });
                     self.tell_events(usize::MAX);
                 }
+                ToShard::OpenWebRtcServer { token, server, sockets } => {
+                    let result = self.open_webrtc_server(server, sockets);
+                    self.mailbox.tell(FromShard::Reply { token, result });
+                }
                 ToShard::Stop => {
                     self.stopping = true;
                     break;
@@ -289,6 +306,21 @@ impl Driver {
             self.out.events.extend(self.containment.report(now, "a command", &message, &[]));
             Err(CommandError::error(format!("internal error: {message}")))
         })
+    }
+
+    /// All of the sockets or none.
+    fn open_webrtc_server(&mut self, server: Name, opened: Vec<ListenSocket>) -> Result<Reply, CommandError> {
+        let mut adopted = Vec::with_capacity(opened.len());
+        let result = opened.into_iter().try_for_each(|socket| {
+            adopted.push(self.sockets.adopt(socket)?.id);
+            Ok(())
+        });
+        let command = Command::OpenWebRtcServer { server, sockets: adopted.clone() };
+        let result = result.and_then(|()| self.handle_command(command));
+        if result.is_err() {
+            adopted.into_iter().for_each(|socket| self.sockets.close(socket));
+        }
+        result
     }
 
     fn handle_timeout(&mut self) {

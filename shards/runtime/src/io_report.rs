@@ -32,6 +32,8 @@ pub(crate) struct IoReport {
     pub(crate) passed_batches: u64,
     /// Not handed over: the other shard does not keep up.
     pub(crate) pass_refused: u64,
+    /// TCP connections that were closed again: nothing is carried over TCP yet.
+    pub(crate) connections_refused: u64,
     /// Events lost because control did not read.
     pub(crate) events_lost: u64,
     /// Panics contained.
@@ -57,6 +59,7 @@ impl IoReport {
             ("passed_packets", self.passed_packets),
             ("passed_batches", self.passed_batches),
             ("pass_refused", self.pass_refused),
+            ("connections_refused", self.connections_refused),
             ("events_lost", self.events_lost),
             ("panics", self.panics),
             ("send_errno", u64::from(self.send_errno.unsigned_abs())),

@@ -28,3 +28,5 @@ pub use clock::Clock;
 pub use mailbox::{FromShard, Mailbox, SendError, ToShard};
 pub use mesh::Mesh;
 pub use shard::{ShardConfig, ShardHandle, StartError};
+pub use socket::listen::ListenSocket;
+pub use socket::port_book::PortBook;

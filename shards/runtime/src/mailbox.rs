@@ -16,8 +16,10 @@ use std::time::Duration;
 
 use ringsoup_sfu::command::{Command, CommandError};
 use ringsoup_sfu::event::Event;
+use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::Reply;
 
+use crate::socket::listen::ListenSocket;
 use crate::wake::WakeFlag;
 
 /// Commands waiting for one shard. A controller that has this many outstanding is not waiting for replies.
@@ -39,6 +41,12 @@ pub enum ToShard {
     Command {
         token: u64,
         command: Command,
+    },
+    /// Sockets that were bound for a WebRTC server, to be read from now on. Answered like a command.
+    OpenWebRtcServer {
+        token: u64,
+        server: Name,
+        sockets: Vec<ListenSocket>,
     },
     Stop,
 }

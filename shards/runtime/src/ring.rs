@@ -9,7 +9,7 @@
 //! a pointer into the Outbox, and never hands a send to a worker thread.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::time::Duration;
 
 use io_uring::squeue::Flags;
@@ -47,6 +47,11 @@ pub(crate) enum Operation {
         slot: u32,
         generation: u32,
     },
+    /// A listener's multishot accept; generations as for receives.
+    Accept {
+        slot: u32,
+        generation: u32,
+    },
     /// A send of the present flush, by its place there.
     Send {
         index: u32,
@@ -68,17 +73,22 @@ impl Operation {
             Self::Send { index } => (2 << 56) | u64::from(index),
             Self::Wake => 3 << 56,
             Self::Cancel => 4 << 56,
+            Self::Accept { slot, generation } => {
+                (5 << 56) | (u64::from(generation & GENERATION_MASK) << 32) | u64::from(slot)
+            }
         }
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "taking the fields apart is the purpose")]
     fn decode(user_data: u64) -> Option<Self> {
         let index = user_data as u32;
+        let generation = (user_data >> 32) as u32 & GENERATION_MASK;
         match user_data >> 56 {
-            1 => Some(Self::Receive { slot: index, generation: (user_data >> 32) as u32 & GENERATION_MASK }),
+            1 => Some(Self::Receive { slot: index, generation }),
             2 => Some(Self::Send { index }),
             3 => Some(Self::Wake),
             4 => Some(Self::Cancel),
+            5 => Some(Self::Accept { slot: index, generation }),
             _ => None,
         }
     }
@@ -88,12 +98,21 @@ impl Operation {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Completion {
     pub(crate) operation: Operation,
-    /// Bytes, or a negated errno.
+    /// Bytes, a descriptor of an accepted connection, or a negated errno.
     pub(crate) result: i32,
     /// The provided buffer that was used, to be recycled.
     pub(crate) buffer: Option<u16>,
     /// False when a multishot request has ended.
     pub(crate) more: bool,
+}
+
+impl Completion {
+    /// The connection that an accept brought. To be called once; whoever drops it closes it.
+    pub(crate) fn connection(&self) -> Option<OwnedFd> {
+        let accepted = matches!(self.operation, Operation::Accept { .. }) && self.result >= 0;
+        // SAFETY: a successful accept's result is a fresh descriptor of this process that nothing else owns.
+        accepted.then(|| unsafe { OwnedFd::from_raw_fd(self.result) })
+    }
 }
 
 /// How to wait.
@@ -160,11 +179,10 @@ impl RingPoller {
         self.ring.submitter().register_files_update(slot, &[fd]).map(drop)
     }
 
-    /// Ends a socket's receive and takes it out of the table. The port is free once the caller has closed
+    /// Ends a socket's receive or accept and takes it out of the table. The port is free once the caller has closed
     /// its descriptor: the request's own reference is gone when this returns.
-    pub(crate) fn remove_socket(&mut self, slot: u32, generation: u32) -> io::Result<()> {
-        let receive = Operation::Receive { slot, generation }.encode();
-        let cancel = opcode::AsyncCancel::new(receive).build();
+    pub(crate) fn remove_socket(&mut self, slot: u32, operation: Operation) -> io::Result<()> {
+        let cancel = opcode::AsyncCancel::new(operation.encode()).build();
         self.push(&cancel.user_data(Operation::Cancel.encode()).flags(Flags::SKIP_SUCCESS))?;
         self.look()?;
         self.ring.submitter().register_files_update(slot, &[-1]).map(drop)
@@ -175,6 +193,13 @@ impl RingPoller {
         let operation = Operation::Receive { slot, generation };
         let entry = opcode::RecvMsgMulti::new(Fixed(slot), &raw const *self.receive_header, BUFFER_GROUP);
         self.push(&entry.build().user_data(operation.encode()))
+    }
+
+    /// Starts (again) to accept a listener's connections. Each completion is a descriptor, to be closed by whoever takes it.
+    pub(crate) fn arm_accept(&mut self, slot: u32, generation: u32) -> io::Result<()> {
+        let operation = Operation::Accept { slot, generation };
+        let entry = opcode::AcceptMulti::new(Fixed(slot)).flags(libc::SOCK_CLOEXEC).build();
+        self.push(&entry.user_data(operation.encode()))
     }
 
     /// Waits (again) for control's eventfd.
@@ -372,6 +397,8 @@ mod tests {
         for operation in [
             Operation::Receive { slot: u32::MAX, generation: GENERATION_MASK },
             Operation::Receive { slot: 0, generation: 0 },
+            Operation::Accept { slot: u32::MAX, generation: GENERATION_MASK },
+            Operation::Accept { slot: 7, generation: 0 },
             Operation::Send { index: 1023 },
             Operation::Wake,
             Operation::Cancel,

@@ -13,7 +13,8 @@ use ringsoup_sfu::sfu::{Sfu, SfuConfig};
 use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::mailbox::{Mailbox, Notify, ShardMailbox, mailbox};
-use crate::mesh::{Mesh, MeshPort};
+use crate::mesh::Mesh;
+use crate::socket::port_book::PortBook;
 
 /// What glommio pins per ring, of which it has three: no file I/O is done through it, so next to nothing.
 const IO_MEMORY_BYTES: usize = 64 << 10;
@@ -40,6 +41,8 @@ pub struct ShardConfig {
     pub coalesce: Duration,
     /// The ways to the other shards of the process, of which this is one.
     pub mesh: Arc<Mesh>,
+    /// The process's.
+    pub ports: PortBook,
 }
 
 /// Why a shard did not start.
@@ -159,10 +162,8 @@ fn run(config: ShardConfig, mailbox: ShardMailbox, ready: &flume::Sender<Result<
             return;
         }
     };
-    let coalesce = config.coalesce.min(COALESCE_MAX);
-    let sfu = Sfu::new(config.sfu, Box::new(fill_random));
-    let mesh = MeshPort::new(config.mesh, config.index);
-    let driver = Driver::new(config.index, config.clock, sfu, mailbox, mesh, coalesce);
+    let sfu = Sfu::new(config.sfu.clone(), Box::new(fill_random));
+    let driver = Driver::new(&config, sfu, mailbox);
     match driver {
         Ok(driver) => {
             let _ = ready.send(Ok(()));
@@ -230,7 +231,15 @@ mod tests {
             rtc_ports: (10_000, 59_999),
             certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
         };
-        ShardConfig { index, cpu: None, sfu, clock, coalesce: COALESCE_DEFAULT, mesh: Mesh::new(index + 1) }
+        ShardConfig {
+            index,
+            cpu: None,
+            sfu,
+            clock,
+            coalesce: COALESCE_DEFAULT,
+            mesh: Mesh::new(index + 1),
+            ports: PortBook::default(),
+        }
     }
 
     fn start(index: usize) -> ShardHandle {

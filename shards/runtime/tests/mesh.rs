@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringsoup_rtc::dtls::Certificate;
 use ringsoup_rtc::rtp::{RtpPacket, RtpWriter};
 use ringsoup_runtime::shard::COALESCE_DEFAULT;
-use ringsoup_runtime::{Clock, FromShard, Mesh, ShardConfig, ShardHandle, ToShard};
+use ringsoup_runtime::{Clock, FromShard, Mesh, PortBook, ShardConfig, ShardHandle, ToShard};
 use ringsoup_sfu::command::{
     Command, Consume, ListenInfo, PipeConnect, PipeTransportOptions, PlainConnect, PlainTransportOptions,
     Produce, Protocol, TransportCommand, TransportOptions,
@@ -37,7 +37,15 @@ fn start(index: usize, mesh: &Arc<Mesh>, clock: Clock) -> ShardHandle {
         certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
     };
     let mesh = Arc::clone(mesh);
-    let config = ShardConfig { index, cpu: None, sfu, clock, coalesce: COALESCE_DEFAULT, mesh };
+    let config = ShardConfig {
+        index,
+        cpu: None,
+        sfu,
+        clock,
+        coalesce: COALESCE_DEFAULT,
+        mesh,
+        ports: PortBook::default(),
+    };
     ShardHandle::start(config, Box::new(|| ())).expect("works on loopback")
 }
 

@@ -2,12 +2,15 @@
 
 use std::net::IpAddr;
 
+use ringsoup_rtc::dtls;
+use ringsoup_rtc::ice::Candidate;
 use ringsoup_rtc::srtp::CryptoSuite;
 
 use crate::data::command::{ConsumeData, DataConsumerCommand, DataProducerCommand, ProduceData};
 use crate::name::Name;
 use crate::piped::{PipeEnd, PipeKey};
 use crate::rtp_parameters::{MediaKind, RtpEncodingParameters, RtpMapping, RtpParameters, RtpType};
+use crate::sockets::SocketId;
 
 /// Addressed by name; a name that is gone is answered with `NotFound`.
 #[derive(Debug, Clone)]
@@ -39,6 +42,24 @@ pub enum Command {
         router: Name,
         transport: Name,
         options: TransportOptions,
+    },
+    CreateWebRtcTransport {
+        router: Name,
+        transport: Name,
+        options: Box<WebRtcTransportOptions>,
+    },
+    /// Takes over the sockets of a server, bound already. On error they are still the caller's.
+    OpenWebRtcServer {
+        server: Name,
+        sockets: Vec<SocketId>,
+    },
+    /// Which transports of this shard the server serves.
+    ReportWebRtcServer {
+        server: Name,
+    },
+    /// Closes what this shard has of the server: its transports and its sockets. Nothing is no error.
+    CloseWebRtcServer {
+        server: Name,
     },
     CloseTransport {
         router: Name,
@@ -92,6 +113,8 @@ pub enum TransportCommand {
     ConnectPipe(PipeConnect),
     /// The other end of a connected pipe is in this process, or (`None`) is there no more.
     JoinPipe(Option<PipeEnd>),
+    ConnectWebRtc(WebRtcConnect),
+    RestartIce,
     /// Bits per second; 0 removes the limit.
     SetMaxIncomingBitrate(u64),
     SetMaxOutgoingBitrate(u64),
@@ -232,6 +255,29 @@ pub struct PipeTransportOptions {
     pub listen_info: ListenInfo,
     pub enable_rtx: bool,
     pub enable_srtp: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebRtcTransportOptions {
+    pub base: TransportOptions,
+    pub listen: WebRtcListen,
+    /// Seconds without consent after which the peer is taken for gone; 0 means never.
+    pub ice_consent_timeout: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebRtcListen {
+    /// On sockets of its own, in this order. What is wrong with an address is told when its turn has come.
+    Individual(Result<Vec<ListenInfo>, CommandError>),
+    /// Through a server's sockets.
+    Server { server: Name, candidates: Vec<Candidate> },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebRtcConnect {
+    pub fingerprints: Vec<dtls::Fingerprint>,
+    /// The peer's.
+    pub role: dtls::Role,
 }
 
 /// A master key and salt, decoded, with its suite.

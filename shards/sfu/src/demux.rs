@@ -5,6 +5,7 @@ use ringsoup_rtc::rtp::{is_rtcp, is_rtp};
 use crate::sockets::SocketId;
 use crate::table::Id;
 use crate::transport::Transport;
+use crate::transport::webrtc_server::WebRtcServer;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
@@ -32,19 +33,26 @@ pub fn may_be_sctp(bytes: &[u8]) -> bool {
     bytes.len() >= SCTP_HEADER_BYTES && bytes.len().is_multiple_of(4)
 }
 
-/// Which transport owns which socket. Socket ids are small numbers that the runtime reuses.
+/// Whose datagrams come on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketOwner {
+    Transport(Id<Transport>),
+    WebRtcServer(Id<WebRtcServer>),
+}
+
+/// Who owns which socket. Socket ids are small numbers that the runtime reuses.
 #[derive(Debug, Default)]
 pub struct SocketOwners {
-    owners: Vec<Option<Id<Transport>>>,
+    owners: Vec<Option<SocketOwner>>,
 }
 
 impl SocketOwners {
-    pub fn insert(&mut self, socket: SocketId, transport: Id<Transport>) {
+    pub fn insert(&mut self, socket: SocketId, owner: SocketOwner) {
         let index = socket.0 as usize;
         if index >= self.owners.len() {
             self.owners.resize(index + 1, None);
         }
-        self.owners[index] = Some(transport);
+        self.owners[index] = Some(owner);
     }
 
     pub fn remove(&mut self, socket: SocketId) {
@@ -53,7 +61,19 @@ impl SocketOwners {
         }
     }
 
+    /// The transport whose socket it is.
     pub fn owner(&self, socket: SocketId) -> Option<Id<Transport>> {
+        match self.get(socket)? {
+            SocketOwner::Transport(id) => Some(id),
+            SocketOwner::WebRtcServer(_) => None,
+        }
+    }
+
+    pub fn is_servers(&self, socket: SocketId) -> bool {
+        matches!(self.get(socket), Some(SocketOwner::WebRtcServer(_)))
+    }
+
+    fn get(&self, socket: SocketId) -> Option<SocketOwner> {
         self.owners.get(socket.0 as usize).copied().flatten()
     }
 }

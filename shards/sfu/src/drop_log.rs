@@ -59,6 +59,7 @@ fn words(reason: DropReason) -> Option<(LogLevel, LogTag, &'static str)> {
         DropReason::BadSequence => (Warn, LogTag::Rtp, "RTP packet too far out of sequence"),
         DropReason::NotConnected => (Debug, LogTag::Rtp, "packet before the transport is connected"),
         DropReason::ForeignTuple => (Debug, LogTag::Rtp, "packet from an address that is not the peer's"),
+        DropReason::NoIce => (Debug, LogTag::Ice, "packet from an address that ICE has not let in"),
         DropReason::UnknownProtocol => (Debug, LogTag::Rtp, "packet of no known protocol"),
         DropReason::Sctp => (Debug, LogTag::Sctp, "SCTP packet, which is not spoken here"),
         DropReason::OutboxFull => (Warn, LogTag::Rtp, "cannot send as fast as packets come"),

@@ -33,6 +33,8 @@ drop_reasons! {
     Sctp = "sctp",
     /// The transport has no remote tuple yet and does not learn one (no comedia).
     NotConnected = "not_connected",
+    /// The datagram came on a WebRTC transport's or server's socket, and no connectivity check has let its sender in.
+    NoIce = "no_ice",
     /// The datagram came from an address that is not the transport's peer.
     ForeignTuple = "foreign_tuple",
     /// The RTP header lies about its own length, extensions or padding (RFC 3550 section 5.1).

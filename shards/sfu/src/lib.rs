@@ -14,6 +14,7 @@ pub mod event;
 mod feedback;
 mod forward;
 mod handlers;
+pub mod listen;
 pub mod map;
 pub mod name;
 pub mod observer;

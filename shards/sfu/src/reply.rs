@@ -1,5 +1,7 @@
 //! What a shard answers: dumps, stats and results as plain types.
 
+use ringsoup_rtc::{dtls, ice};
+
 use crate::command::{
     ConsumerTraceEvent, Layers, ProducerTraceEvent, Protocol, SrtpParameters, TransportTraceEvent,
 };
@@ -29,6 +31,14 @@ pub enum Reply {
         /// The peer's key, which no controller sees again.
         peer_srtp: Option<SrtpParameters>,
     },
+    WebRtcTransportDump(Box<WebRtcTransportDump>),
+    WebRtcTransportStats(Box<WebRtcTransportStats>),
+    WebRtcConnect {
+        /// Ours.
+        role: dtls::Role,
+    },
+    RestartIce(ice::Credentials),
+    WebRtcServerReport(Vec<ServedTransport>),
     Produce {
         rtp_type: RtpType,
     },
@@ -202,6 +212,36 @@ pub struct PlainTransportStats {
     pub comedia: bool,
     pub tuple: Tuple,
     pub rtcp_tuple: Option<Tuple>,
+}
+
+/// We are always ICE-controlled and lite.
+#[derive(Debug, Clone)]
+pub struct WebRtcTransportDump {
+    pub base: TransportDump,
+    pub ice_parameters: ice::Credentials,
+    pub ice_candidates: Vec<ice::Candidate>,
+    pub ice_state: ice::State,
+    pub ice_selected_tuple: Option<Tuple>,
+    /// Ours; `Auto` until connected.
+    pub dtls_role: dtls::Role,
+    pub dtls_fingerprints: Vec<dtls::Fingerprint>,
+    pub dtls_state: dtls::State,
+}
+
+#[derive(Debug, Clone)]
+pub struct WebRtcTransportStats {
+    pub base: TransportStats,
+    pub ice_state: ice::State,
+    pub ice_selected_tuple: Option<Tuple>,
+    pub dtls_state: dtls::State,
+}
+
+/// A transport that listens through a WebRTC server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedTransport {
+    pub transport: Name,
+    /// By which a peer's checks can name it.
+    pub username_fragments: Vec<String>,
 }
 
 #[derive(Debug, Clone)]

@@ -31,8 +31,9 @@ use crate::sockets::{SocketId, Sockets};
 use crate::stats::{Latency, Outcome, ShardCounters};
 use crate::table::{Id, Table};
 use crate::timers::{Timer, Timers};
-use crate::transport::Transport;
 use crate::transport::flow::Origin;
+use crate::transport::webrtc_server::WebRtcServer;
+use crate::transport::{Transport, TransportKind};
 
 /// What a shard is told once.
 #[derive(Debug, Clone)]
@@ -78,6 +79,7 @@ pub(crate) enum Entity {
     Observer(Id<Observer>),
     DataProducer(Id<DataProducer>),
     DataConsumer(Id<DataConsumer>),
+    WebRtcServer(Id<WebRtcServer>),
 }
 
 /// One shard.
@@ -93,6 +95,7 @@ pub struct Sfu {
     pub(crate) observers: Table<Observer>,
     pub(crate) data_producers: Table<DataProducer>,
     pub(crate) data_consumers: Table<DataConsumer>,
+    pub(crate) webrtc_servers: Table<WebRtcServer>,
     pub(crate) socket_owners: SocketOwners,
     pub(crate) pipes: Map<PipeKey, Id<Transport>>,
     pub(crate) lanes: LaneAllocator,
@@ -148,6 +151,7 @@ impl Sfu {
             observers: Table::default(),
             data_producers: Table::default(),
             data_consumers: Table::default(),
+            webrtc_servers: Table::default(),
             socket_owners: SocketOwners::default(),
             pipes: Map::default(),
             lanes: LaneAllocator::default(),
@@ -185,6 +189,12 @@ impl Sfu {
             Command::CreateDirectTransport { router, transport, options } => {
                 self.create_direct_transport(now, &router, transport, &options)
             }
+            Command::CreateWebRtcTransport { router, transport, options } => {
+                self.create_webrtc_transport(now, &router, transport, *options, sockets, out)
+            }
+            Command::OpenWebRtcServer { server, sockets } => self.open_webrtc_server(server, sockets),
+            Command::ReportWebRtcServer { server } => Ok(self.report_webrtc_server(&server)),
+            Command::CloseWebRtcServer { server } => Ok(self.close_webrtc_server(&server, sockets, out)),
             Command::CloseTransport { router, transport } => {
                 self.close_transport_of(&router, &transport, sockets, out)
             }
@@ -284,9 +294,15 @@ impl Sfu {
         sockets: &mut dyn Sockets,
         out: &mut Outbox,
     ) -> Result<Outcome, DropReason> {
-        let transport_id = self.socket_owners.owner(datagram.socket).ok_or(DropReason::UnknownSocket)?;
+        let Some(transport_id) = self.socket_owners.owner(datagram.socket) else {
+            let is_servers = self.socket_owners.is_servers(datagram.socket);
+            return Err(if is_servers { DropReason::NoIce } else { DropReason::UnknownSocket });
+        };
         let transport = &mut self.transports[transport_id];
         transport.traffic.received.update(now, datagram.bytes.len());
+        if let TransportKind::WebRtc(_) = transport.kind {
+            return Err(DropReason::NoIce);
+        }
         let protocol = protocol_of(datagram.bytes).ok_or_else(|| unspoken(datagram.bytes))?;
         let origin = transport.origin(protocol, datagram.remote)?;
         let len = transport.unprotect(datagram.bytes, protocol == Protocol::Rtcp)?;

@@ -31,6 +31,24 @@ pub struct UdpBind {
     pub recv_buffer_size: u32,
 }
 
+/// A TCP listener. Its options are those of UDP sockets but for sharing the port, which TCP has no use for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TcpListen {
+    pub ip: IpAddr,
+    pub port: PortChoice,
+    pub ipv6_only: bool,
+    /// Bytes of the connections to come; 0 leaves the kernel's default.
+    pub send_buffer_size: u32,
+    /// Bytes of the connections to come; 0 leaves the kernel's default.
+    pub recv_buffer_size: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenRequest {
+    Udp(UdpBind),
+    Tcp(TcpListen),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BoundSocket {
     pub id: SocketId,
@@ -40,10 +58,10 @@ pub struct BoundSocket {
 /// Why a socket could not be had. The text goes to the controller as an `Error`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
-    #[error("no more available ports [protocol:udp, ip:'{ip}', min:{min}, max:{max}]")]
-    NoMorePorts { ip: IpAddr, min: u16, max: u16 },
-    #[error("port bind failed [protocol:udp, ip:'{ip}', port:{port}]: {cause}")]
-    Bind { ip: IpAddr, port: u16, cause: String },
+    #[error("no more available ports [protocol:{protocol}, ip:'{ip}', min:{min}, max:{max}]")]
+    NoMorePorts { protocol: &'static str, ip: IpAddr, min: u16, max: u16 },
+    #[error("port bind failed [protocol:{protocol}, ip:'{ip}', port:{port}]: {cause}")]
+    Bind { protocol: &'static str, ip: IpAddr, port: u16, cause: String },
     #[error("socket set-up failed: {cause}")]
     SetUp { cause: String },
 }
@@ -54,6 +72,21 @@ pub trait Sockets {
     /// # Errors
     /// Nothing stays bound after an error.
     fn bind_udp(&mut self, request: &UdpBind) -> Result<BoundSocket, BindError>;
+
+    /// Binds and starts to accept connections.
+    ///
+    /// # Errors
+    /// Nothing stays bound after an error.
+    fn listen_tcp(&mut self, request: &TcpListen) -> Result<BoundSocket, BindError>;
+
+    /// # Errors
+    /// As [`bind_udp`](Self::bind_udp) and [`listen_tcp`](Self::listen_tcp).
+    fn listen(&mut self, request: &ListenRequest) -> Result<BoundSocket, BindError> {
+        match request {
+            ListenRequest::Udp(request) => self.bind_udp(request),
+            ListenRequest::Tcp(request) => self.listen_tcp(request),
+        }
+    }
 
     /// Ties the socket to its only peer, so that the kernel looks its route up once. From here on
     /// datagrams from other addresses may be dropped by the kernel. A failure is not an error: the

@@ -16,6 +16,17 @@ pub enum Role {
     Server,
 }
 
+/// Where a handshake is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum State {
+    #[default]
+    New,
+    Connecting,
+    Connected,
+    Failed,
+    Closed,
+}
+
 impl Role {
     /// Ours, when the peer has this one. To a peer that leaves the choice we are the client: an SFU is ICE-controlled.
     pub const fn opposite(self) -> Self {

@@ -1,81 +1,152 @@
 //! Which port a socket gets.
 //!
 //! A range is tried from a random start upwards and around once; the kernel is the register of what is
-//! taken, so shards and other processes need no book of their own.
+//! taken, so shards and other processes need no book of their own (but see [`PortBook`]).
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use ringsoup_sfu::sockets::{BindError, PortChoice, UdpBind};
+use ringsoup_sfu::sockets::{BindError, ListenRequest, PortChoice, UdpBind};
 use socket2::Socket;
 
-use super::udp;
+use super::port_book::{PortBook, PortClaim, RangeKey};
+use super::{tcp, udp};
 
-/// Binds as asked. Nothing stays open after an error.
-pub(super) fn bind(request: &UdpBind) -> Result<(Socket, SocketAddr), BindError> {
-    match request.port {
-        PortChoice::Fixed(port) => bind_fixed(request, port),
-        PortChoice::Range { min, max } => bind_range(request, min, max),
-    }
+/// A socket that has its port.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) socket: Socket,
+    pub(crate) local: SocketAddr,
+    /// Held as long as the socket is open.
+    pub(crate) claim: Option<PortClaim>,
 }
 
-fn bind_fixed(request: &UdpBind, port: u16) -> Result<(Socket, SocketAddr), BindError> {
-    let socket = udp::open(request, request.reuse_port).map_err(set_up_error)?;
-    match udp::bind(&socket, SocketAddr::new(request.ip, port)) {
-        Ok(local) => Ok((socket, local)),
-        Err(error) => Err(bind_error(request.ip, port, &error)),
-    }
-}
-
-/// A port of a range is the socket's own: SO_REUSEPORT would let two transports be given the same one.
-fn bind_range(request: &UdpBind, min: u16, max: u16) -> Result<(Socket, SocketAddr), BindError> {
-    let no_more_ports = BindError::NoMorePorts { ip: request.ip, min, max };
-    let Some(span) = max.checked_sub(min) else {
-        return Err(no_more_ports);
+/// Binds as asked, TCP sockets to listen. Nothing stays open after an error.
+pub(crate) fn bind(request: &ListenRequest, book: &PortBook) -> Result<Bound, BindError> {
+    let (ip, port) = match request {
+        ListenRequest::Udp(udp) => (udp.ip, udp.port),
+        ListenRequest::Tcp(tcp) => (tcp.ip, tcp.port),
     };
-    let count = u32::from(span) + 1;
-    // Opened once: a refused bind leaves the socket as it was.
-    let socket = udp::open(request, false).map_err(set_up_error)?;
-    let start = random_below(count);
-    for step in 0..count {
-        let offset = u16::try_from((start + step) % count).unwrap_or(span);
-        // min + offset is at most max; port 0 would mean any port at all.
-        let port = min + offset;
-        if port == 0 {
-            continue;
+    match (port, request) {
+        (PortChoice::Fixed(port), _) => bind_fixed(request, ip, port),
+        (PortChoice::Range { min, max }, ListenRequest::Udp(udp)) if udp.reuse_port => {
+            bind_range_shared(udp, RangeKey { ip, min, max }, book)
         }
-        match udp::bind(&socket, SocketAddr::new(request.ip, port)) {
-            Ok(local) => return Ok((socket, local)),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
-            Err(error) => return Err(bind_error(request.ip, port, &error)),
+        (PortChoice::Range { min, max }, _) => bind_range(request, RangeKey { ip, min, max }),
+    }
+}
+
+fn bind_fixed(request: &ListenRequest, ip: IpAddr, port: u16) -> Result<Bound, BindError> {
+    let socket = open(request).map_err(set_up_error)?;
+    match take(request, &socket, SocketAddr::new(ip, port)) {
+        Ok(local) => Ok(Bound { socket, local, claim: None }),
+        Err(error) => Err(bind_error(protocol(request), ip, port, &error)),
+    }
+}
+
+fn bind_range(request: &ListenRequest, range: RangeKey) -> Result<Bound, BindError> {
+    let protocol = protocol(request);
+    let mut socket = open(request).map_err(set_up_error)?;
+    for port in ports(range) {
+        match take(request, &socket, SocketAddr::new(range.ip, port)) {
+            Ok(local) => return Ok(Bound { socket, local, claim: None }),
+            Err(error) if is_taken(&error) => {
+                // A refused bind leaves the socket as it was, a refused listen does not.
+                if socket.local_addr().is_ok_and(|local| local.as_socket().is_some_and(|at| at.port() != 0)) {
+                    socket = open(request).map_err(set_up_error)?;
+                }
+            }
+            Err(error) => return Err(bind_error(protocol, range.ip, port, &error)),
         }
     }
-    Err(no_more_ports)
+    Err(BindError::NoMorePorts { protocol, ip: range.ip, min: range.min, max: range.max })
+}
+
+/// A port that nobody has, shared from then on; when there is none, one that others share and that no socket of ours
+/// got from this range.
+fn bind_range_shared(request: &UdpBind, range: RangeKey, book: &PortBook) -> Result<Bound, BindError> {
+    let alone = ListenRequest::Udp(UdpBind { reuse_port: false, ..request.clone() });
+    match bind_range(&alone, range) {
+        Ok(bound) => {
+            let claim = book.claim(range, bound.local.port());
+            bound.socket.set_reuse_address(true).map_err(set_up_error)?;
+            return Ok(Bound { claim, ..bound });
+        }
+        Err(BindError::NoMorePorts { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    let shared = ListenRequest::Udp(request.clone());
+    let socket = open(&shared).map_err(set_up_error)?;
+    for port in ports(range) {
+        let Some(claim) = book.claim(range, port) else { continue };
+        match take(&shared, &socket, SocketAddr::new(range.ip, port)) {
+            Ok(local) => return Ok(Bound { socket, local, claim: Some(claim) }),
+            Err(error) if is_taken(&error) => {}
+            Err(error) => return Err(bind_error(protocol(&shared), range.ip, port, &error)),
+        }
+    }
+    Err(BindError::NoMorePorts { protocol: "udp", ip: range.ip, min: range.min, max: range.max })
+}
+
+fn open(request: &ListenRequest) -> io::Result<Socket> {
+    match request {
+        ListenRequest::Udp(request) => udp::open(request),
+        ListenRequest::Tcp(request) => tcp::open(request),
+    }
+}
+
+fn take(request: &ListenRequest, socket: &Socket, address: SocketAddr) -> io::Result<SocketAddr> {
+    match request {
+        ListenRequest::Udp(_) => udp::bind(socket, address),
+        ListenRequest::Tcp(_) => tcp::listen(socket, address),
+    }
+}
+
+fn protocol(request: &ListenRequest) -> &'static str {
+    match request {
+        ListenRequest::Udp(_) => "udp",
+        ListenRequest::Tcp(_) => "tcp",
+    }
+}
+
+/// Ports of the range, each once. Port 0 would mean any port at all.
+fn ports(range: RangeKey) -> impl Iterator<Item = u16> {
+    let count = range.max.checked_sub(range.min).map_or(0, |span| u32::from(span) + 1);
+    let start = random_below(count);
+    let port = move |step| u16::try_from(u32::from(range.min) + (start + step) % count).ok();
+    (0..count).filter_map(port).filter(|port| *port != 0)
+}
+
+/// Another port may do: this one is somebody's, or a privileged one.
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
 /// `RandomState` is seeded by the kernel and differs from call to call; ports need no more than that.
 fn random_below(count: u32) -> u32 {
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u32(count);
-    u32::try_from(hasher.finish() % u64::from(count)).unwrap_or(0)
+    u32::try_from(hasher.finish() % u64::from(count.max(1))).unwrap_or(0)
 }
 
 fn set_up_error(error: io::Error) -> BindError {
     BindError::SetUp { cause: error.to_string() }
 }
 
-fn bind_error(ip: IpAddr, port: u16, error: &io::Error) -> BindError {
-    BindError::Bind { ip, port, cause: error.to_string() }
+fn bind_error(protocol: &'static str, ip: IpAddr, port: u16, error: &io::Error) -> BindError {
+    BindError::Bind { protocol, ip, port, cause: error.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, UdpSocket};
+    use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+
+    use ringsoup_sfu::sockets::TcpListen;
 
     use super::*;
 
-    fn request(port: PortChoice) -> UdpBind {
+    fn udp(port: PortChoice) -> UdpBind {
         UdpBind {
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port,
@@ -86,53 +157,113 @@ mod tests {
         }
     }
 
+    fn tcp(port: PortChoice) -> ListenRequest {
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        ListenRequest::Tcp(TcpListen { ip, port, ipv6_only: false, send_buffer_size: 0, recv_buffer_size: 0 })
+    }
+
+    fn try_bind(request: UdpBind) -> Result<Bound, BindError> {
+        bind(&ListenRequest::Udp(request), &PortBook::default())
+    }
+
+    fn try_listen(port: PortChoice) -> Result<Bound, BindError> {
+        bind(&tcp(port), &PortBook::default())
+    }
+
+    /// The first of `count` ports of which the kernel just gave one.
+    fn some_range(port: u16, count: u16) -> (u16, u16) {
+        let min = port.min(u16::MAX - count);
+        (min, min + count - 1)
+    }
+
     #[test]
     fn a_fixed_port_that_is_taken_is_an_error() {
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
-        let result = bind(&request(PortChoice::Fixed(port)));
+        let result = try_bind(udp(PortChoice::Fixed(port)));
         assert!(matches!(result, Err(BindError::Bind { port: named, .. }) if named == port));
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let result = try_listen(PortChoice::Fixed(port));
+        assert!(matches!(result, Err(BindError::Bind { protocol: "tcp", port: named, .. }) if named == port));
     }
 
     #[test]
     fn a_range_skips_taken_ports_and_ends_after_one_turn() {
         // Ports that the kernel just gave are free neighbours by luck only: take a range around one and count.
         let first = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port().min(65_530);
-        let (min, max) = (port, port + 3);
+        let (min, max) = some_range(first.local_addr().unwrap().port(), 4);
         let mut held = Vec::new();
         let error = loop {
-            match bind(&request(PortChoice::Range { min, max })) {
-                Ok((socket, local)) => {
-                    assert!((min..=max).contains(&local.port()));
-                    held.push(socket);
+            match try_bind(udp(PortChoice::Range { min, max })) {
+                Ok(bound) => {
+                    assert!((min..=max).contains(&bound.local.port()));
+                    held.push(bound);
                 }
                 Err(error) => break error,
             }
             assert!(held.len() <= 3, "the range has four ports and one was taken");
         };
-        assert_eq!(error, BindError::NoMorePorts { ip: "127.0.0.1".parse().unwrap(), min, max });
+        let ip = "127.0.0.1".parse().unwrap();
+        assert_eq!(error, BindError::NoMorePorts { protocol: "udp", ip, min, max });
+    }
+
+    #[test]
+    fn listeners_share_no_port_even_when_both_could_bind_it() {
+        // Bound and not listening: the port can be bound by another that reuses addresses, too.
+        let silent = tcp::open(match &tcp(PortChoice::Fixed(0)) {
+            ListenRequest::Tcp(request) => request,
+            ListenRequest::Udp(_) => unreachable!(),
+        })
+        .unwrap();
+        silent.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        let (min, max) = some_range(silent.local_addr().unwrap().as_socket().unwrap().port(), 3);
+        let held: Vec<_> = std::iter::from_fn(|| try_listen(PortChoice::Range { min, max }).ok()).collect();
+        let mut ports: Vec<u16> = held.iter().map(|bound| bound.local.port()).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        assert!(!ports.is_empty() && ports.len() == held.len() && ports.len() <= 3, "{ports:?}");
+        for bound in &held {
+            std::net::TcpStream::connect(bound.local).unwrap();
+        }
     }
 
     #[test]
     fn an_empty_range_has_no_ports() {
-        let result = bind(&request(PortChoice::Range { min: 2, max: 1 }));
+        let result = try_bind(udp(PortChoice::Range { min: 2, max: 1 }));
         assert!(matches!(result, Err(BindError::NoMorePorts { .. })));
     }
 
     #[test]
     fn an_address_of_another_host_is_a_bind_error() {
-        let mut foreign = request(PortChoice::Range { min: 40_000, max: 40_010 });
+        let mut foreign = udp(PortChoice::Range { min: 40_000, max: 40_010 });
         foreign.ip = "192.0.2.1".parse().unwrap();
-        assert!(matches!(bind(&foreign), Err(BindError::Bind { .. })));
+        assert!(matches!(try_bind(foreign), Err(BindError::Bind { .. })));
     }
 
     #[test]
     fn reuse_port_shares_a_fixed_port() {
-        let mut shared = request(PortChoice::Fixed(0));
-        shared.reuse_port = true;
-        let (_first, local) = bind(&shared).unwrap();
-        shared.port = PortChoice::Fixed(local.port());
-        assert_eq!(bind(&shared).unwrap().1, local);
+        let shared = |port| UdpBind { reuse_port: true, ..udp(PortChoice::Fixed(port)) };
+        let first = try_bind(shared(0)).unwrap();
+        let second = try_bind(shared(first.local.port())).unwrap();
+        assert_eq!(second.local, first.local);
+        assert!(try_bind(udp(PortChoice::Fixed(first.local.port()))).is_err());
+    }
+
+    #[test]
+    fn reuse_port_shares_the_ports_of_a_range_with_others_only() {
+        let first = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (min, max) = some_range(first.local_addr().unwrap().port(), 2);
+        drop(first);
+        let (ours, others) = (PortBook::default(), PortBook::default());
+        let shared = ListenRequest::Udp(UdpBind { reuse_port: true, ..udp(PortChoice::Range { min, max }) });
+        let mut held: Vec<_> = std::iter::from_fn(|| bind(&shared, &ours).ok()).collect();
+        assert_eq!(held.len(), 2, "two ports, each once");
+        assert_ne!(held[0].local, held[1].local);
+        // Another process has a book of its own.
+        let theirs: Vec<_> = std::iter::from_fn(|| bind(&shared, &others).ok()).collect();
+        assert_eq!(theirs.len(), 2);
+        held.pop();
+        assert!(bind(&shared, &ours).is_ok(), "a port that was given back");
     }
 }

@@ -7,6 +7,7 @@ use ringsoup_sfu::outbox::{Destination, Lane, Outbox, Route, Shared};
 use ringsoup_sfu::sockets::{BindError, BoundSocket, PortChoice, SocketId, Sockets as _, UdpBind};
 
 use super::batch::Transmit;
+use super::port_book::PortBook;
 use super::{ShardSockets, receive};
 use crate::buffers::ReceiveBuffers;
 use crate::io_report::IoReport;
@@ -33,7 +34,7 @@ impl Rig {
         let buffers = ReceiveBuffers::new().unwrap();
         let ring = RingPoller::new(&buffers).unwrap();
         Self {
-            sockets: ShardSockets::new(ring),
+            sockets: ShardSockets::new(ring, PortBook::default()),
             transmit: Transmit::default(),
             buffers,
             out: Outbox::default(),

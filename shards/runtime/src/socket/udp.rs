@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd as _;
 use ringsoup_sfu::sockets::UdpBind;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::local_address;
 use crate::sys;
 
 /// Bytes asked for where the request leaves the size open. The kernel's own 208 KiB hold about 90 packets,
@@ -18,15 +19,17 @@ const BUFFER_BYTES_DEFAULT: usize = 1 << 20;
 const UDP_GRO: libc::c_int = 104;
 
 /// A socket that is set up but not bound.
-pub(super) fn open(request: &UdpBind, reuse_port: bool) -> io::Result<Socket> {
+pub(super) fn open(request: &UdpBind) -> io::Result<Socket> {
     let domain = if request.ip.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
     // The ring does its own waiting: a non-blocking socket would end a receive instead of arming it.
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     if request.ip.is_ipv6() {
         socket.set_only_v6(request.ipv6_only)?;
     }
-    if reuse_port {
-        socket.set_reuse_port(true)?;
+    if request.reuse_port {
+        // The original's reading of the option, and so the one under which both can share: all that have the port
+        // must say so, a multicast goes to each of them, a unicast to the last.
+        socket.set_reuse_address(true)?;
     }
     set_buffer(&socket, libc::SO_RCVBUFFORCE, request.recv_buffer_size, Socket::set_recv_buffer_size)?;
     set_buffer(&socket, libc::SO_SNDBUFFORCE, request.send_buffer_size, Socket::set_send_buffer_size)?;
@@ -38,8 +41,7 @@ pub(super) fn open(request: &UdpBind, reuse_port: bool) -> io::Result<Socket> {
 
 pub(super) fn bind(socket: &Socket, address: SocketAddr) -> io::Result<SocketAddr> {
     socket.bind(&address.into())?;
-    let local = socket.local_addr()?;
-    local.as_socket().ok_or_else(|| io::Error::other("not an IP socket"))
+    local_address(socket)
 }
 
 /// A size that was asked for is set as asked; the default also goes beyond the system's limit where allowed.

@@ -10,6 +10,8 @@ mod pipe_transport;
 mod producer;
 mod router;
 mod transport;
+mod webrtc;
+mod webrtc_server;
 
 pub(crate) use activity::Change;
 pub(crate) use layers::LayerNews;

@@ -3,6 +3,7 @@
 use ringsoup_rtc::time::Time;
 
 use crate::command::{CommandError, PipeConnect, PipeTransportOptions};
+use crate::demux::SocketOwner;
 use crate::name::Name;
 use crate::outbox::Outbox;
 use crate::piped::{PipeEnd, PipeKey};
@@ -32,7 +33,7 @@ impl Sfu {
         let socket = pipe.flow.socket();
         let kind = TransportKind::Pipe(Box::new(pipe));
         let id = self.insert_transport(Transport::new(name, router, kind, &options.base));
-        self.socket_owners.insert(socket, id);
+        self.socket_owners.insert(socket, SocketOwner::Transport(id));
         self.pipes.insert(key, id);
         self.dump_transport(now, id)
     }

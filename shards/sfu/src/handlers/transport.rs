@@ -9,7 +9,7 @@ use ringsoup_rtc::time::Time;
 use crate::command::{
     CommandError, PlainConnect, PlainTransportOptions, SrtpParameters, TransportCommand, TransportOptions,
 };
-use crate::demux::Protocol;
+use crate::demux::{Protocol, SocketOwner};
 use crate::event::Event;
 use crate::name::Name;
 use crate::outbox::Outbox;
@@ -24,6 +24,8 @@ use crate::transport::flow::Flow;
 use crate::transport::plain::PlainTransport;
 use crate::transport::traffic::MediaSent;
 use crate::transport::{Transport, TransportKind};
+
+use super::webrtc::webrtc_stats;
 
 /// Longest RTCP compound an application may send through a direct transport, bytes.
 const APPLICATION_RTCP_BYTES_MAX: usize = 1_600;
@@ -45,7 +47,7 @@ impl Sfu {
         let kind = TransportKind::Plain(Box::new(plain));
         let id = self.insert_transport(Transport::new(name, router, kind, &options.base));
         for socket in flows.into_iter().flatten() {
-            self.socket_owners.insert(socket, id);
+            self.socket_owners.insert(socket, SocketOwner::Transport(id));
         }
         self.dump_transport(now, id)
     }
@@ -129,6 +131,12 @@ impl Sfu {
                 self.pipes.remove(&pipe.key);
                 pipe.close(&mut self.lanes, sockets, out);
             }
+            TransportKind::WebRtc(webrtc) => {
+                for &socket in webrtc.own_sockets() {
+                    self.socket_owners.remove(socket);
+                    sockets.close(socket);
+                }
+            }
             TransportKind::Direct => {}
         }
     }
@@ -149,6 +157,8 @@ impl Sfu {
             TransportCommand::ConnectPlain(request) => self.connect_plain(now, id, &request, sockets, out),
             TransportCommand::ConnectPipe(request) => self.connect_pipe(now, id, &request, sockets, out),
             TransportCommand::JoinPipe(end) => self.join_pipe(now, id, end, out),
+            TransportCommand::ConnectWebRtc(request) => self.connect_webrtc(id, request),
+            TransportCommand::RestartIce => self.restart_ice(id),
             TransportCommand::SetMaxIncomingBitrate(bitrate) => {
                 transport.set_max_incoming_bitrate(bitrate).map(|()| Reply::Done)
             }
@@ -265,6 +275,9 @@ impl Sfu {
             TransportKind::Pipe(pipe) => {
                 Reply::PipeTransportStats(Box::new(PipeTransportStats { base, tuple: pipe.flow.tuple() }))
             }
+            TransportKind::WebRtc(webrtc) => {
+                Reply::WebRtcTransportStats(Box::new(webrtc_stats(base, webrtc)))
+            }
             TransportKind::Plain(plain) => Reply::PlainTransportStats(Box::new(PlainTransportStats {
                 base,
                 rtcp_mux: plain.rtcp_mux,
@@ -301,6 +314,9 @@ impl Sfu {
                 rtx: pipe.rtx,
                 srtp_parameters: pipe.srtp.as_ref().map(|srtp| srtp.local().clone()),
             })),
+            TransportKind::WebRtc(webrtc) => {
+                Reply::WebRtcTransportDump(Box::new(self.webrtc_dump(base, webrtc)))
+            }
             TransportKind::Plain(plain) => Reply::PlainTransportDump(Box::new(PlainTransportDump {
                 base,
                 rtcp_mux: plain.rtcp_mux,

@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::command::{CommandError, ListenInfo, Protocol as ListenProtocol};
 use crate::drop_reason::DropReason;
+use crate::listen;
 use crate::outbox::{Destination, LaneAllocator, Outbox, Route};
 use crate::reply::Tuple;
-use crate::sockets::{BoundSocket, PortChoice, SocketId, Sockets, UdpBind};
+use crate::sockets::{BoundSocket, SocketId, Sockets};
 
 #[derive(Debug)]
 pub struct Flow {
@@ -30,25 +31,7 @@ impl Flow {
         worker_ports: (u16, u16),
         sockets: &mut dyn Sockets,
     ) -> Result<Self, CommandError> {
-        let port = match (info.port_range, info.port) {
-            ((min, max), _) if min != 0 && max != 0 => PortChoice::Range { min, max },
-            (_, port) if port != 0 => PortChoice::Fixed(port),
-            _ => PortChoice::Range { min: worker_ports.0, max: worker_ports.1 },
-        };
-        if let PortChoice::Range { min, max } = port
-            && max < min
-        {
-            return Err(CommandError::type_error(format!("invalid port range [min:{min}, max:{max}]")));
-        }
-        let request = UdpBind {
-            ip: info.ip,
-            port,
-            ipv6_only: info.ipv6_only,
-            reuse_port: info.udp_reuse_port,
-            send_buffer_size: info.send_buffer_size,
-            recv_buffer_size: info.recv_buffer_size,
-        };
-        let socket = sockets.bind_udp(&request).map_err(|error| CommandError::error(error.to_string()))?;
+        let socket = sockets.bind_udp(&listen::udp(info, worker_ports)?)?;
         Ok(Self {
             socket,
             announced_address: info.announced_address.clone(),

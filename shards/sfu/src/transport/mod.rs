@@ -6,6 +6,8 @@ pub mod plain;
 pub mod rtp_listener;
 pub mod srtp;
 pub mod traffic;
+pub mod webrtc;
+pub mod webrtc_server;
 
 use std::net::SocketAddr;
 
@@ -34,6 +36,7 @@ use plain::PlainTransport;
 use rtp_listener::RtpListener;
 use srtp::{Srtp, SrtpSessions};
 use traffic::{MediaSent, Traffic};
+use webrtc::WebRtcTransport;
 
 /// No outgoing limit may be set below this, bits per second: less than an audio stream needs.
 pub const OUTGOING_BITRATE_MIN: u64 = 30_000;
@@ -68,6 +71,7 @@ pub struct Transport {
 pub enum TransportKind {
     Plain(Box<PlainTransport>),
     Pipe(Box<PipeTransport>),
+    WebRtc(Box<WebRtcTransport>),
     /// RTP and RTCP travel as messages to and from the application.
     Direct,
 }
@@ -147,6 +151,8 @@ impl Transport {
         match &self.kind {
             TransportKind::Plain(plain) => plain.is_connected(),
             TransportKind::Pipe(pipe) => pipe.is_connected(),
+            // Without ICE and DTLS nobody is there.
+            TransportKind::WebRtc(_) => false,
             TransportKind::Direct => true,
         }
     }
@@ -155,7 +161,7 @@ impl Transport {
     pub(crate) fn is_pipe(&self) -> bool {
         match &self.kind {
             TransportKind::Pipe(_) => true,
-            TransportKind::Plain(_) | TransportKind::Direct => false,
+            TransportKind::Plain(_) | TransportKind::WebRtc(_) | TransportKind::Direct => false,
         }
     }
 
@@ -173,6 +179,7 @@ impl Transport {
         match &mut self.kind {
             TransportKind::Plain(plain) => Way::of(plain.rtp.destination()?, plain.srtp.as_mut()),
             TransportKind::Pipe(pipe) => pipe.way(),
+            TransportKind::WebRtc(_) => None,
             TransportKind::Direct => Some(Way::Application),
         }
     }
@@ -182,6 +189,7 @@ impl Transport {
         match &mut self.kind {
             TransportKind::Plain(plain) => Way::of(plain.rtcp_destination()?, plain.srtp.as_mut()),
             TransportKind::Pipe(pipe) => pipe.way(),
+            TransportKind::WebRtc(_) => None,
             TransportKind::Direct => Some(Way::Application),
         }
     }
@@ -194,6 +202,7 @@ impl Transport {
                 plain.flow_mut(protocol).origin(remote, comedia)
             }
             TransportKind::Pipe(pipe) => pipe.flow.origin(remote, false),
+            TransportKind::WebRtc(_) => Err(DropReason::NoIce),
             TransportKind::Direct => Err(DropReason::UnknownSocket),
         }
     }
@@ -204,7 +213,7 @@ impl Transport {
         let srtp = match &mut self.kind {
             TransportKind::Plain(plain) => plain.srtp.as_mut(),
             TransportKind::Pipe(pipe) => pipe.srtp.as_mut(),
-            TransportKind::Direct => None,
+            TransportKind::WebRtc(_) | TransportKind::Direct => None,
         };
         let Some(srtp) = srtp else { return Ok(bytes.len()) };
         srtp.sessions_mut().ok_or(DropReason::NotConnected)?.unprotect(bytes, is_rtcp)
@@ -271,7 +280,7 @@ impl Transport {
         match &self.kind {
             TransportKind::Plain(plain) => plain.srtp_sessions(),
             TransportKind::Pipe(pipe) => pipe.srtp_sessions(),
-            TransportKind::Direct => None,
+            TransportKind::WebRtc(_) | TransportKind::Direct => None,
         }
     }
 
@@ -279,7 +288,7 @@ impl Transport {
         match &mut self.kind {
             TransportKind::Plain(plain) => plain.srtp_sessions_mut(),
             TransportKind::Pipe(pipe) => pipe.srtp_sessions_mut(),
-            TransportKind::Direct => None,
+            TransportKind::WebRtc(_) | TransportKind::Direct => None,
         }
     }
 

@@ -25,7 +25,7 @@ use ringsoup_sfu::outbox::{Outbox, Route};
 use ringsoup_sfu::piped::PipeEnd;
 use ringsoup_sfu::reply::{PlainTransportDump, RecvStats, Reply, SendStats, ShardReport};
 use ringsoup_sfu::sfu::{Datagram, Sfu, SfuConfig};
-use ringsoup_sfu::sockets::{BindError, BoundSocket, PortChoice, SocketId, Sockets, UdpBind};
+use ringsoup_sfu::sockets::{BindError, BoundSocket, PortChoice, SocketId, Sockets, TcpListen, UdpBind};
 
 pub(crate) const ROUTER: &str = "router";
 /// 2026-01-01, so that NTP times are of this era.
@@ -42,6 +42,7 @@ pub(crate) struct FakeSockets {
 
 #[derive(Debug, Clone, Copy)]
 struct FakeSocket {
+    protocol: &'static str,
     local: SocketAddr,
     peer: Option<SocketAddr>,
 }
@@ -52,7 +53,8 @@ impl FakeSockets {
     }
 
     pub(crate) fn id_of(&self, local: SocketAddr) -> Option<SocketId> {
-        let index = self.slots.iter().position(|slot| slot.is_some_and(|socket| socket.local == local))?;
+        let is_it = |socket: FakeSocket| (socket.protocol, socket.local) == ("udp", local);
+        let index = self.slots.iter().position(|slot| slot.is_some_and(is_it))?;
         u32::try_from(index).ok().map(SocketId)
     }
 
@@ -60,33 +62,46 @@ impl FakeSockets {
         self.slots.get(id.0 as usize).copied().flatten()
     }
 
-    fn is_taken(&self, local: SocketAddr) -> bool {
-        self.slots.iter().flatten().any(|socket| socket.local == local)
+    fn is_taken(&self, protocol: &str, local: SocketAddr) -> bool {
+        self.slots.iter().flatten().any(|socket| (socket.protocol, socket.local) == (protocol, local))
     }
 
-    fn free_port(&self, request: &UdpBind) -> Result<u16, BindError> {
-        let is_free = |port: &u16| !self.is_taken(SocketAddr::new(request.ip, *port));
-        match request.port {
+    fn free_port(&self, protocol: &'static str, ip: IpAddr, port: PortChoice) -> Result<u16, BindError> {
+        let is_free = |port: &u16| !self.is_taken(protocol, SocketAddr::new(ip, *port));
+        match port {
             PortChoice::Fixed(port) if is_free(&port) => Ok(port),
             PortChoice::Fixed(port) => {
-                Err(BindError::Bind { ip: request.ip, port, cause: "address in use".into() })
+                Err(BindError::Bind { protocol, ip, port, cause: "address in use".into() })
             }
             PortChoice::Range { min, max } => {
-                (min..=max).find(is_free).ok_or(BindError::NoMorePorts { ip: request.ip, min, max })
+                (min..=max).find(is_free).ok_or(BindError::NoMorePorts { protocol, ip, min, max })
             }
         }
+    }
+
+    fn open(
+        &mut self,
+        protocol: &'static str,
+        ip: IpAddr,
+        port: PortChoice,
+    ) -> Result<BoundSocket, BindError> {
+        let local = SocketAddr::new(ip, self.free_port(protocol, ip, port)?);
+        let index = self.slots.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.slots[index] = Some(FakeSocket { protocol, local, peer: None });
+        Ok(BoundSocket { id: SocketId(u32::try_from(index).expect("few sockets")), local })
     }
 }
 
 impl Sockets for FakeSockets {
     fn bind_udp(&mut self, request: &UdpBind) -> Result<BoundSocket, BindError> {
-        let local = SocketAddr::new(request.ip, self.free_port(request)?);
-        let index = self.slots.iter().position(Option::is_none).unwrap_or_else(|| {
-            self.slots.push(None);
-            self.slots.len() - 1
-        });
-        self.slots[index] = Some(FakeSocket { local, peer: None });
-        Ok(BoundSocket { id: SocketId(u32::try_from(index).expect("few sockets")), local })
+        self.open("udp", request.ip, request.port)
+    }
+
+    fn listen_tcp(&mut self, request: &TcpListen) -> Result<BoundSocket, BindError> {
+        self.open("tcp", request.ip, request.port)
     }
 
     fn connect(&mut self, socket: SocketId, remote: SocketAddr) -> bool {

@@ -1,21 +1,22 @@
 //! Every reason for which a packet goes no further can come about, and is counted once.
 
 use ringsoup_rtc::srtp::{CryptoSuite, OutboundSession};
-use ringsoup_sfu::command::{PlainTransportOptions, ProducerCommand};
+use ringsoup_sfu::command::{PlainTransportOptions, ProducerCommand, WebRtcListen};
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::piped::{PipeEnd, PipeKey};
 use ringsoup_sfu::sfu::CameBy;
 use ringsoup_sfu::sockets::SocketId;
 
 use crate::common::packets::{DELTA, KEY, SPEECH, rtp, rtx};
-use crate::common::parameters::{H264, H264_RTX, OPUS, connect_to, key, plain, produce_audio};
+use crate::common::parameters::{H264, H264_RTX, OPUS, connect_to, key, listen_info, plain, produce_audio};
 use crate::common::{Peer, World, remote};
 use crate::room::{AUDIO, Room, VIDEO, VIDEO_RTX};
+use crate::webrtc_transport;
 
 /// How a reason comes about; returns how often.
 type Cause = fn(&mut Room) -> u64;
 
-const CAUSES: [(DropReason, Cause); 21] = [
+const CAUSES: [(DropReason, Cause); 22] = [
     (DropReason::UnknownSocket, |room| {
         room.world.receive(SocketId(77), remote(1), &rtp(OPUS, 1, 1, AUDIO, SPEECH));
         1
@@ -42,6 +43,14 @@ const CAUSES: [(DropReason, Cause); 21] = [
     (DropReason::NotConnected, |room| {
         let dump = room.world.create_plain("alone", plain()).expect("created");
         let socket = room.world.socket_of(dump.tuple.local_port);
+        room.world.receive(socket, remote(1), &rtp(OPUS, 1, 1, 1, SPEECH));
+        1
+    }),
+    (DropReason::NoIce, |room| {
+        let listen = WebRtcListen::Individual(Ok(vec![listen_info()]));
+        let dump = webrtc_transport::create(&mut room.world, "webrtc", webrtc_transport::options(listen));
+        let port = dump.expect("created").ice_candidates[0].port;
+        let socket = room.world.socket_of(port);
         room.world.receive(socket, remote(1), &rtp(OPUS, 1, 1, 1, SPEECH));
         1
     }),

@@ -25,3 +25,5 @@ mod simulcast;
 mod srtp;
 mod stats;
 mod svc;
+mod webrtc_server;
+mod webrtc_transport;

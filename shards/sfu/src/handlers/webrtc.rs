@@ -1,0 +1,128 @@
+//! Commands of WebRTC transports.
+
+use ringsoup_rtc::ice::agent::consent_timeout;
+use ringsoup_rtc::ice::{Agent, Candidate, Credentials};
+use ringsoup_rtc::time::Time;
+
+use crate::command::{CommandError, WebRtcConnect, WebRtcListen, WebRtcTransportOptions};
+use crate::demux::SocketOwner;
+use crate::event::{Event, LogLevel, LogLine, LogTag};
+use crate::listen;
+use crate::name::Name;
+use crate::outbox::Outbox;
+use crate::reply::{Reply, TransportDump, TransportStats, WebRtcTransportDump, WebRtcTransportStats};
+use crate::sfu::Sfu;
+use crate::sockets::Sockets;
+use crate::table::Id;
+use crate::transport::webrtc::{Listening, WebRtcTransport};
+use crate::transport::{Transport, TransportKind};
+
+impl Sfu {
+    pub(crate) fn create_webrtc_transport(
+        &mut self,
+        now: Time,
+        router: &str,
+        name: Name,
+        options: WebRtcTransportOptions,
+        sockets: &mut dyn Sockets,
+        out: &mut Outbox,
+    ) -> Result<Reply, CommandError> {
+        let router = self.check_new_transport(router, &name, &options.base)?;
+        let (listening, candidates) = self.listen(options.listen, sockets)?;
+        let consent_timeout = consent_timeout(options.ice_consent_timeout);
+        if let Some(timeout) = consent_timeout
+            && timeout.as_secs() != u64::from(options.ice_consent_timeout)
+        {
+            warn_of_consent_timeout(options.ice_consent_timeout, timeout.as_secs(), out);
+        }
+        let ice = Agent::new(Credentials::generate(&mut self.key_source), consent_timeout);
+        let webrtc = WebRtcTransport::new(listening, candidates, ice);
+        let own_sockets = webrtc.own_sockets().to_vec();
+        let kind = TransportKind::WebRtc(Box::new(webrtc));
+        let id = self.insert_transport(Transport::new(name, router, kind, &options.base));
+        for socket in own_sockets {
+            self.socket_owners.insert(socket, SocketOwner::Transport(id));
+        }
+        self.dump_transport(now, id)
+    }
+
+    fn listen(
+        &self,
+        wanted: WebRtcListen,
+        sockets: &mut dyn Sockets,
+    ) -> Result<(Listening, Vec<Candidate>), CommandError> {
+        match wanted {
+            WebRtcListen::Server { candidates, .. } if candidates.is_empty() => {
+                Err(CommandError::type_error("empty iceCandidates"))
+            }
+            WebRtcListen::Server { server, candidates } => Ok((Listening::Server(server), candidates)),
+            WebRtcListen::Individual(infos) => {
+                let infos = infos?;
+                let bound = listen::bind_all(&infos, self.config.rtc_ports, sockets)?;
+                let candidates =
+                    infos.iter().zip(&bound).enumerate().flat_map(|(index, (info, socket))| {
+                        listen::candidates(index, info, socket.local, false)
+                    });
+                let candidates = candidates.collect();
+                Ok((Listening::Own(bound.iter().map(|socket| socket.id).collect()), candidates))
+            }
+        }
+    }
+
+    pub(crate) fn connect_webrtc(
+        &mut self,
+        id: Id<Transport>,
+        request: WebRtcConnect,
+    ) -> Result<Reply, CommandError> {
+        let webrtc = self.webrtc_mut(id, "webRtcTransport.connect")?;
+        Ok(Reply::WebRtcConnect { role: webrtc.connect(request)? })
+    }
+
+    pub(crate) fn restart_ice(&mut self, id: Id<Transport>) -> Result<Reply, CommandError> {
+        let credentials = Credentials::generate(&mut self.key_source);
+        let webrtc = self.webrtc_mut(id, "transport.restartIce")?;
+        webrtc.ice.restart(credentials.clone());
+        Ok(Reply::RestartIce(credentials))
+    }
+
+    fn webrtc_mut(&mut self, id: Id<Transport>, method: &str) -> Result<&mut WebRtcTransport, CommandError> {
+        match &mut self.transports[id].kind {
+            TransportKind::WebRtc(webrtc) => Ok(webrtc),
+            _ => Err(CommandError::error(format!("unknown method '{method}'"))),
+        }
+    }
+
+    pub(crate) fn webrtc_dump(&self, base: TransportDump, webrtc: &WebRtcTransport) -> WebRtcTransportDump {
+        WebRtcTransportDump {
+            base,
+            ice_parameters: webrtc.ice.credentials().clone(),
+            ice_candidates: webrtc.candidates.clone(),
+            ice_state: webrtc.ice.state,
+            // Selected by the peer's checks.
+            ice_selected_tuple: None,
+            dtls_role: webrtc.dtls.role,
+            dtls_fingerprints: self.config.certificate.fingerprints().to_vec(),
+            dtls_state: webrtc.dtls.state,
+        }
+    }
+}
+
+pub(super) fn webrtc_stats(base: TransportStats, webrtc: &WebRtcTransport) -> WebRtcTransportStats {
+    WebRtcTransportStats {
+        base,
+        ice_state: webrtc.ice.state,
+        ice_selected_tuple: None,
+        dtls_state: webrtc.dtls.state,
+    }
+}
+
+fn warn_of_consent_timeout(asked: u8, taken: u64, out: &mut Outbox) {
+    out.events.push(Event::Log(LogLine {
+        level: LogLevel::Warn,
+        tag: LogTag::Ice,
+        text: format!(
+            "Sfu::create_webrtc_transport() | iceConsentTimeout of {asked} s taken for {taken} s, the nearest \
+             possible"
+        ),
+    }));
+}
