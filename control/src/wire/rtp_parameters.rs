@@ -66,10 +66,6 @@ pub(super) fn encode_type(rtp_type: RtpType) -> wire::Type {
 }
 
 pub(super) fn decode(parameters: wire::RtpParameters<'_>) -> Result<RtpParameters, CommandError> {
-    // Mandatory in this generation: streams that share a CNAME share a clock (RFC 3550 section 6.5.1).
-    let Some(cname) = parameters.rtcp().cname() else {
-        return Err(CommandError::type_error("missing cname"));
-    };
     Ok(RtpParameters {
         mid: non_empty(parameters.mid()),
         codecs: parameters.codecs().iter().map(decode_codec).collect(),
@@ -80,7 +76,7 @@ pub(super) fn decode(parameters: wire::RtpParameters<'_>) -> Result<RtpParameter
             .collect::<Result<_, _>>()?,
         encodings: decode_encodings(parameters.encodings()),
         rtcp: RtcpParameters {
-            cname: Some(cname.to_owned()),
+            cname: parameters.rtcp().cname().map(str::to_owned),
             reduced_size: parameters.rtcp().reduced_size(),
         },
         msid: non_empty(parameters.msid()),

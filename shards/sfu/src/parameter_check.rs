@@ -5,33 +5,53 @@
 use ringsoup_rtc::codec::{Codec, MimeType};
 
 use crate::command::CommandError;
-use crate::rtp_parameters::{RtpCodecParameters, RtpParameters, RtpType, layers_of_scalability_mode};
+use crate::rtp_parameters::{
+    RtpCodecParameters, RtpEncodingParameters, RtpParameters, RtpType, is_scalability_mode,
+    layers_of_scalability_mode,
+};
 
 /// Checks `parameters` and fills in what may be left out (an encoding's payload type).
 ///
 /// # Errors
 /// `TypeError` naming the first thing that is wrong.
 pub fn check(parameters: &mut RtpParameters) -> Result<(), CommandError> {
-    if parameters.codecs.is_empty() {
-        return Err(CommandError::type_error("empty codecs"));
+    let codecs = mime_types(parameters)?;
+    let wrong = |reason: &str| Err(CommandError::type_error(reason));
+    if codecs.is_empty() {
+        return wrong("empty codecs");
     }
     if parameters.encodings.is_empty() {
-        return Err(CommandError::type_error("empty encodings"));
+        return wrong("empty encodings");
     }
     if parameters.header_extensions.iter().any(|extension| extension.id == 0) {
-        return Err(CommandError::type_error("RTP extension id cannot be 0"));
+        return wrong("invalid id 0");
     }
-    if parameters.rtcp.cname.as_ref().is_some_and(String::is_empty) {
-        return Err(CommandError::type_error("empty cname"));
+    // What identifies the streams that share a clock (RFC 3550 section 6.5.1).
+    match parameters.rtcp.cname.as_deref() {
+        None => return wrong("missing cname"),
+        Some("") => return wrong("empty cname"),
+        Some(_) => {}
     }
-    let codecs = mime_types(parameters)?;
     check_codecs(&codecs)?;
+    drop_unknown_modes(&mut parameters.encodings);
     fill_encodings(parameters)
+}
+
+/// A scalability mode that is none means nothing, and is not shown.
+pub fn drop_unknown_modes(encodings: &mut [RtpEncodingParameters]) {
+    for encoding in encodings {
+        encoding.scalability_mode = encoding.scalability_mode.take().filter(|mode| is_scalability_mode(mode));
+    }
 }
 
 fn mime_types(parameters: &RtpParameters) -> Result<Vec<(&RtpCodecParameters, MimeType)>, CommandError> {
     let parse = |codec: &'_ RtpCodecParameters| {
-        codec.mime_type.parse::<MimeType>().map_err(|error| CommandError::type_error(error.to_string()))
+        let mime_type = codec.mime_type.parse::<MimeType>();
+        let mime_type = mime_type.map_err(|error| CommandError::type_error(error.to_string()))?;
+        if mime_type.codec == Codec::Rtx && codec.integer("apt").is_none_or(|apt| apt < 0) {
+            return Err(CommandError::type_error("missing apt parameter in RTX codec"));
+        }
+        Ok(mime_type)
     };
     parameters.codecs.iter().map(|codec| Ok((codec, parse(codec)?))).collect()
 }
@@ -53,10 +73,8 @@ fn check_rtx(
     rtx: &RtpCodecParameters,
     codecs: &[(&RtpCodecParameters, MimeType)],
 ) -> Result<(), CommandError> {
-    let Some(apt) = rtx.integer("apt") else {
-        return Err(CommandError::type_error("missing apt parameter in RTX codec"));
-    };
-    let target = codecs.iter().find(|(codec, _)| i32::from(codec.payload_type) == apt);
+    let apt = rtx.integer("apt");
+    let target = codecs.iter().find(|(codec, _)| Some(i32::from(codec.payload_type)) == apt);
     let wrong = match target.map(|(_, mime_type)| mime_type.codec) {
         None => "a non existing codec",
         Some(Codec::Rtx) => "a RTX codec",
@@ -146,6 +164,7 @@ pub fn name_of(rtp_type: RtpType) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rtp_parameters::ParameterValue;
     use crate::test_parameters::{h264_with_rtx, opus};
 
     fn refusal(mut parameters: RtpParameters) -> String {
@@ -190,7 +209,104 @@ mod tests {
         assert_eq!(refusal(parameters), "unknown codec MIME subtype 'none'");
         let mut parameters = h264_with_rtx(1, 2);
         parameters.header_extensions[0].id = 0;
-        assert_eq!(refusal(parameters), "RTP extension id cannot be 0");
+        assert_eq!(refusal(parameters), "invalid id 0");
+        let mut parameters = opus(1);
+        parameters.rtcp.cname = None;
+        assert_eq!(refusal(parameters), "missing cname");
+        let mut parameters = opus(1);
+        parameters.rtcp.cname = Some(String::new());
+        assert_eq!(refusal(parameters), "empty cname");
+        let mut parameters = opus(1);
+        parameters.codecs[0].mime_type = "text/opus".into();
+        assert_eq!(refusal(parameters), "unknown codec MIME type 'text'");
+        let mut parameters = h264_with_rtx(1, 2);
+        parameters.codecs[1].parameters[0].value = ParameterValue::Integer(-1);
+        assert_eq!(refusal(parameters), "missing apt parameter in RTX codec");
+        let mut parameters = h264_with_rtx(1, 2);
+        parameters.codecs.remove(0);
+        parameters.codecs[0].parameters[0].value = ParameterValue::Integer(113);
+        assert_eq!(refusal(parameters), "apt in RTX codec points to a RTX codec");
+        for (codec, name) in [("video/ulpfec", "ULPFEC"), ("video/flexfec", "FLEXFEC")] {
+            let mut parameters = h264_with_rtx(1, 2);
+            parameters.codecs[0].mime_type = codec.into();
+            assert_eq!(refusal(parameters), format!("apt in RTX codec points to a {name} codec"));
+        }
+        let mut parameters = opus(1);
+        parameters.codecs[0].mime_type = "audio/CN".into();
+        assert_eq!(refusal(parameters), "no media codecs found");
+        let mut parameters = h264_with_rtx(1, 2);
+        parameters.encodings[0].scalability_mode = Some("L2T1".into());
+        parameters.encodings.push(parameters.encodings[0].clone());
+        assert_eq!(
+            refusal(parameters),
+            "cannot use both simulcast and encodings with multiple SVC spatial layers"
+        );
+    }
+
+    #[test]
+    fn of_several_faults_the_first_in_the_channels_order_is_told() {
+        let mut parameters = h264_with_rtx(1, 2);
+        parameters.encodings[0].codec_payload_type = Some(99);
+        parameters.codecs[1].payload_type = 112;
+        let mut told = Vec::new();
+        let mut mend = |change: fn(&mut RtpParameters)| {
+            told.push(refusal(parameters.clone()));
+            change(&mut parameters);
+        };
+        mend(|parameters| parameters.rtcp.cname = None);
+        mend(|parameters| parameters.header_extensions[0].id = 0);
+        mend(|parameters| parameters.encodings.clear());
+        mend(|parameters| parameters.codecs[1].parameters.clear());
+        mend(|_| {});
+        let expected = [
+            "duplicated payloadType",
+            "missing cname",
+            "invalid id 0",
+            "empty encodings",
+            "missing apt parameter in RTX codec",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_mode_that_is_none_is_forgotten() {
+        let mut parameters = opus(1);
+        parameters.encodings[0].scalability_mode = Some("S99".into());
+        check(&mut parameters).expect("good");
+        assert_eq!(parameters.encodings[0].scalability_mode, None);
+        parameters.encodings[0].scalability_mode = Some("L1T1_whatever".into());
+        check(&mut parameters).expect("good");
+        assert!(parameters.encodings[0].scalability_mode.is_some());
+    }
+
+    #[test]
+    fn every_codec_that_carries_media_can_be_produced() {
+        for codec in [
+            "audio/opus",
+            "audio/multiopus",
+            "audio/PCMA",
+            "audio/PCMU",
+            "audio/ISAC",
+            "audio/G722",
+            "audio/iLBC",
+            "audio/SILK",
+            "video/VP8",
+            "video/VP9",
+            "video/H264",
+            "video/AV1",
+        ] {
+            let mut parameters = opus(1);
+            parameters.codecs[0].mime_type = codec.into();
+            check(&mut parameters).expect(codec);
+            assert_eq!(type_of(&parameters).map(|(rtp_type, _)| rtp_type), Ok(RtpType::Simple));
+            parameters.encodings[0].scalability_mode = Some("L3T3".into());
+            let expected = match codec {
+                "video/VP8" | "video/VP9" | "video/H264" | "video/AV1" => Ok(RtpType::Svc),
+                _ => Err("invalid RTP parameters".to_owned()),
+            };
+            let of = type_of(&parameters).map(|(rtp_type, _)| rtp_type).map_err(|error| error.reason);
+            assert_eq!(of, expected, "{codec}");
+        }
     }
 
     #[test]

@@ -156,6 +156,11 @@ pub fn is_k_svc(mode: Option<&str>) -> bool {
     parse_scalability_mode(mode).is_some_and(|(_, _, rest)| rest.starts_with("_KEY"))
 }
 
+/// Whether a text is a scalability mode at all.
+pub fn is_scalability_mode(mode: &str) -> bool {
+    parse_scalability_mode(Some(mode)).is_some()
+}
+
 fn parse_scalability_mode(mode: Option<&str>) -> Option<(u8, u8, &str)> {
     fn count(digits: &str) -> Option<(u8, &str)> {
         let end = digits.bytes().take(2).take_while(u8::is_ascii_digit).count();

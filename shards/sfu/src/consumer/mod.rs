@@ -84,9 +84,11 @@ impl Consumer {
     ) -> Result<(Self, Vec<NewEgress>), CommandError> {
         let is_pipe = request.requested_type == RtpType::Pipe;
         let mut parameters = request.rtp_parameters;
-        check_encodings(&parameters, &request.consumable_rtp_encodings, is_pipe)?;
+        let mut consumable = request.consumable_rtp_encodings;
         parameter_check::check(&mut parameters)?;
-        let rtp_type = type_of(request.requested_type, &request.consumable_rtp_encodings);
+        parameter_check::drop_unknown_modes(&mut consumable);
+        check_encodings(&parameters, &consumable, is_pipe)?;
+        let rtp_type = type_of(request.requested_type, &consumable);
         let options = LayerOptions { preferred: request.preferred_layers, ignores_dtx: request.ignore_dtx };
         // What is not a pipe sends all its layers as the stream of its first encoding.
         let count = if is_pipe { parameters.encodings.len() } else { 1 };
@@ -96,18 +98,12 @@ impl Consumer {
             let params = send_params(&parameters, index);
             let first = random.in_range(FIRST_SEQUENCE_NUMBER.0, FIRST_SEQUENCE_NUMBER.1);
             let first = u16::try_from(first).expect("the range is within 16 bits");
-            let wants = request.consumable_rtp_encodings[index].ssrc.and_then(NonZeroU32::new);
+            let wants = consumable[index].ssrc.and_then(NonZeroU32::new);
             egresses.push(NewEgress {
                 ssrc: params.shown.ssrc,
                 wants: wants.filter(|_| is_pipe),
                 payload_types: media_payload_types(&parameters),
-                layers: set_up::layers(
-                    rtp_type,
-                    &request.consumable_rtp_encodings,
-                    &params,
-                    &options,
-                    first,
-                )?,
+                layers: set_up::layers(rtp_type, &consumable, &params, &options, first)?,
             });
             streams.push(SendStream::new(params, random.next_u16()));
         }
@@ -119,7 +115,7 @@ impl Consumer {
             producer_name: request.producer,
             kind: request.kind,
             rtp_type,
-            consumable_rtp_encodings: request.consumable_rtp_encodings,
+            consumable_rtp_encodings: consumable,
             payload_types: media_payload_types(&parameters),
             paused: request.paused,
             producer_paused: false,
@@ -255,9 +251,6 @@ fn check_encodings(
     consumable: &[RtpEncodingParameters],
     is_pipe: bool,
 ) -> Result<(), CommandError> {
-    if parameters.encodings.is_empty() {
-        return Err(CommandError::type_error("empty rtpParameters.encodings"));
-    }
     let is_missing = |ssrc: Option<u32>| ssrc.unwrap_or_default() == 0;
     for encoding in &parameters.encodings {
         if is_missing(encoding.ssrc) {

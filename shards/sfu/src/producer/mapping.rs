@@ -76,9 +76,11 @@ impl Mapping {
             }
         }
         let mut extensions = ExtensionMap::new();
-        for extension in parameters.header_extensions.iter().filter(|extension| travels(extension.uri, kind))
-        {
-            extensions.set(extension.id, extension.uri.router_id());
+        for uri in ExtensionUri::ALL.into_iter().filter(|uri| travels(*uri, kind)) {
+            // Of several ids for one extension the first counts.
+            if let Some(id) = parameters.extension_id(uri) {
+                extensions.set(id, uri.router_id());
+            }
         }
         Self {
             payload_types,

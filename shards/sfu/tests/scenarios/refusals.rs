@@ -91,7 +91,7 @@ fn consume_names_what_is_wrong() {
     world.produce("t", produce_video("v", 1, Some(2), 50));
     let base = || consume_video("c", "v", 3, Some(4), 50);
     let changes: [Change<Consume>; 6] = [
-        ("empty rtpParameters.encodings", |request| request.rtp_parameters.encodings.clear()),
+        ("empty encodings", |request| request.rtp_parameters.encodings.clear()),
         ("invalid encoding in rtpParameters (missing ssrc)", |request| {
             request.rtp_parameters.encodings[0].ssrc = None;
         }),
