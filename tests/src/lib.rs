@@ -6,8 +6,10 @@
 
 pub mod binary;
 pub mod channel;
+pub mod data;
 pub mod media;
 pub mod request;
 pub mod rng;
+pub mod transports;
 pub mod wire;
 pub mod worker;

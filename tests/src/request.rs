@@ -99,7 +99,7 @@ pub fn close_router(id: u32, router: &str) -> Vec<u8> {
     })
 }
 
-fn base_options(builder: &mut Builder, direct: bool) -> WIPOffset<Options<'static>> {
+pub(crate) fn base_options(builder: &mut Builder, direct: bool) -> WIPOffset<Options<'static>> {
     Options::create(
         builder,
         &OptionsArgs {
@@ -151,7 +151,7 @@ pub fn create_plain_transport(id: u32, router: &str, transport: &str, ip: &str, 
     })
 }
 
-fn listen_info(builder: &mut Builder, ip: &str, port: u16) -> WIPOffset<ListenInfo<'static>> {
+pub(crate) fn listen_info(builder: &mut Builder, ip: &str, port: u16) -> WIPOffset<ListenInfo<'static>> {
     let ip = Some(builder.create_string(ip));
     let port_range = Some(PortRange::create(builder, &PortRangeArgs::default()));
     let flags = Some(SocketFlags::create(builder, &SocketFlagsArgs::default()));
