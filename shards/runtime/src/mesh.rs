@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use crossbeam_queue::ArrayQueue;
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::outbox::{Outbox, Route};
-use ringsoup_sfu::piped::{PipeEnd, PipeKey, Piped};
+use ringsoup_sfu::piped::{PipeEnd, PipeKey, Piped, PipedKind};
 
 use crate::clock::Clock;
 use crate::io_report::IoReport;
@@ -30,12 +30,16 @@ const BATCH_PACKETS: usize = 512;
 /// Batches waiting in one direction. At one packet per batch, what a shard that sleeps never lets happen under load, this is
 /// half a second of a stream of 1,000 packets per second; 32 MiB when all are full.
 pub const QUEUE_BATCHES: usize = 512;
+/// Bytes of messages longer than a batch that may be under way in one direction. Each has a batch to itself, whose memory is
+/// freed when it has been read: they are few, and no media.
+const LARGE_BYTES_MAX: usize = 64 << 20;
 /// What a direction may own: a full queue, the one being filled and the one being read.
 const OWNED_BATCHES: usize = QUEUE_BATCHES + 2;
 
 #[derive(Debug)]
 struct Packet {
     to: PipeKey,
+    kind: PipedKind,
     len: u32,
 }
 
@@ -57,11 +61,11 @@ impl Batch {
         self.bytes.len() + len <= BATCH_BYTES && self.packets.len() < BATCH_PACKETS
     }
 
-    fn append(&mut self, to: PipeKey, head: &[u8], tail: &[u8]) {
+    fn append(&mut self, to: PipeKey, kind: PipedKind, head: &[u8], tail: &[u8]) {
         self.bytes.extend_from_slice(head);
         self.bytes.extend_from_slice(tail);
-        #[allow(clippy::cast_possible_truncation, reason = "at most BATCH_BYTES")]
-        self.packets.push(Packet { to, len: (head.len() + tail.len()) as u32 });
+        #[allow(clippy::cast_possible_truncation, reason = "an Outbox holds less than 2^32 bytes")]
+        self.packets.push(Packet { to, kind, len: (head.len() + tail.len()) as u32 });
     }
 
     pub(crate) fn packets(&self) -> impl Iterator<Item = Piped<'_>> {
@@ -69,7 +73,7 @@ impl Batch {
         self.packets.iter().map(move |packet| {
             let (bytes, behind) = rest.split_at(packet.len as usize);
             rest = behind;
-            Piped { to: packet.to, bytes, passed: self.passed }
+            Piped { to: packet.to, kind: packet.kind, bytes, passed: self.passed }
         })
     }
 }
@@ -79,6 +83,37 @@ impl Batch {
 struct Direction {
     batches: ArrayQueue<Box<Batch>>,
     spent: ArrayQueue<Box<Batch>>,
+    /// Bytes under way in batches of more than [`BATCH_BYTES`].
+    large: AtomicUsize,
+}
+
+impl Direction {
+    /// Takes a batch back to be filled again.
+    fn spend(&self, mut batch: Box<Batch>) {
+        self.release_large(batch.bytes.len());
+        if batch.bytes.len() > BATCH_BYTES {
+            batch.bytes = Vec::with_capacity(BATCH_BYTES);
+        }
+        batch.bytes.clear();
+        batch.packets.clear();
+        // Has room for all there are, but for those of a sender that ended and came back: they are freed here.
+        let _ = self.spent.push(batch);
+    }
+
+    /// Whether a message that no ordinary batch holds may be under way too.
+    fn admit_large(&self, len: usize) -> bool {
+        let admits = self.large.load(Ordering::Relaxed) + len <= LARGE_BYTES_MAX;
+        if admits {
+            self.large.fetch_add(len, Ordering::Relaxed);
+        }
+        admits
+    }
+
+    fn release_large(&self, len: usize) {
+        if len > BATCH_BYTES {
+            self.large.fetch_sub(len, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Where a shard is reached.
@@ -147,10 +182,10 @@ impl MeshPort {
     pub(crate) fn pass(&mut self, out: &Outbox, clock: Clock, report: &mut IoReport) {
         let mut now = None;
         for destination in out.destinations() {
-            let Route::Pipe(end) = destination.route else { continue };
+            let Route::Pipe { end, kind } = destination.route else { continue };
             let now = *now.get_or_insert_with(|| clock.now());
             for (head, tail) in out.datagrams(destination.lane) {
-                if self.append(now, end, head, tail, report) {
+                if self.append(now, (end, kind), head, tail, report) {
                     report.passed_packets += 1;
                 } else {
                     report.pass_refused += 1;
@@ -170,9 +205,17 @@ impl MeshPort {
     }
 
     /// False when there is no room.
-    fn append(&mut self, now: Time, end: PipeEnd, head: &[u8], tail: &[u8], report: &mut IoReport) -> bool {
+    fn append(
+        &mut self,
+        now: Time,
+        to: (PipeEnd, PipedKind),
+        head: &[u8],
+        tail: &[u8],
+        report: &mut IoReport,
+    ) -> bool {
+        let (end, kind) = to;
         let (receiver, len) = (usize::from(end.shard), head.len() + tail.len());
-        if receiver >= self.open.len() || len > BATCH_BYTES {
+        if receiver >= self.open.len() || (len > BATCH_BYTES && !self.direction(receiver).admit_large(len)) {
             return false;
         }
         if self.open[receiver].as_ref().is_some_and(|batch| !batch.has_room(len)) {
@@ -184,8 +227,11 @@ impl MeshPort {
                 self.touched.push(receiver);
             }
         }
-        let Some(batch) = &mut self.open[receiver] else { return false };
-        batch.append(end.key, head, tail);
+        let Some(batch) = &mut self.open[receiver] else {
+            self.direction(receiver).release_large(len);
+            return false;
+        };
+        batch.append(end.key, kind, head, tail);
         true
     }
 
@@ -193,8 +239,6 @@ impl MeshPort {
     fn blank(&mut self, receiver: usize, now: Time) -> Option<Box<Batch>> {
         let direction = self.direction(receiver);
         if let Some(mut batch) = direction.spent.pop() {
-            batch.bytes.clear();
-            batch.packets.clear();
             batch.passed = now;
             return Some(batch);
         }
@@ -219,7 +263,7 @@ impl MeshPort {
                 report.passed_packets -= refused;
                 report.pass_refused += refused;
                 // Nobody reads there; the batch is kept for when somebody does.
-                let _ = self.direction(receiver).spent.push(batch);
+                self.direction(receiver).spend(batch);
             }
         }
     }
@@ -228,6 +272,7 @@ impl MeshPort {
         self.mesh.stations[receiver].from[self.shard].get_or_init(|| Direction {
             batches: ArrayQueue::new(QUEUE_BATCHES),
             spent: ArrayQueue::new(OWNED_BATCHES),
+            large: AtomicUsize::new(0),
         })
     }
 
@@ -258,8 +303,7 @@ impl MeshPort {
     /// Returns a batch that was read to who may fill it again.
     pub(crate) fn give_back(&self, sender: usize, batch: Box<Batch>) {
         let direction = self.mesh.stations[self.shard].from.get(sender).and_then(OnceLock::get);
-        // Has room for all there are, but for those of a sender that ended and came back: they are freed here.
-        let _ = direction.map(|direction| direction.spent.push(batch));
+        direction.map_or((), |direction| direction.spend(batch));
     }
 }
 
@@ -289,7 +333,7 @@ mod tests {
 
         fn pass(&mut self, shard: u16, packets: &[&[u8]]) {
             let mut out = Outbox::default();
-            let route = Route::Pipe(PipeEnd { key: KEY, shard });
+            let route = Route::Pipe { end: PipeEnd { key: KEY, shard }, kind: PipedKind::Packet };
             for packet in packets {
                 // A head of its own and a payload that may be others' too.
                 let (head, payload) = packet.split_at(packet.len() / 2);
@@ -365,10 +409,32 @@ mod tests {
     fn what_no_shard_or_batch_can_take_is_refused() {
         let mut pair = Pair::new();
         pair.pass(9, &[b"to nobody"]);
-        pair.pass(1, &[&vec![0; BATCH_BYTES + 1][..]]);
-        assert_eq!((pair.report.passed_packets, pair.report.pass_refused), (0, 2));
-        pair.pass(1, &[&vec![0; BATCH_BYTES][..]]);
-        assert_eq!(pair.taken().len(), 1);
+        assert_eq!((pair.report.passed_packets, pair.report.pass_refused), (0, 1));
+    }
+
+    #[test]
+    fn long_messages_pass_in_batches_of_their_own_up_to_a_bound() {
+        let mut pair = Pair::new();
+        let long = vec![7; LARGE_BYTES_MAX / 4];
+        pair.pass(1, &[b"before", &long[..], b"after"]);
+        assert_eq!(pair.report.passed_batches, 3);
+        let taken = pair.taken();
+        assert_eq!(
+            (&taken[0][..], taken[1].len(), &taken[2][..]),
+            (&b"before"[..], long.len(), &b"after"[..])
+        );
+        for _ in 0..5 {
+            pair.pass(1, &[&long[..]]);
+        }
+        assert_eq!((pair.report.passed_packets, pair.report.pass_refused), (7, 1));
+        assert_eq!(pair.taken().len(), 4);
+        pair.pass(1, &[&long[..]]);
+        assert_eq!(pair.taken().len(), 1, "what was read makes room");
+        let direction = pair.sender.direction(1);
+        assert_eq!(direction.large.load(Ordering::Relaxed), 0);
+        while let Some(batch) = direction.spent.pop() {
+            assert_eq!(batch.bytes.capacity(), BATCH_BYTES, "no batch keeps more than its share");
+        }
     }
 
     #[test]
@@ -377,7 +443,7 @@ mod tests {
         let mut receiver = MeshPort::new(Arc::clone(&mesh), 2);
         let mut report = IoReport::default();
         let mut out = Outbox::default();
-        let route = Route::Pipe(PipeEnd { key: KEY, shard: 2 });
+        let route = Route::Pipe { end: PipeEnd { key: KEY, shard: 2 }, kind: PipedKind::Packet };
         assert!(out.push(Destination { lane: Lane(0), route }, 1, Shared::EMPTY, |_| Some(1)));
         let mut senders = [0, 1].map(|shard| MeshPort::new(Arc::clone(&mesh), shard));
         for sender in &mut senders {

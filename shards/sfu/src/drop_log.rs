@@ -62,6 +62,7 @@ fn words(reason: DropReason) -> Option<(LogLevel, LogTag, &'static str)> {
         DropReason::NoIce => (Debug, LogTag::Ice, "packet from an address that ICE has not let in"),
         DropReason::UnknownProtocol => (Debug, LogTag::Rtp, "packet of no known protocol"),
         DropReason::Sctp => (Debug, LogTag::Sctp, "SCTP packet, which is not spoken here"),
+        DropReason::MessageRefused => (Warn, LogTag::Message, "message for no data producer, or too long"),
         DropReason::OutboxFull => (Warn, LogTag::Rtp, "cannot send as fast as packets come"),
         DropReason::UnknownSocket
         | DropReason::UnknownPipe

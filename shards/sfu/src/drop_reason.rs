@@ -31,6 +31,8 @@ drop_reasons! {
     UnknownProtocol = "unknown_protocol",
     /// An SCTP packet: associations are not spoken yet.
     Sctp = "sctp",
+    /// A message out of a pipe that its transport cannot take: no SCTP there, no data producer on its stream, too long.
+    MessageRefused = "message_refused",
     /// The transport has no remote tuple yet and does not learn one (no comedia).
     NotConnected = "not_connected",
     /// The datagram came on a WebRTC transport's or server's socket, and no connectivity check has let its sender in.

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use ringsoup_rtc::time::Time;
 
 use crate::event::Event;
-use crate::piped::PipeEnd;
+use crate::piped::{PipeEnd, PipedKind};
 use crate::router::Router;
 use crate::sockets::SocketId;
 use crate::table::Id;
@@ -49,7 +49,7 @@ pub enum Route {
     /// `remote` is `None` on a connected socket.
     Socket { socket: SocketId, remote: Option<SocketAddr> },
     /// The other end of a pipe, in this process.
-    Pipe(PipeEnd),
+    Pipe { end: PipeEnd, kind: PipedKind },
 }
 
 /// Gives every destination of a shard a small number of its own.

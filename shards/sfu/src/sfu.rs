@@ -22,7 +22,7 @@ use crate::map::Map;
 use crate::name::Name;
 use crate::observer::Observer;
 use crate::outbox::{LaneAllocator, Outbox};
-use crate::piped::{PipeKey, Piped};
+use crate::piped::{PipeKey, Piped, PipedKind};
 use crate::producer::Producer;
 use crate::random::Random;
 use crate::reply::{Reply, ShardReport};
@@ -267,6 +267,9 @@ impl Sfu {
         // Its own connect() may still be on its way, as it may be before a datagram.
         if !transport.is_connected() {
             return Err(DropReason::NotConnected);
+        }
+        if piped.kind == PipedKind::Message {
+            return self.receive_piped_message(now, id, piped.bytes, out);
         }
         match protocol_of(piped.bytes).ok_or(DropReason::UnknownProtocol)? {
             Protocol::Rtp => self.forward_rtp(now, id, piped.bytes, piped.passed, out),

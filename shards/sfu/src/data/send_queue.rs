@@ -29,6 +29,15 @@ pub struct SendQueueLimits {
     pub low_threshold: u32,
 }
 
+/// What was taken out of a queue.
+#[derive(Debug)]
+pub struct Waiting {
+    /// With their streams, each of which is in order.
+    pub messages: Vec<(u16, Message)>,
+    /// Streams that held more than their threshold.
+    pub now_low: Vec<u16>,
+}
+
 #[derive(Debug)]
 pub struct SendQueue {
     limits: SendQueueLimits,
@@ -69,6 +78,20 @@ impl SendQueue {
         stream.buffered += bytes;
         self.buffered += bytes;
         Ok(())
+    }
+
+    /// Takes out everything that waits.
+    pub fn take_all(&mut self) -> Waiting {
+        let mut waiting = Waiting { messages: Vec::new(), now_low: Vec::new() };
+        for (&stream_id, stream) in &mut self.streams {
+            if stream.buffered > stream.low_threshold {
+                waiting.now_low.push(stream_id);
+            }
+            stream.buffered = 0;
+            waiting.messages.extend(stream.messages.drain(..).map(|message| (stream_id, message)));
+        }
+        self.buffered = 0;
+        waiting
     }
 
     /// Bytes that wait in a stream.
@@ -125,6 +148,20 @@ mod tests {
             (queue.buffered_amount(1), queue.buffered_amount(2), queue.buffered_amount(3)),
             (20, 10, 0)
         );
+    }
+
+    #[test]
+    fn what_is_taken_out_leaves_room_and_tells_who_is_low() {
+        let mut queue = queue();
+        for (stream, bytes) in [(1, 2), (2, 10), (2, 1)] {
+            queue.push(stream, message(bytes)).unwrap();
+        }
+        let waiting = queue.take_all();
+        let of = |stream| waiting.messages.iter().filter(move |(id, _)| *id == stream);
+        assert_eq!(of(2).map(|(_, message)| message.payload.len()).collect::<Vec<_>>(), [10, 1]);
+        assert_eq!((of(1).count(), &waiting.now_low[..]), (1, &[2][..]));
+        assert_eq!(queue.buffered_amount(2), 0);
+        assert!(queue.take_all().messages.is_empty());
     }
 
     #[test]

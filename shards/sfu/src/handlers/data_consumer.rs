@@ -12,7 +12,8 @@ use crate::data::send_queue::QueueRefusal;
 use crate::data::stream_parameters::StreamParameters;
 use crate::event::{Event, LogLevel, LogLine, LogTag};
 use crate::handlers::data_producer::{carries_data, check_stream, check_type};
-use crate::outbox::Outbox;
+use crate::outbox::{Destination, Outbox};
+use crate::piped::MessageHead;
 use crate::reply::Reply;
 use crate::sfu::{Entity, Sfu};
 use crate::table::Id;
@@ -250,11 +251,19 @@ impl Sfu {
         consumer.messages_sent += 1;
         consumer.bytes_sent += len as u64;
         let data_consumer = consumer.name.clone();
+        let passes_to = transport.message_destination();
         let (Some(stream), Some(association)) = (consumer.stream, &mut transport.association) else {
             out.events.push(Event::DataConsumerMessage { data_consumer, message });
             transport.traffic.other_sent.update(now, len);
             return Ok(());
         };
+        if let Some(destination) = passes_to {
+            let passed = pass_message(now, transport, destination, stream.stream_id, &message, out);
+            if passed == Err(Unsent::BufferFull) {
+                out.events.push(Event::DataConsumerSendBufferFull { data_consumer });
+            }
+            return passed;
+        }
         match association.queue.push(stream.stream_id, message) {
             Ok(()) => Ok(()),
             Err(QueueRefusal::Full) => {
@@ -264,6 +273,48 @@ impl Sfu {
             Err(QueueRefusal::Empty | QueueRefusal::TooLong) => Err(Unsent::Refused),
         }
     }
+}
+
+impl Sfu {
+    /// What waited in a transport's association goes to the other end of the pipe, which turned out to be in this process.
+    pub(crate) fn pass_waiting_messages(&mut self, now: Time, id: Id<Transport>, out: &mut Outbox) {
+        let transport = &mut self.transports[id];
+        let Some(destination) = transport.message_destination() else { return };
+        let Some(association) = &mut transport.association else { return };
+        let waiting = association.queue.take_all();
+        for stream_id in waiting.now_low {
+            if let Some(&consumer) = association.consumers.get(&stream_id) {
+                let data_consumer = self.data_consumers[consumer].name.clone();
+                out.events.push(Event::DataConsumerBufferedAmountLow { data_consumer, buffered_amount: 0 });
+            }
+        }
+        for (stream_id, message) in waiting.messages {
+            // What does not fit is lost, as everything is that finds the other end too slow.
+            let _ = pass_message(now, transport, destination, stream_id, &message, out);
+        }
+    }
+}
+
+/// Hands a message to the other end of a pipe inside the process.
+fn pass_message(
+    now: Time,
+    transport: &mut Transport,
+    destination: Destination,
+    stream_id: u16,
+    message: &Message,
+    out: &mut Outbox,
+) -> Result<(), Unsent> {
+    // SCTP has no empty messages, and nobody must be able to tell that there is none.
+    if message.payload.is_empty() {
+        return Err(Unsent::Refused);
+    }
+    let payload = out.share(&message.payload).ok_or(Unsent::BufferFull)?;
+    let head = MessageHead { stream_id, ppid: message.ppid };
+    if !out.push(destination, MessageHead::BYTES, payload, |slot| head.write(slot)) {
+        return Err(Unsent::BufferFull);
+    }
+    transport.traffic.other_sent.update(now, MessageHead::BYTES + message.payload.len());
+    Ok(())
 }
 
 fn check_is_sctp(consumer: &DataConsumer) -> Result<StreamParameters, CommandError> {

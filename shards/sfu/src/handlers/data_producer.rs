@@ -1,6 +1,6 @@
 //! Commands of data producers, and the way of their messages.
 
-use ringsoup_rtc::subchannels::Audience;
+use ringsoup_rtc::subchannels::{self, Audience};
 use ringsoup_rtc::time::Time;
 
 use crate::command::CommandError;
@@ -8,10 +8,13 @@ use crate::data::Message;
 use crate::data::command::{DataProducerCommand, DataType, ProduceData, SctpStreamParameters};
 use crate::data::data_producer::DataProducer;
 use crate::data::stream_parameters::StreamParameters;
+use crate::drop_reason::DropReason;
 use crate::event::Event;
 use crate::outbox::Outbox;
+use crate::piped::MessageHead;
 use crate::reply::Reply;
 use crate::sfu::{Entity, Sfu};
+use crate::stats::Outcome;
 use crate::table::Id;
 use crate::transport::{Transport, TransportKind};
 
@@ -190,6 +193,28 @@ impl Sfu {
         self.receive_message(now, id, message, audience, out);
         self.transports[transport].traffic.received.update(now, len);
         Ok(())
+    }
+
+    /// A message from the other end of a pipe in this process.
+    pub(crate) fn receive_piped_message(
+        &mut self,
+        now: Time,
+        transport: Id<Transport>,
+        bytes: &[u8],
+        out: &mut Outbox,
+    ) -> Result<Outcome, DropReason> {
+        let (head, payload) = MessageHead::split(bytes).ok_or(DropReason::MessageRefused)?;
+        let transport = &self.transports[transport];
+        let association = transport.association.as_ref().ok_or(DropReason::MessageRefused)?;
+        if payload.len() > transport.max_receive_message_size as usize {
+            return Err(DropReason::MessageRefused);
+        }
+        let &producer = association.producers.get(&head.stream_id).ok_or(DropReason::MessageRefused)?;
+        let (audience, payload) =
+            subchannels::decode(payload).unwrap_or_else(|| (Audience::default(), payload));
+        let message = Message { ppid: head.ppid, payload: payload.into() };
+        self.receive_message(now, producer, &message, &audience, out);
+        Ok(Outcome::Consumed)
     }
 
     /// Where every message enters a data producer, wherever it comes from, and goes on to the consumers it is for.

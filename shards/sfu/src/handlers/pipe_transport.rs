@@ -74,6 +74,7 @@ impl Sfu {
         for consumer in self.transports[id].consumers.clone() {
             self.refresh_egress(now, consumer);
         }
+        self.pass_waiting_messages(now, id, out);
         Ok(Reply::Done)
     }
 }

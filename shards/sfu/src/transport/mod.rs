@@ -174,6 +174,14 @@ impl Transport {
         }
     }
 
+    /// Where messages of data channels go inside the process, if they do.
+    pub(crate) fn message_destination(&self) -> Option<Destination> {
+        match &self.kind {
+            TransportKind::Pipe(pipe) => pipe.message_destination(),
+            _ => None,
+        }
+    }
+
     /// `None` without a peer, or with SRTP before its key is known.
     pub(crate) fn rtp_way(&mut self) -> Option<Way<'_>> {
         match &mut self.kind {

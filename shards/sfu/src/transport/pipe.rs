@@ -14,7 +14,7 @@ use crate::command::{
     CommandError, PipeConnect, PipeTransportOptions, Protocol as ListenProtocol, SrtpParameters,
 };
 use crate::outbox::{Destination, LaneAllocator, Outbox, Route};
-use crate::piped::{PipeEnd, PipeKey};
+use crate::piped::{PipeEnd, PipeKey, PipedKind};
 use crate::sockets::Sockets;
 
 use super::Way;
@@ -32,7 +32,14 @@ pub struct PipeTransport {
     pub(crate) rtx: bool,
     pub(crate) srtp: Option<Srtp>,
     /// Where everything goes while the other end is in this process.
-    joined: Option<Destination>,
+    joined: Option<Joined>,
+}
+
+/// The ways to an end in this process.
+#[derive(Debug, Clone, Copy)]
+struct Joined {
+    packets: Destination,
+    messages: Destination,
 }
 
 impl PipeTransport {
@@ -102,7 +109,8 @@ impl PipeTransport {
     /// From here on the other end is reached inside the process.
     pub(crate) fn join(&mut self, end: PipeEnd, lanes: &mut LaneAllocator, out: &mut Outbox) {
         self.forget_joined(lanes, out);
-        self.joined = Some(Destination { lane: lanes.allocate(), route: Route::Pipe(end) });
+        let mut way = |kind| Destination { lane: lanes.allocate(), route: Route::Pipe { end, kind } };
+        self.joined = Some(Joined { packets: way(PipedKind::Packet), messages: way(PipedKind::Message) });
     }
 
     /// The other end is gone: what is sent now goes to its former address, as it would have over UDP.
@@ -122,7 +130,8 @@ impl PipeTransport {
     }
 
     fn forget_joined(&mut self, lanes: &mut LaneAllocator, out: &mut Outbox) {
-        if let Some(destination) = self.joined.take() {
+        let Some(Joined { packets, messages }) = self.joined.take() else { return };
+        for destination in [packets, messages] {
             out.forget(destination);
             lanes.release(destination.lane);
         }
@@ -130,12 +139,18 @@ impl PipeTransport {
 
     /// Where packets go as they are.
     pub(crate) fn bare_destination(&self) -> Option<Destination> {
-        self.joined.or_else(|| self.flow.destination().filter(|_| self.srtp.is_none()))
+        let joined = self.joined.map(|joined| joined.packets);
+        joined.or_else(|| self.flow.destination().filter(|_| self.srtp.is_none()))
+    }
+
+    /// Where messages of data channels go without SCTP.
+    pub(crate) fn message_destination(&self) -> Option<Destination> {
+        self.joined.map(|joined| joined.messages)
     }
 
     pub(crate) fn way(&mut self) -> Option<Way<'_>> {
         match self.joined {
-            Some(destination) => Some(Way::Bare(destination)),
+            Some(joined) => Some(Way::Bare(joined.packets)),
             None => Way::of(self.flow.destination()?, self.srtp.as_mut()),
         }
     }

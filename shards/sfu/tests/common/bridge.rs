@@ -11,7 +11,7 @@ use ringsoup_sfu::rtp_parameters::{CodecMapping, EncodingMapping, RtpMapping};
 
 use super::parameters::{listen_info, transport_options};
 use super::simulcast::{ROUTER_RTX, ROUTER_VIDEO};
-use super::{ROUTER, World};
+use super::{Passed, ROUTER, World};
 
 pub(crate) const NEAR: &str = "near pipe";
 pub(crate) const FAR: &str = "far pipe";
@@ -83,9 +83,9 @@ impl World {
     }
 
     /// Hands over what was passed to pipes of this shard.
-    pub(crate) fn take_in(&mut self, passed: Vec<(PipeEnd, Vec<u8>)>) {
-        for (end, bytes) in passed {
-            let piped = Piped { to: end.key, bytes: &bytes, passed: self.now };
+    pub(crate) fn take_in(&mut self, passed: Vec<Passed>) {
+        for Passed { end, kind, bytes } in passed {
+            let piped = Piped { to: end.key, kind, bytes: &bytes, passed: self.now };
             self.sfu.handle_piped(self.now, piped, &mut self.out);
         }
         self.flush();
@@ -127,11 +127,20 @@ pub(crate) struct Bridge {
 
 impl Bridge {
     pub(crate) fn new(between: Between) -> Self {
+        let mut bridge = Self::apart(between, &pipe_options());
+        if between.is_joined() {
+            bridge.join();
+        }
+        bridge
+    }
+
+    /// Connected, not joined.
+    pub(crate) fn apart(between: Between, options: &PipeTransportOptions) -> Self {
         let mut near = World::with_seed(1);
         let mut far = World::with_seed(2);
         let options = || PipeTransportOptions {
             enable_srtp: matches!(between, Between::Srtp | Between::SrtpMesh),
-            ..pipe_options()
+            ..options.clone()
         };
         let mut far_options = options();
         // Ports of one host.
@@ -146,12 +155,13 @@ impl Bridge {
         };
         near.connect_pipe(NEAR, to(&far_end)).expect("connected");
         far.connect_pipe(FAR, to(&near_end)).expect("connected");
-        if between.is_joined() {
-            let end = |key, shard| Some(PipeEnd { key, shard });
-            near.transport(NEAR, TransportCommand::JoinPipe(end(FAR_KEY, 1)));
-            far.transport(FAR, TransportCommand::JoinPipe(end(NEAR_KEY, 0)));
-        }
         Self { near, far, near_address, far_address, seen: Vec::new() }
+    }
+
+    pub(crate) fn join(&mut self) {
+        let end = |key, shard| Some(PipeEnd { key, shard });
+        self.near.transport(NEAR, TransportCommand::JoinPipe(end(FAR_KEY, 1)));
+        self.far.transport(FAR, TransportCommand::JoinPipe(end(NEAR_KEY, 0)));
     }
 
     /// Carries what the ends have for each other until they have no more. True when anything was carried.
@@ -188,7 +198,7 @@ fn cross(
     let passed = std::mem::take(&mut from.passed);
     let is_ours = |sent: &super::Sent| sent.local == local && sent.remote == remote;
     let sent: Vec<_> = from.sent.extract_if(.., |sent| is_ours(sent)).collect();
-    seen.extend(passed.iter().map(|(_, bytes)| bytes.clone()));
+    seen.extend(passed.iter().map(|passed| passed.bytes.clone()));
     seen.extend(sent.iter().map(|sent| sent.bytes.clone()));
     let carried = !passed.is_empty() || !sent.is_empty();
     to.take_in(passed);

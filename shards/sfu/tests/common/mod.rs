@@ -22,7 +22,7 @@ use ringsoup_sfu::command::{
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::event::Event;
 use ringsoup_sfu::outbox::{Outbox, Route};
-use ringsoup_sfu::piped::PipeEnd;
+use ringsoup_sfu::piped::{PipeEnd, PipedKind};
 use ringsoup_sfu::reply::{PlainTransportDump, RecvStats, Reply, SendStats, ShardReport};
 use ringsoup_sfu::sfu::{Datagram, Sfu, SfuConfig};
 use ringsoup_sfu::sockets::{BindError, BoundSocket, PortChoice, SocketId, Sockets, TcpListen, UdpBind};
@@ -134,6 +134,14 @@ impl Sent {
     }
 }
 
+/// What was given to another end of a pipe in this process.
+#[derive(Debug, Clone)]
+pub(crate) struct Passed {
+    pub(crate) end: PipeEnd,
+    pub(crate) kind: PipedKind,
+    pub(crate) bytes: Vec<u8>,
+}
+
 /// A connected plain transport and the address behind it.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
@@ -150,7 +158,7 @@ pub(crate) struct World {
     pub(crate) now: Time,
     pub(crate) sent: Vec<Sent>,
     /// For pipes of this process.
-    pub(crate) passed: Vec<(PipeEnd, Vec<u8>)>,
+    pub(crate) passed: Vec<Passed>,
     pub(crate) events: Vec<Event>,
     next_remote: u16,
 }
@@ -302,8 +310,8 @@ impl World {
                 let bytes = [head, tail].concat();
                 let (socket, remote) = match destination.route {
                     Route::Socket { socket, remote } => (socket, remote),
-                    Route::Pipe(end) => {
-                        self.passed.push((end, bytes));
+                    Route::Pipe { end, kind } => {
+                        self.passed.push(Passed { end, kind, bytes });
                         continue;
                     }
                 };

@@ -1,30 +1,41 @@
 //! Every reason for which a packet goes no further can come about, and is counted once.
 
 use ringsoup_rtc::srtp::{CryptoSuite, OutboundSession};
-use ringsoup_sfu::command::{PlainTransportOptions, ProducerCommand, WebRtcListen};
+use ringsoup_sfu::command::{PipeConnect, PlainTransportOptions, ProducerCommand, WebRtcListen};
 use ringsoup_sfu::drop_reason::DropReason;
-use ringsoup_sfu::piped::{PipeEnd, PipeKey};
+use ringsoup_sfu::piped::{PipeEnd, PipeKey, PipedKind};
 use ringsoup_sfu::sfu::CameBy;
 use ringsoup_sfu::sockets::SocketId;
 
+use crate::common::bridge::pipe_options;
 use crate::common::packets::{DELTA, KEY, SPEECH, rtp, rtx};
 use crate::common::parameters::{H264, H264_RTX, OPUS, connect_to, key, listen_info, plain, produce_audio};
-use crate::common::{Peer, World, remote};
+use crate::common::{Passed, Peer, World, remote};
 use crate::room::{AUDIO, Room, VIDEO, VIDEO_RTX};
 use crate::webrtc_transport;
 
 /// How a reason comes about; returns how often.
 type Cause = fn(&mut Room) -> u64;
 
-const CAUSES: [(DropReason, Cause); 22] = [
+const CAUSES: [(DropReason, Cause); 23] = [
     (DropReason::UnknownSocket, |room| {
         room.world.receive(SocketId(77), remote(1), &rtp(OPUS, 1, 1, AUDIO, SPEECH));
         1
     }),
     (DropReason::UnknownPipe, |room| {
         let end = PipeEnd { key: PipeKey(7), shard: 0 };
-        room.world.take_in(vec![(end, rtp(OPUS, 1, 1, AUDIO, SPEECH))]);
+        let bytes = rtp(OPUS, 1, 1, AUDIO, SPEECH);
+        room.world.take_in(vec![Passed { end, kind: PipedKind::Packet, bytes }]);
         1
+    }),
+    (DropReason::MessageRefused, |room| {
+        let end = PipeEnd { key: PipeKey(7), shard: 0 };
+        room.world.create_pipe("pipe", end.key, pipe_options()).expect("created");
+        let request = PipeConnect { ip: remote(1).ip(), port: Some(1), srtp_parameters: None };
+        room.world.connect_pipe("pipe", request).expect("connected");
+        let message = |bytes: &[u8]| Passed { end, kind: PipedKind::Message, bytes: bytes.to_vec() };
+        room.world.take_in(vec![message(&[0, 1, 0, 0, 0, 51, b'x']), message(&[0])]);
+        2
     }),
     (DropReason::UnknownProtocol, |room| {
         for bytes in [&[0, 1, 2, 3][..], &[], &[0x80], &[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {

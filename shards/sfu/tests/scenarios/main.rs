@@ -16,6 +16,7 @@ mod notifications;
 mod observers;
 mod pausing;
 mod pipe_consumer;
+mod pipe_data;
 mod pipe_transport;
 mod plain_transport;
 mod refusals;
