@@ -10,17 +10,21 @@ use ringsoup_sfu::command::{
     TransportCommand,
 };
 use ringsoup_sfu::event::Event;
+use ringsoup_sfu::outbox::Route;
+use ringsoup_sfu::piped::Piped;
 use ringsoup_sfu::reply::Reply;
 use ringsoup_sfu::sfu::Datagram;
 use ringsoup_sfu::sockets::SocketId;
 
 mod common;
 
+use common::bridge::{Between, Bridge, FAR, NEAR, produce_piped};
 use common::packets::{DELTA, KEY, SPEECH, nack, rtp, rtx};
 use common::parameters::{
     H264, H264_RTX, LEVEL_ID, OPUS, connect_to, consume_audio, consume_video, key, plain, produce_audio,
     produce_video,
 };
+use common::simulcast;
 use common::{Peer, ROUTER, World, remote};
 
 thread_local! {
@@ -454,4 +458,82 @@ fn receivers_can_decrypt_what_was_measured() {
     let mut inbound = InboundSession::new(suite, &local.key_and_salt).expect("a valid key");
     let len = inbound.unprotect_rtp(&mut sent.bytes).expect("authentic");
     assert!(sent.bytes[..len].ends_with(SPEECH));
+}
+
+/// Two shards with a pipe between them, driven without the harness's own allocations.
+struct Span {
+    bridge: Bridge,
+    sender: Peer,
+    payload: [u8; PAYLOAD_LEN],
+    buffer: [u8; 2_048],
+    sent: u64,
+}
+
+impl Span {
+    fn new() -> Self {
+        let mut bridge = Bridge::new(Between::Mesh);
+        let sender = bridge.near.plain("sender");
+        bridge.near.produce("sender", simulcast::produce("video", "video/H264", None, &[VIDEO], &[5_000]));
+        let piped = simulcast::consume_pipe("pipe consumer", "video", "video/H264", &[9_000], &[5_000]);
+        bridge.far.produce(FAR, produce_piped("pipe producer", &piped, &[6_000]));
+        bridge.near.consume(NEAR, piped);
+        for index in 0..CONSUMERS {
+            let name = format!("watcher {index}");
+            bridge.far.plain(&name);
+            let request =
+                consume_video(&format!("v{index}"), "pipe producer", 10_000 + 10 * index, None, 6_000);
+            bridge.far.consume(&name, request);
+        }
+        let mut payload = [0xab; PAYLOAD_LEN];
+        payload[..DELTA.len()].copy_from_slice(DELTA);
+        Self { bridge, sender, payload, buffer: [0; 2_048], sent: 0 }
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
+    fn step(&mut self, index: u32) {
+        let Self { bridge, sender, payload, buffer, sent } = self;
+        let Bridge { near, far, .. } = bridge;
+        near.now = Time::from_nanos(near.now.as_nanos() + PACKET_NANOS);
+        far.now = near.now;
+        let payload = if index == 0 { KEY } else { &payload[..] };
+        let packet = ringsoup_rtc::rtp::RtpWriter::new(simulcast::VIDEO, index as u16, index * 180, VIDEO);
+        let len = packet.payload(payload).write(&mut buffer[..]).expect("it fits");
+        let (socket, remote) = (sender.socket, sender.remote);
+        let datagram = Datagram { socket, remote, bytes: &mut buffer[..len], received: near.now };
+        near.sfu.handle_datagram(near.now, datagram, &mut near.sockets, &mut near.out);
+        for destination in near.out.destinations() {
+            let Route::Pipe { end, kind } = destination.route else { continue };
+            for (head, tail) in near.out.datagrams(destination.lane) {
+                let len = head.len() + tail.len();
+                buffer[..head.len()].copy_from_slice(head);
+                buffer[head.len()..len].copy_from_slice(tail);
+                let piped = Piped { to: end.key, kind, bytes: &buffer[..len], passed: near.now };
+                far.sfu.handle_piped(far.now, piped, &mut far.out);
+            }
+        }
+        *sent += far.out.datagram_count() as u64;
+        for world in [near, far] {
+            world.out.clear_datagrams();
+            world.sfu.handle_flushed(world.now, &mut world.out);
+            assert!(world.out.events.len() < 10_000, "events pile up");
+        }
+    }
+}
+
+#[test]
+fn piping_allocates_nothing_at_either_end() {
+    let mut span = Span::new();
+    for index in 0..WARM_UP {
+        span.step(index);
+    }
+    span.bridge.near.out.events.clear();
+    span.bridge.far.out.events.clear();
+    let before = span.sent;
+    let allocations = allocations_of(|| {
+        for index in WARM_UP..WARM_UP + MEASURED {
+            span.step(index);
+        }
+    });
+    assert_eq!(span.sent - before, u64::from(MEASURED) * u64::from(CONSUMERS));
+    assert_eq!(allocations, 0);
 }
