@@ -12,5 +12,7 @@ mod malformed;
 mod objects;
 mod options;
 mod pipelining;
+mod ports;
 mod startup;
+mod webrtc_servers;
 mod worker_requests;

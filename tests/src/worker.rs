@@ -32,6 +32,8 @@ const WITHOUT_CHANNEL: &str = r#"exec 0</dev/null 1>&2 3<&- 4>&-; exec "$@""#;
 /// How to start one worker.
 #[derive(Debug, Clone)]
 pub struct Launch {
+    /// What starts the worker in turn, such as `prlimit`; nothing when empty.
+    wrapper: Vec<OsString>,
     arguments: Vec<OsString>,
     environment: Vec<(String, Option<String>)>,
     channel: bool,
@@ -40,6 +42,7 @@ pub struct Launch {
 impl Default for Launch {
     fn default() -> Self {
         Self {
+            wrapper: Vec::new(),
             arguments: Vec::new(),
             environment: vec![("MEDIASOUP_VERSION".to_owned(), Some(CONTROLLER_VERSION.to_owned()))],
             channel: true,
@@ -68,6 +71,13 @@ impl Launch {
         self
     }
 
+    /// The worker is started by this command, which must become it (`exec`).
+    #[must_use]
+    pub fn through(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(Into::into).collect();
+        self
+    }
+
     /// Descriptors 3 and 4 are closed when the worker starts.
     #[must_use]
     pub fn without_channel(mut self) -> Self {
@@ -82,6 +92,7 @@ impl Launch {
         let mut command = Command::new("sh");
         command
             .args(["-c", if self.channel { REDIRECT } else { WITHOUT_CHANNEL }, "sh"])
+            .args(&self.wrapper)
             .arg(worker_binary())
             .args(&self.arguments)
             .stdin(Stdio::from(OwnedFd::from(worker_reads)))
