@@ -1,6 +1,6 @@
 // Runs jest over an unpacked mediasoup package and holds what passes to a list.
 //
-//     node run.mjs VERSION_FOLDER LIST_NAME [--update] [FILE_PART...]
+//     node run.mjs VERSION_FOLDER [--update] [FILE_PART...]
 //
 // Called by ./run, which prepares everything.
 
@@ -16,18 +16,14 @@ const NOT_IMPLEMENTED = /not implemented yet: (.+)/;
 
 /** What a test waits for when its failure does not say, by file and test, until the list says better. */
 const WAITS_FOR_DEFAULT = [
-	[/WebRtcServer/, 'waits for worker.createWebRtcServer'],
-	[/./, 'waits for router.createWebRtcTransport'],
+	[/sctp/, 'waits for SCTP traffic'],
+	[/./, 'waits for ICE and DTLS'],
 ];
 
-/** The files that need nothing of a WebRtcTransport but a transport. */
-const FILES_OVER_PLAIN = ['Consumer', 'Producer', 'multiopus'];
-
-const [home, listName, ...rest] = process.argv.slice(2);
+const [home, ...rest] = process.argv.slice(2);
 const update = rest.includes('--update');
 const fileParts = rest.filter(argument => !argument.startsWith('--'));
-const listPath = join(home, listName);
-const overPlain = listName.includes('over-plain');
+const listPath = join(home, 'expected.json');
 const scratch = mkdtempSync(join(tmpdir(), 'ringsoup-conformance-'));
 
 /** One jest run: a map from file name to a map from test name to "passed" or the failure. */
@@ -43,7 +39,6 @@ function runJest(name, patterns) {
 			transform: {},
 			cacheDirectory: join(scratch, 'cache'),
 			modulePaths: [join(home, 'node_modules')],
-			setupFiles: overPlain ? [join(import.meta.dirname, 'over-plain.cjs')] : [],
 		})
 	);
 	// One file at a time: the suite's limits are two seconds a test, meant for an idle machine.
@@ -55,7 +50,6 @@ function runJest(name, patterns) {
 		],
 		{
 			cwd: scratch,
-			env: { ...process.env, RINGSOUP_SUITE: join(home, 'suite') },
 			stdio: ['ignore', 'ignore', 'pipe'],
 			encoding: 'utf8',
 			maxBuffer: 1 << 28,
@@ -160,7 +154,7 @@ function report(results, secondTry) {
 			}
 		}
 	}
-	console.log(`conformance${overPlain ? ' over plain' : ''} with mediasoup ${basename(home)}:`);
+	console.log(`conformance with mediasoup ${basename(home)}:`);
 	console.log(`${passed} passed, ${failed} failed, ${waiting} skipped`);
 	return failed;
 }
@@ -178,7 +172,7 @@ function brokenFiles(results) {
 }
 
 try {
-	const parts = fileParts.length > 0 ? fileParts : overPlain ? FILES_OVER_PLAIN : [''];
+	const parts = fileParts.length > 0 ? fileParts : [''];
 	const patterns = parts.map(part => `/test-${part}`);
 	const results = runJest('first', patterns);
 	if (update) {
