@@ -9,7 +9,7 @@ fn feedback(kind: &str, parameter: &str) -> RtcpFeedback {
     RtcpFeedback { kind: kind.into(), parameter: parameter.into() }
 }
 
-fn extension(uri: ExtensionUri, id: u8) -> RtpHeaderExtensionParameters {
+pub(crate) fn extension(uri: ExtensionUri, id: u8) -> RtpHeaderExtensionParameters {
     RtpHeaderExtensionParameters { uri, id, encrypt: false, parameters: Vec::new() }
 }
 

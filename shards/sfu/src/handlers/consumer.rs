@@ -78,6 +78,7 @@ impl Sfu {
         let producer = &mut self.producers[consumer.producer];
         let transport = &mut self.transports[consumer.transport];
         transport.consumers.push(id);
+        transport.congestion.note_consumer(consumer.kind, &consumer.parameters);
         let streams = (0_u8..).zip(&mut consumer.streams).zip(egresses);
         for ((index, stream), egress) in streams {
             stream.egress = producer.egresses.len();

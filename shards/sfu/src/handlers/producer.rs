@@ -38,6 +38,7 @@ impl Sfu {
         let owner = &mut self.transports[transport];
         owner.listener.add(id, &producer.parameters)?;
         owner.learn_extensions(&producer.parameters);
+        owner.congestion.note_producer(&producer.parameters);
         owner.producers.push(id);
         self.routers[router].latency.get_or_insert_with(Box::<Latency>::default);
         self.producers.insert(producer);

@@ -1,5 +1,6 @@
 //! A transport: where packets come in and go out, whatever carries them.
 
+pub mod congestion;
 pub mod flow;
 pub mod pipe;
 pub mod plain;
@@ -30,6 +31,7 @@ use crate::router::Router;
 use crate::rtp_parameters::{ExtensionUri, RtpParameters};
 use crate::table::Id;
 
+use congestion::Congestion;
 use flow::Origin;
 use pipe::PipeTransport;
 use plain::PlainTransport;
@@ -62,6 +64,7 @@ pub struct Transport {
     pub(crate) rtx_ssrcs: Map<u32, Id<Consumer>>,
     pub(crate) traffic: Traffic,
     pub(crate) limits: BitrateLimits,
+    pub(crate) congestion: Congestion,
     pub(crate) trace_events: Vec<TransportTraceEvent>,
     /// When the next reports are due; `None` until connected.
     pub(crate) rtcp_deadline: Option<Time>,
@@ -129,6 +132,7 @@ impl Transport {
             rtx_ssrcs: Map::default(),
             traffic: Traffic::default(),
             limits: BitrateLimits::default(),
+            congestion: Congestion::new(options.initial_available_outgoing_bitrate),
             trace_events: Vec::new(),
             rtcp_deadline: None,
         }
@@ -273,14 +277,16 @@ impl Transport {
 
     pub(crate) fn stats(&self, now: Time, media: MediaSent) -> TransportStats {
         let limit = |bitrate: u64| (bitrate > 0).then_some(bitrate);
-        TransportStats {
+        let mut stats = TransportStats {
             transport: self.name.to_string(),
             sctp_state: self.association.as_ref().map(|association| association.state),
             max_incoming_bitrate: limit(self.limits.max_incoming),
             max_outgoing_bitrate: limit(self.limits.max_outgoing),
             min_outgoing_bitrate: limit(self.limits.min_outgoing),
             ..self.traffic.stats(now, media)
-        }
+        };
+        self.congestion.describe(self.limits, self.is_connected(), &mut stats);
+        stats
     }
 
     /// Both directions' sessions where the transport encrypts and has its peer's key.
