@@ -60,6 +60,7 @@ fn words(reason: DropReason) -> Option<(LogLevel, LogTag, &'static str)> {
         DropReason::NotConnected => (Debug, LogTag::Rtp, "packet before the transport is connected"),
         DropReason::ForeignTuple => (Debug, LogTag::Rtp, "packet from an address that is not the peer's"),
         DropReason::NoIce => (Debug, LogTag::Ice, "packet from an address that ICE has not let in"),
+        DropReason::TooLong => (Warn, LogTag::Rtp, "given packet exceeds the maximum size"),
         DropReason::UnknownProtocol => (Debug, LogTag::Rtp, "packet of no known protocol"),
         DropReason::Sctp => (Debug, LogTag::Sctp, "SCTP packet, which is not spoken here"),
         DropReason::MessageRefused => (Warn, LogTag::Message, "message for no data producer, or too long"),

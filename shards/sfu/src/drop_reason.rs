@@ -27,6 +27,8 @@ drop_reasons! {
     UnknownSocket = "unknown_socket",
     /// It was passed on inside the process to a pipe transport that has closed meanwhile.
     UnknownPipe = "unknown_pipe",
+    /// Longer than what an application may send at once.
+    TooLong = "too_long",
     /// Neither RTP nor RTCP by its first bytes (RFC 7983), or a protocol this transport does not speak.
     UnknownProtocol = "unknown_protocol",
     /// An SCTP packet: associations are not spoken yet.

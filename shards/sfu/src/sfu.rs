@@ -388,7 +388,17 @@ impl Sfu {
         NtpTime::from_unix_micros(self.config.unix_origin_us + time.as_micros())
     }
 
-    pub(crate) fn count_sent_by_application(&mut self, result: Result<Outcome, DropReason>) {
+    /// Packets that the application sends are accounted for like those from sockets.
+    pub(crate) fn count_sent_by_application(
+        &mut self,
+        now: Time,
+        transport: Id<Transport>,
+        result: Result<Outcome, DropReason>,
+        out: &mut Outbox,
+    ) {
+        if let Err(reason) = result {
+            self.log_drop(now, Some(transport), reason, out);
+        }
         self.counters.count(result);
     }
 

@@ -3,6 +3,7 @@
 use ringsoup_rtc::time::Time;
 
 use crate::command::{CommandError, Produce, ProducerCommand};
+use crate::drop_reason::DropReason;
 use crate::event::Event;
 use crate::outbox::Outbox;
 use crate::producer::Producer;
@@ -11,7 +12,7 @@ use crate::rtp_parameters::MediaKind;
 use crate::sfu::{Entity, Sfu};
 use crate::stats::Latency;
 use crate::table::Id;
-use crate::transport::{Transport, TransportKind};
+use crate::transport::Transport;
 
 /// Longest RTP packet an application may send into a producer, bytes: what a datagram can hold.
 const APPLICATION_RTP_BYTES_MAX: usize = 65_536;
@@ -101,7 +102,7 @@ impl Sfu {
             ProducerCommand::Pause => self.pause_producer(now, id, out),
             ProducerCommand::Resume => self.resume_producer(now, id, out),
             ProducerCommand::EnableTraceEvent(events) => self.producers[id].trace_events = events,
-            ProducerCommand::Send(data) => self.receive_application_rtp(now, id, &data, out)?,
+            ProducerCommand::Send(data) => self.receive_application_rtp(now, id, &data, out),
         }
         Ok(Reply::Done)
     }
@@ -151,27 +152,15 @@ impl Sfu {
         }
     }
 
-    /// An RTP packet from the application takes the same way as one from a socket.
-    fn receive_application_rtp(
-        &mut self,
-        now: Time,
-        id: Id<Producer>,
-        data: &[u8],
-        out: &mut Outbox,
-    ) -> Result<(), CommandError> {
-        let transport_id = self.producers[id].transport;
-        let transport = &mut self.transports[transport_id];
-        if !matches!(transport.kind, TransportKind::Direct) {
-            return Err(CommandError::error("producer.send() takes a producer on a direct transport"));
-        }
-        transport.traffic.received.update(now, data.len());
-        if data.len() > APPLICATION_RTP_BYTES_MAX {
-            return Err(CommandError::error(format!(
-                "RTP packet longer than {APPLICATION_RTP_BYTES_MAX} bytes"
-            )));
-        }
-        let result = self.forward_rtp(now, transport_id, data, now, out);
-        self.count_sent_by_application(result);
-        Ok(())
+    /// An RTP packet from the application takes the same way as one from a socket, whatever the transport.
+    fn receive_application_rtp(&mut self, now: Time, id: Id<Producer>, data: &[u8], out: &mut Outbox) {
+        let transport = self.producers[id].transport;
+        self.transports[transport].traffic.received.update(now, data.len());
+        let result = if data.len() > APPLICATION_RTP_BYTES_MAX {
+            Err(DropReason::TooLong)
+        } else {
+            self.forward_rtp(now, transport, data, now, out)
+        };
+        self.count_sent_by_application(now, transport, result, out);
     }
 }

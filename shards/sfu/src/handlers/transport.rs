@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use ringsoup_rtc::rtcp::Compound;
 use ringsoup_rtc::srtp::CryptoSuite;
 use ringsoup_rtc::time::Time;
 
@@ -10,6 +9,7 @@ use crate::command::{
     CommandError, PlainConnect, PlainTransportOptions, SrtpParameters, TransportCommand, TransportOptions,
 };
 use crate::demux::{Protocol, SocketOwner};
+use crate::drop_reason::DropReason;
 use crate::event::Event;
 use crate::name::Name;
 use crate::outbox::Outbox;
@@ -254,15 +254,13 @@ impl Sfu {
         if !matches!(transport.kind, TransportKind::Direct) {
             return Err(CommandError::error("unknown event 'transport.sendRtcp'"));
         }
-        if data.len() > APPLICATION_RTCP_BYTES_MAX {
-            return Err(CommandError::error(format!("RTCP longer than {APPLICATION_RTCP_BYTES_MAX} bytes")));
-        }
         transport.traffic.received.update(now, data.len());
-        if Compound::new(data).all(|packet| packet.is_err()) {
-            return Err(CommandError::error("received data is not a valid RTCP compound or single packet"));
-        }
-        let result = self.handle_rtcp(now, id, data, now, out);
-        self.count_sent_by_application(result);
+        let result = if data.len() > APPLICATION_RTCP_BYTES_MAX {
+            Err(DropReason::TooLong)
+        } else {
+            self.handle_rtcp(now, id, data, now, out)
+        };
+        self.count_sent_by_application(now, id, result, out);
         Ok(Reply::Done)
     }
 

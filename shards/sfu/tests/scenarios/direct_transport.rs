@@ -1,9 +1,10 @@
 //! Direct transports: RTP and RTCP as messages.
 
 use ringsoup_rtc::rtp::RtpPacket;
-use ringsoup_sfu::command::{Command, ErrorClass, ProducerCommand, TransportCommand};
+use ringsoup_sfu::command::{ErrorClass, ProducerCommand, TransportCommand};
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::event::Event;
+use ringsoup_sfu::reply::Reply;
 
 use crate::common::World;
 use crate::common::packets::{DELTA, Heard, KEY, SPEECH, nack, pli, rtp};
@@ -82,25 +83,67 @@ fn the_application_may_send_feedback() {
     world.assert_accounted();
 }
 
+/// Bytes that the transport counts as received.
+fn bytes_received(world: &mut World) -> u64 {
+    match world.transport("direct", TransportCommand::Stats) {
+        Reply::DirectTransportStats(stats) => stats.bytes_received,
+        other => panic!("not stats: {other:?}"),
+    }
+}
+
 #[test]
-fn what_is_too_long_malformed_or_misplaced_is_refused() {
+fn what_is_too_long_or_malformed_is_counted_and_dropped() {
+    let mut world = world();
+    world.produce("direct", produce_audio("audio", 2, 51));
+    for data in [vec![0; 1_601], vec![1, 2, 3], Vec::new()] {
+        world.transport("direct", TransportCommand::SendRtcp(data));
+    }
+    send(&mut world, "audio", vec![0x80; 65_537]);
+    send(&mut world, "audio", Vec::new());
+    assert_eq!(world.dropped(DropReason::TooLong), 2);
+    assert_eq!(world.dropped(DropReason::MalformedRtcp), 2);
+    assert_eq!(world.dropped(DropReason::MalformedRtp), 1);
+    assert_eq!(bytes_received(&mut world), 1_601 + 3 + 65_537);
+    world.assert_accounted();
+}
+
+#[test]
+fn what_is_dropped_is_said_once_a_second() {
+    let mut world = world();
+    let lines = |world: &mut World| {
+        world.transport("direct", TransportCommand::SendRtcp(vec![1, 2, 3]));
+        world.out.events.drain(..).filter(|event| matches!(event, Event::Log(_))).count()
+    };
+    assert_eq!((lines(&mut world), lines(&mut world)), (1, 0));
+}
+
+#[test]
+fn rtcp_is_for_direct_transports() {
+    let mut world = world();
+    world.plain("peer");
+    let error = world.try_transport("peer", TransportCommand::SendRtcp(pli(1))).expect_err("refused");
+    assert_eq!(error.class, ErrorClass::Error);
+}
+
+#[test]
+fn the_application_may_send_into_any_producer() {
     let mut world = world();
     world.plain("peer");
     world.produce("peer", produce_audio("elsewhere", 1, 50));
-    world.produce("direct", produce_audio("audio", 2, 51));
-    let class =
-        |result: Result<_, ringsoup_sfu::command::CommandError>| result.err().map(|error| error.class);
-    let rtcp = |world: &mut World, transport: &str, data| {
-        class(world.try_transport(transport, TransportCommand::SendRtcp(data)))
-    };
-    assert_eq!(rtcp(&mut world, "direct", vec![0; 1_601]), Some(ErrorClass::Error));
-    assert_eq!(rtcp(&mut world, "direct", vec![1, 2, 3]), Some(ErrorClass::Error));
-    assert_eq!(rtcp(&mut world, "direct", Vec::new()), Some(ErrorClass::Error));
-    assert_eq!(rtcp(&mut world, "peer", pli(1)), Some(ErrorClass::Error));
-    let send = |world: &mut World, producer: &str, data| {
-        let command = ProducerCommand::Send(data);
-        class(world.try_command(Command::Producer { producer: producer.into(), command }))
-    };
-    assert_eq!(send(&mut world, "elsewhere", rtp(OPUS, 1, 1, 1, SPEECH)), Some(ErrorClass::Error));
-    assert_eq!(send(&mut world, "audio", vec![0x80; 65_537]), Some(ErrorClass::Error));
+    world.consume("direct", consume_audio("in", "elsewhere", 3, 50));
+    send(&mut world, "elsewhere", rtp(OPUS, 1, 1, 1, SPEECH));
+    assert_eq!(received(&mut world).len(), 1);
+    world.assert_accounted();
+}
+
+#[test]
+fn no_reports_go_to_the_application() {
+    let mut world = world();
+    let peer = world.plain("peer");
+    world.produce("peer", produce_audio("audio", 1, 50));
+    world.consume("direct", consume_audio("in", "audio", 3, 50));
+    world.from(&peer, &rtp(OPUS, 1, 1, 1, SPEECH));
+    world.advance_ms(5_000);
+    let rtcp = |event: &Event| matches!(event, Event::DirectTransportRtcp { .. });
+    assert!(!world.take_events().iter().any(rtcp));
 }

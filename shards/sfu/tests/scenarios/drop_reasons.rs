@@ -1,7 +1,9 @@
 //! Every reason for which a packet goes no further can come about, and is counted once.
 
 use ringsoup_rtc::srtp::{CryptoSuite, OutboundSession};
-use ringsoup_sfu::command::{PipeConnect, PlainTransportOptions, ProducerCommand, WebRtcListen};
+use ringsoup_sfu::command::{
+    PipeConnect, PlainTransportOptions, ProducerCommand, TransportCommand, WebRtcListen,
+};
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::piped::{PipeEnd, PipeKey, PipedKind};
 use ringsoup_sfu::sfu::CameBy;
@@ -17,7 +19,7 @@ use crate::webrtc_transport;
 /// How a reason comes about; returns how often.
 type Cause = fn(&mut Room) -> u64;
 
-const CAUSES: [(DropReason, Cause); 23] = [
+const CAUSES: [(DropReason, Cause); 24] = [
     (DropReason::UnknownSocket, |room| {
         room.world.receive(SocketId(77), remote(1), &rtp(OPUS, 1, 1, AUDIO, SPEECH));
         1
@@ -42,6 +44,13 @@ const CAUSES: [(DropReason, Cause); 23] = [
             room.sender_says(bytes);
         }
         4
+    }),
+    (DropReason::TooLong, |room| {
+        room.world.direct("direct");
+        room.world.produce("direct", produce_audio("sent", 9, 9));
+        room.world.producer("sent", ProducerCommand::Send(vec![0x80; 65_537]));
+        room.world.transport("direct", TransportCommand::SendRtcp(vec![0x80; 1_601]));
+        2
     }),
     (DropReason::Sctp, |room| {
         // Ports, verification tag and checksum.
