@@ -165,9 +165,12 @@ impl ControlThread {
         loop {
             self.listen_to_shards();
             self.read_channel();
-            self.report_dropped();
             self.act();
             self.flush();
+            if self.report_dropped() {
+                self.act();
+                self.flush();
+            }
             if self.closing {
                 return;
             }
@@ -334,7 +337,8 @@ impl ControlThread {
         }
     }
 
-    fn report_dropped(&mut self) {
+    /// Says what was dropped, once there is room for saying it; true when there was something to say.
+    fn report_dropped(&mut self) -> bool {
         let dropped = self.channel.take_dropped();
         if dropped > 0 {
             let text = format!(
@@ -343,6 +347,7 @@ impl ControlThread {
             );
             self.controller.log(LogLevel::Error, LogTag::Info, &text, &mut self.effects);
         }
+        dropped > 0
     }
 
     fn flush(&mut self) {
@@ -375,7 +380,8 @@ impl ControlThread {
     }
 }
 
-/// Scores, traces and packets are told again or missed without harm; a state change is not.
+/// Scores, traces and packets are told again or missed without harm; a state change is not. Nor is a message that came
+/// this far: shards keep back what there is no room for.
 fn importance(event: &Event) -> Importance {
     match event {
         Event::DirectTransportRtcp { .. }
@@ -385,7 +391,6 @@ fn importance(event: &Event) -> Importance {
         | Event::ConsumerScore { .. }
         | Event::ConsumerTrace { .. }
         | Event::AudioLevelObserverVolumes { .. }
-        | Event::DataConsumerMessage { .. }
         | Event::DataConsumerSendBufferFull { .. }
         | Event::Log(_) => Importance::Droppable,
         Event::PlainTransportTuple { .. }
@@ -400,6 +405,7 @@ fn importance(event: &Event) -> Importance {
         | Event::DataConsumerDataProducerPause { .. }
         | Event::DataConsumerDataProducerResume { .. }
         | Event::DataConsumerDataProducerClose { .. }
+        | Event::DataConsumerMessage { .. }
         | Event::DataConsumerBufferedAmountLow { .. }
         | Event::ConsumerLayers { .. } => Importance::Required,
     }

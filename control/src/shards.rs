@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mio::Waker;
 use ringsoup_rtc::dtls::Certificate;
-use ringsoup_runtime::mailbox::TO_SHARD_MAX;
+use ringsoup_runtime::mailbox::{TO_SHARD_MAX, TO_SHARD_PAYLOAD_BYTES_MAX};
 use ringsoup_runtime::shard::{ShardConfig, ShardHandle};
 use ringsoup_runtime::{Clock, FromShard, ListenSocket, Mesh, PortBook, ToShard};
 use ringsoup_sfu::command::{Command, CommandError, ListenInfo};
@@ -58,9 +58,11 @@ const BACKLOG_BYTES_MAX: usize = 64 << 20;
 #[derive(Default)]
 struct Slot {
     handle: Option<ShardHandle>,
-    /// Commands passed to the mailbox whose replies have not come. Never more than its queue holds, so that
-    /// a send cannot fail for want of room.
-    outstanding: usize,
+    /// Commands passed to the mailbox whose replies have not come, each with its bytes of payload. Never more than its
+    /// queue holds, so that a send cannot fail for want of room.
+    outstanding: VecDeque<usize>,
+    /// Their payloads together.
+    outstanding_bytes: usize,
     backlog: Backlog,
 }
 
@@ -197,7 +199,8 @@ impl Shards {
             Some(FromShard::Failed { reason }) => Err(reason),
             Some(FromShard::Stopped) => Err("stopped".into()),
             Some(reply @ FromShard::Reply { .. }) => {
-                slot.outstanding = slot.outstanding.saturating_sub(1);
+                // Replies come in the order of the commands.
+                slot.outstanding_bytes -= slot.outstanding.pop_front().unwrap_or(0);
                 slot.pass_on().map(|()| Some(reply))
             }
             None if handle.is_gone() => Err("its thread ended".into()),
@@ -228,7 +231,7 @@ impl Shards {
 
     /// True while any reply is awaited.
     pub(crate) fn awaits_replies(&self) -> bool {
-        self.slots.iter().any(|slot| slot.outstanding > 0)
+        self.slots.iter().any(|slot| !slot.outstanding.is_empty())
     }
 
     /// Stops all shards and waits for their threads, at most `patience`.
@@ -256,12 +259,21 @@ impl Shards {
 impl Slot {
     fn pass_on(&mut self) -> Result<(), String> {
         let Some(handle) = &self.handle else { return Ok(()) };
-        while self.outstanding < TO_SHARD_MAX {
+        while self.outstanding.len() < TO_SHARD_MAX && self.outstanding_bytes < TO_SHARD_PAYLOAD_BYTES_MAX {
             let Some(message) = self.backlog.pop() else { break };
+            let bytes = payload_bytes(&message);
             handle.mailbox().send(message).map_err(|error| error.to_string())?;
-            self.outstanding += 1;
+            self.outstanding.push_back(bytes);
+            self.outstanding_bytes += bytes;
         }
         Ok(())
+    }
+}
+
+fn payload_bytes(message: &ToShard) -> usize {
+    match message {
+        ToShard::Command { command, .. } => command.payload_bytes(),
+        _ => 0,
     }
 }
 

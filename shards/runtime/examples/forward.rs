@@ -16,6 +16,8 @@ mod clock;
 mod io_report;
 #[path = "../src/mailbox.rs"]
 mod mailbox;
+#[path = "../src/payload_budget.rs"]
+mod payload_budget;
 #[path = "../src/ring.rs"]
 mod ring;
 #[path = "../src/socket/mod.rs"]

@@ -362,7 +362,7 @@ impl Driver {
         if let Some(at) = self.sfu.next_timeout() {
             timeout = timeout.min(at.saturating_since(now));
         }
-        if self.mailbox.has_overflow() || self.sockets.has_resting() {
+        if self.mailbox.waits_for_control() || self.sockets.has_resting() {
             timeout = timeout.min(RETRY_WAIT);
         }
         let gather = if self.load.is_coalescing() { self.gather.min(timeout) } else { Duration::ZERO };

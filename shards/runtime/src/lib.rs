@@ -18,6 +18,7 @@ mod io_report;
 mod load;
 pub mod mailbox;
 pub mod mesh;
+mod payload_budget;
 mod ring;
 pub mod shard;
 mod socket;

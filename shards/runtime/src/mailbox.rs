@@ -15,24 +15,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringsoup_sfu::command::{Command, CommandError};
-use ringsoup_sfu::event::Event;
+use ringsoup_sfu::event::{Event, LogLevel, LogLine, LogTag};
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::Reply;
 
+use crate::payload_budget::PayloadBudget;
 use crate::socket::listen::ListenSocket;
 use crate::wake::WakeFlag;
 
 /// Commands waiting for one shard. A controller that has this many outstanding is not waiting for replies.
 pub const TO_SHARD_MAX: usize = 4096;
+/// Bytes of the application's packets and messages in commands that wait for one shard; exceeded by less than one of
+/// them. With the channel's own queue this is what is under way when a controller that sends does not read.
+pub const TO_SHARD_PAYLOAD_BYTES_MAX: usize = 4 << 20;
 /// Replies and events waiting for control.
 pub const FROM_SHARD_MAX: usize = 8192;
-/// What a shard keeps back while control does not read. Above half of it no command is taken, so replies
-/// always find room; events beyond it are lost and counted.
+/// What a shard keeps back while control does not read; events beyond it are lost and counted.
 pub const OVERFLOW_MAX: usize = 65_536;
 
 /// Kept back beyond this, events that a peer can cause as often as it likes are lost too: they leave the rest to those
 /// that only commands cause.
 const REPEATED_MAX: usize = OVERFLOW_MAX / 4;
+
+/// Kept back beyond this, no command is taken: replies always find room, and so does what the application's own messages
+/// come to.
+const COMMANDS_KEPT_MAX: usize = REPEATED_MAX / 2;
 
 /// What control tells a shard.
 #[derive(Debug)]
@@ -93,6 +100,7 @@ pub struct Mailbox {
     to_shard: flume::Sender<ToShard>,
     from_shard: flume::Receiver<FromShard>,
     flag: Arc<WakeFlag>,
+    budget: PayloadBudget,
 }
 
 impl Mailbox {
@@ -109,17 +117,21 @@ impl Mailbox {
 
     /// The next message, if there is one now.
     pub fn try_receive(&self) -> Option<FromShard> {
-        self.from_shard.try_recv().ok()
+        self.from_shard.try_recv().ok().inspect(|message| self.received(message))
     }
 
     /// Blocks until a message comes; `None` when the shard is gone and everything it said was read.
     pub fn receive(&self) -> Option<FromShard> {
-        self.from_shard.recv().ok()
+        self.from_shard.recv().ok().inspect(|message| self.received(message))
     }
 
     /// Blocks until a message comes or `timeout` is over.
     pub fn receive_timeout(&self, timeout: Duration) -> Option<FromShard> {
-        self.from_shard.recv_timeout(timeout).ok()
+        self.from_shard.recv_timeout(timeout).ok().inspect(|message| self.received(message))
+    }
+
+    fn received(&self, message: &FromShard) {
+        self.budget.give_back(payload_bytes(message));
     }
 
     /// Keeps on delivering after the shard's thread has ended.
@@ -153,12 +165,15 @@ pub(crate) struct ShardMailbox {
     notify: Notify,
     told: bool,
     lost: u64,
+    budget: PayloadBudget,
 }
 
 /// Both ends of a shard's mailbox.
 pub(crate) fn mailbox(notify: Notify, flag: Arc<WakeFlag>) -> (Mailbox, ShardMailbox) {
     let (to_shard, incoming) = flume::bounded(TO_SHARD_MAX);
     let (outgoing, from_shard) = flume::bounded(FROM_SHARD_MAX);
+    let budget = PayloadBudget::default();
+    let control_budget = budget.for_control();
     let shard = ShardMailbox {
         incoming,
         outgoing,
@@ -167,8 +182,9 @@ pub(crate) fn mailbox(notify: Notify, flag: Arc<WakeFlag>) -> (Mailbox, ShardMai
         notify,
         told: false,
         lost: 0,
+        budget,
     };
-    (Mailbox { to_shard, from_shard, flag }, shard)
+    (Mailbox { to_shard, from_shard, flag, budget: control_budget }, shard)
 }
 
 impl ShardMailbox {
@@ -176,9 +192,14 @@ impl ShardMailbox {
         self.flag.fd()
     }
 
-    /// The next message, unless control is so far behind with reading that more replies would not fit.
+    /// False while control is so far behind with reading that what more commands cause might not fit.
+    fn takes_commands(&self) -> bool {
+        self.overflow.len() <= COMMANDS_KEPT_MAX && !self.budget.is_half_taken()
+    }
+
+    /// The next message, if commands are taken now.
     pub(crate) fn next(&mut self) -> Option<ToShard> {
-        if self.overflow.len() > OVERFLOW_MAX / 2 {
+        if !self.takes_commands() {
             return None;
         }
         self.incoming.try_recv().ok()
@@ -187,7 +208,7 @@ impl ShardMailbox {
     /// Declares sleep; false when something came in meanwhile and the shard must look first.
     pub(crate) fn fall_asleep(&self) -> bool {
         self.flag.fall_asleep();
-        if self.incoming.is_empty() || self.overflow.len() > OVERFLOW_MAX / 2 {
+        if self.incoming.is_empty() || !self.takes_commands() {
             return true;
         }
         self.wake_up();
@@ -200,6 +221,17 @@ impl ShardMailbox {
 
     /// Appends to the FIFO, never blocks.
     pub(crate) fn tell(&mut self, message: FromShard) {
+        if self.budget.may_tell_losses() {
+            self.tell_losses();
+        }
+        if !self.budget.take(payload_bytes(&message)) {
+            self.lost += 1;
+            return;
+        }
+        self.pass(message);
+    }
+
+    fn pass(&mut self, message: FromShard) {
         if self.overflow.is_empty() {
             match self.outgoing.try_send(message) {
                 Ok(()) => self.told = true,
@@ -212,6 +244,17 @@ impl ShardMailbox {
         }
     }
 
+    #[cold]
+    fn tell_losses(&mut self) {
+        let refused = self.budget.take_refused();
+        let text = format!(
+            "ShardMailbox::tell() | {refused} packets and messages for the application dropped: the controller reads \
+             too slowly"
+        );
+        let line = LogLine { level: LogLevel::Error, tag: LogTag::Message, text };
+        self.pass(FromShard::Event(Event::Log(line)));
+    }
+
     fn keep(&mut self, message: FromShard) {
         let kept = self.overflow.len();
         let lose = match &message {
@@ -221,6 +264,7 @@ impl ShardMailbox {
             _ => false,
         };
         if lose {
+            self.budget.give_back(payload_bytes(&message));
             self.lost += 1;
         } else {
             self.overflow.push_back(message);
@@ -257,13 +301,20 @@ impl ShardMailbox {
         (self.notify)();
     }
 
-    /// True while messages wait for control to read.
-    pub(crate) fn has_overflow(&self) -> bool {
-        !self.overflow.is_empty()
+    /// True while something waits for control to read: whether it does has to be looked at again and again.
+    pub(crate) fn waits_for_control(&self) -> bool {
+        !self.overflow.is_empty() || !self.takes_commands()
     }
 
     pub(crate) fn lost(&self) -> u64 {
         self.lost
+    }
+}
+
+fn payload_bytes(message: &FromShard) -> usize {
+    match message {
+        FromShard::Event(event) => event.payload_bytes(),
+        _ => 0,
     }
 }
 
@@ -278,22 +329,24 @@ fn may_be_lost(event: &Event) -> bool {
             | Event::ConsumerRtp { .. }
             | Event::DirectTransportRtcp { .. }
             | Event::AudioLevelObserverVolumes { .. }
-            | Event::DataConsumerMessage { .. }
             | Event::DataConsumerSendBufferFull { .. }
             | Event::Log(_)
     )
 }
 
-/// State changes that a peer causes with single packets.
+/// State changes that a peer causes with single packets, and messages.
 fn is_repeatable(event: &Event) -> bool {
-    matches!(event, Event::ProducerVideoOrientation { .. })
+    matches!(event, Event::ProducerVideoOrientation { .. } | Event::DataConsumerMessage { .. })
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use ringsoup_sfu::data::Message;
+
     use super::*;
+    use crate::payload_budget::FROM_SHARD_PAYLOAD_BYTES_MAX;
 
     fn ends(notify: Notify) -> (Mailbox, ShardMailbox) {
         mailbox(notify, Arc::new(WakeFlag::new().unwrap()))
@@ -337,14 +390,69 @@ mod tests {
         shard.tell(rtp());
         shard.tell(FromShard::Reply { token: 7, result: Ok(Reply::Done) });
         assert_eq!(shard.lost(), 2);
-        assert!(shard.has_overflow());
+        assert!(shard.waits_for_control());
         for _ in 0..FROM_SHARD_MAX {
             assert!(matches!(control.try_receive(), Some(FromShard::Event(Event::ConsumerRtp { .. }))));
         }
         shard.finish_batch();
         assert!(matches!(control.try_receive(), Some(FromShard::Event(Event::ConsumerProducerPause { .. }))));
         assert!(matches!(control.try_receive(), Some(FromShard::Reply { token: 7, .. })));
-        assert!(!shard.has_overflow());
+        assert!(!shard.waits_for_control());
+    }
+
+    fn data(bytes: usize) -> FromShard {
+        let message = Message { ppid: 53, payload: vec![0; bytes].into() };
+        FromShard::Event(Event::DataConsumerMessage { data_consumer: "d".into(), message })
+    }
+
+    #[test]
+    fn payloads_that_wait_are_bounded_in_bytes() {
+        const HALF: usize = FROM_SHARD_PAYLOAD_BYTES_MAX / 2;
+        let (control, mut shard) = ends(Box::new(|| ()));
+        for bytes in [HALF, HALF, 1] {
+            shard.tell(data(bytes));
+        }
+        shard.tell(pause("a"));
+        assert_eq!(shard.lost(), 1);
+        let read = |message: Option<FromShard>| match message {
+            Some(FromShard::Event(event)) => event.payload_bytes(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(read(control.try_receive()), HALF);
+        // What was read makes room.
+        shard.tell(data(HALF));
+        assert_eq!((read(control.receive()), read(control.try_receive())), (HALF, 0));
+        // There was room again, so what was lost is said, once.
+        assert!(matches!(control.try_receive(), Some(FromShard::Event(Event::Log(_)))));
+        assert_eq!((read(control.try_receive()), shard.lost()), (HALF, 1));
+        shard.tell(pause("a"));
+        assert!(matches!(control.try_receive(), Some(FromShard::Event(Event::ConsumerProducerPause { .. }))));
+    }
+
+    #[test]
+    fn commands_wait_while_control_does_not_read_what_they_cause() {
+        let (control, mut shard) = ends(Box::new(|| ()));
+        control.send(ToShard::Stop).unwrap();
+        shard.tell(data(FROM_SHARD_PAYLOAD_BYTES_MAX / 2 + 1));
+        assert!(shard.next().is_none() && shard.fall_asleep() && shard.waits_for_control());
+        assert!(control.try_receive().is_some());
+        assert!(!shard.waits_for_control() && !shard.fall_asleep());
+        assert!(matches!(shard.next(), Some(ToShard::Stop)));
+    }
+
+    #[test]
+    fn what_is_lost_for_other_reasons_takes_no_room() {
+        let (control, mut shard) = ends(Box::new(|| ()));
+        for _ in 0..FROM_SHARD_MAX + REPEATED_MAX {
+            shard.tell(pause("a"));
+        }
+        shard.tell(data(FROM_SHARD_PAYLOAD_BYTES_MAX));
+        assert_eq!(shard.lost(), 1);
+        while control.try_receive().is_some() {
+            shard.finish_batch();
+        }
+        shard.tell(data(FROM_SHARD_PAYLOAD_BYTES_MAX));
+        assert_eq!(shard.lost(), 1);
     }
 
     #[test]

@@ -111,6 +111,17 @@ pub enum Event {
     Log(LogLine),
 }
 
+impl Event {
+    /// Bytes of the packet or message for the application that it carries, for those who bound what waits.
+    pub fn payload_bytes(&self) -> usize {
+        match self {
+            Self::DirectTransportRtcp { data, .. } | Self::ConsumerRtp { data, .. } => data.len(),
+            Self::DataConsumerMessage { message, .. } => message.payload.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// A line for the controller's log, already rate limited by whoever wrote it.
 #[derive(Debug, Clone)]
 pub struct LogLine {
