@@ -7,7 +7,7 @@ use ringsoup_sfu::command::{CommandError, Consume, ConsumerTraceEvent, Layers};
 use ringsoup_sfu::event::{ConsumerTrace, TraceInfo};
 use ringsoup_sfu::reply::{ConsumeReply, ConsumerDump, ConsumerScore, ConsumerStats};
 
-use super::{Builder, Union, rtp_packet, rtp_parameters, rtp_stream, tables, unknown_number};
+use super::{Builder, Union, bytes, rtp_packet, rtp_parameters, rtp_stream, tables, unknown_number};
 use crate::message::RequestBody;
 
 /// The order in which dumps name the enabled ones.
@@ -148,7 +148,7 @@ pub(super) fn stats(builder: &mut Builder, stats: &ConsumerStats) -> Union {
 }
 
 pub(super) fn rtp_notification(builder: &mut Builder, data: &[u8]) -> Union {
-    let data = Some(builder.create_vector(data));
+    let data = Some(bytes(builder, data));
     wire::RtpNotification::create(builder, &wire::RtpNotificationArgs { data }).as_union_value()
 }
 

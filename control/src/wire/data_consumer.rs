@@ -7,7 +7,7 @@ use ringsoup_sfu::data::Message;
 use ringsoup_sfu::data::command::{ConsumeData, DataType};
 use ringsoup_sfu::data::reply::{DataConsumerDump, DataConsumerStats};
 
-use super::{Builder, Union, sctp, unknown_number};
+use super::{Builder, Union, bytes, sctp, unknown_number};
 use crate::message::RequestBody;
 
 pub(super) fn consume(body: ConsumeDataRequest<'_>) -> Result<RequestBody, CommandError> {
@@ -123,7 +123,7 @@ pub(super) fn subchannel_removed(builder: &mut Builder, subchannels: &[u16]) -> 
 }
 
 pub(super) fn message_notification(builder: &mut Builder, message: &Message) -> Union {
-    let data = Some(builder.create_vector(&message.payload));
+    let data = Some(bytes(builder, &message.payload));
     let args = wire::MessageNotificationArgs { ppid: message.ppid, data };
     wire::MessageNotification::create(builder, &args).as_union_value()
 }

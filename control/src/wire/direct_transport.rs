@@ -5,7 +5,7 @@ use ringsoup_fbs::fbs::router::CreateDirectTransportRequest;
 use ringsoup_sfu::command::CommandError;
 use ringsoup_sfu::reply::{TransportDump, TransportStats};
 
-use super::{Builder, Union, transport};
+use super::{Builder, Union, bytes, transport};
 use crate::message::RequestBody;
 
 pub(super) fn create(body: CreateDirectTransportRequest<'_>) -> Result<RequestBody, CommandError> {
@@ -26,6 +26,6 @@ pub(super) fn stats(builder: &mut Builder, stats: &TransportStats) -> Union {
 }
 
 pub(super) fn rtcp_notification(builder: &mut Builder, data: &[u8]) -> Union {
-    let data = Some(builder.create_vector(data));
+    let data = Some(bytes(builder, data));
     wire::RtcpNotification::create(builder, &wire::RtcpNotificationArgs { data }).as_union_value()
 }

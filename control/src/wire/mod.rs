@@ -148,6 +148,11 @@ fn tables<T, O: 'static>(
     builder.create_vector(&offsets)
 }
 
+/// A vector of bytes, copied at once: the builder's own writes them one by one. A zero follows it, which nobody reads.
+fn bytes(builder: &mut Builder, bytes: &[u8]) -> WIPOffset<Vector<'static, u8>> {
+    WIPOffset::new(builder.create_byte_string(bytes).value())
+}
+
 /// The MIME type in the spelling dumps use; an unknown one as given, for the shard to refuse.
 fn canonical_mime_type(text: &str) -> Cow<'_, str> {
     match text.parse::<ringsoup_rtc::codec::MimeType>() {
