@@ -5,6 +5,7 @@
 
 mod churn;
 mod closing;
+mod data;
 mod framing;
 mod hostile;
 mod logs;

@@ -7,6 +7,7 @@
 pub mod binary;
 pub mod channel;
 pub mod data;
+pub mod data_channel;
 pub mod listen;
 pub mod media;
 pub mod request;
