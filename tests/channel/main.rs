@@ -10,6 +10,7 @@ mod framing;
 mod hostile;
 mod logs;
 mod malformed;
+mod notifications;
 mod objects;
 mod options;
 mod pipelining;

@@ -4,6 +4,8 @@ use ringsoup_fbs::fbs::active_speaker_observer::{
     ActiveSpeakerObserverOptions, ActiveSpeakerObserverOptionsArgs,
 };
 use ringsoup_fbs::fbs::audio_level_observer::{AudioLevelObserverOptions, AudioLevelObserverOptionsArgs};
+use ringsoup_fbs::fbs::message::Body as MessageBody;
+use ringsoup_fbs::fbs::notification::{Body as NotificationBody, Event, Notification, NotificationArgs};
 use ringsoup_fbs::fbs::request::{Body, Method};
 use ringsoup_fbs::fbs::router::{
     CloseRtpObserverRequest, CloseRtpObserverRequestArgs, CreateActiveSpeakerObserverRequest,
@@ -22,6 +24,7 @@ use ringsoup_fbs::fbs::transport::{
     ConsumeRequest, ConsumeRequestArgs, ProduceRequest, ProduceRequestArgs,
 };
 use ringsoup_fbs::fbs::{consumer, producer};
+use ringsoup_fbs::finish_message;
 use ringsoup_fbs::flatbuffers::{FlatBufferBuilder, ForwardsUOffset, Vector, WIPOffset};
 
 use crate::request::with_body;
@@ -226,6 +229,21 @@ pub fn close_observer(id: u32, router: &str, observer: &str) -> Vec<u8> {
         let body = CloseRtpObserverRequest::create(builder, &args);
         (Body::Router_CloseRtpObserverRequest, body.as_union_value())
     })
+}
+
+/// A packet into a producer on a direct transport; nobody answers.
+pub fn send(producer: &str, packet: &[u8]) -> Vec<u8> {
+    let mut builder = Builder::new();
+    let data = Some(builder.create_vector(packet));
+    let body = producer::SendNotification::create(&mut builder, &producer::SendNotificationArgs { data });
+    let args = NotificationArgs {
+        handler_id: Some(builder.create_string(producer)),
+        event: Event::PRODUCER_SEND,
+        body_type: NotificationBody::Producer_SendNotification,
+        body: Some(body.as_union_value()),
+    };
+    let told = Notification::create(&mut builder, &args);
+    finish_message(&mut builder, MessageBody::Notification, told.as_union_value()).to_vec()
 }
 
 /// An Opus packet.

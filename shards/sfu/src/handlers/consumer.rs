@@ -133,9 +133,10 @@ impl Sfu {
         }
         let transport = &mut self.transports[consumer.transport];
         transport.consumers.retain(|&other| other != id);
-        transport.media_ssrcs.retain(|_, owner| *owner != id);
-        transport.rtx_ssrcs.retain(|_, owner| *owner != id);
+        // No two consumers of a transport share an SSRC.
         for ssrc in consumer.ssrcs() {
+            transport.media_ssrcs.remove(&ssrc);
+            transport.rtx_ssrcs.remove(&ssrc);
             transport.forget_sent_ssrc(ssrc);
         }
     }
