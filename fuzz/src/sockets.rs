@@ -52,7 +52,7 @@ impl VirtualSockets {
             PortChoice::Range { min, max } => (min..=max).find(|&port| !taken(port)),
         };
         let Some(port) = port else {
-            return Err(BindError::NoMorePorts { protocol, ip, min: 0, max: 0 });
+            return Err(BindError::NoMorePorts { protocol, ip, attempts: 1 });
         };
         let local = SocketAddr::new(ip, port);
         let index = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());

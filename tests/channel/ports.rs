@@ -59,11 +59,12 @@ fn a_fixed_port_is_taken_once_and_free_after_its_close() {
     let dump = channel.accepted(&create_webrtc(2, "r", "t", &[udp, tcp]));
     assert_eq!(candidates(&dump).iter().map(|one| one.2).collect::<Vec<_>>(), [port, port]);
     for (id, listen) in [(3, udp), (4, tcp)] {
-        let class = refused(channel, &create_webrtc(id, "r", "u", &[UDP, TCP, listen]), "port bind failed");
+        let class =
+            refused(channel, &create_webrtc(id, "r", "u", &[UDP, TCP, listen]), "() failed [protocol:");
         assert_eq!(class, "Error");
     }
-    assert_eq!(refused(channel, &create_plain(5, "r", "u", udp, None), "port bind failed"), "Error");
-    assert_eq!(refused(channel, &create_plain(6, "r", "u", UDP, Some(udp)), "port bind failed"), "Error");
+    assert_eq!(refused(channel, &create_plain(5, "r", "u", udp, None), "() failed [protocol:"), "Error");
+    assert_eq!(refused(channel, &create_plain(6, "r", "u", UDP, Some(udp)), "() failed [protocol:"), "Error");
     channel.accepted(&request::close_transport(7, "r", "t"));
     assert!(is_free(port));
     let dump = channel.accepted(&create_plain(8, "r", "u", udp, None));
@@ -100,7 +101,7 @@ fn a_range_is_used_up_and_given_back() {
         (26, create_webrtc(26, "r", "x", &[UDP, backwards])),
         (27, create_server(27, "x", &[UDP, backwards])),
     ] {
-        assert_eq!(refused(channel, &request, "port range"), "TypeError", "{id}");
+        assert_eq!(refused(channel, &request, "maxPort cannot be less than minPort"), "TypeError", "{id}");
     }
 }
 
@@ -134,11 +135,14 @@ fn udp_ports_are_shared_by_those_who_all_say_so() {
     again(&mut worker.channel, 3, "u");
     again(&mut other.channel, 2, "t");
     let alone = create_plain(4, "r", "v", Listen { port, ..UDP }, None);
-    assert_eq!(refused(&mut worker.channel, &alone, "port bind failed"), "Error");
+    assert_eq!(refused(&mut worker.channel, &alone, "() failed [protocol:"), "Error");
     // TCP has no such thing: the option is not looked at.
     let tcp = Listen { port, reuse_port: true, ..TCP };
     worker.channel.accepted(&create_webrtc(5, "r", "w", &[tcp]));
-    assert_eq!(refused(&mut other.channel, &create_webrtc(5, "r", "w", &[tcp]), "port bind failed"), "Error");
+    assert_eq!(
+        refused(&mut other.channel, &create_webrtc(5, "r", "w", &[tcp]), "() failed [protocol:"),
+        "Error"
+    );
 }
 
 #[test]
@@ -250,7 +254,7 @@ fn privileged_ports_are_errors_alone_and_passed_over_in_a_range() {
     let privileged = from - 1;
     for (id, listen) in [(2, UDP), (3, TCP)] {
         let alone = Listen { port: privileged, ..listen };
-        let class = refused(channel, &create_webrtc(id, "r", "t", &[UDP, alone]), "port bind failed");
+        let class = refused(channel, &create_webrtc(id, "r", "t", &[UDP, alone]), "() failed [protocol:");
         assert_eq!(class, "Error");
         let range = Listen { range: (privileged - 5, privileged), ..listen };
         let class = refused(channel, &create_webrtc(id, "r", "t", &[range]), "no more available ports");
@@ -276,7 +280,7 @@ fn running_out_of_descriptors_is_an_error_and_no_more() {
         held += 1;
         assert!(held < 64, "the limit is met");
     };
-    assert!(reason.contains("Too many open files"), "{reason}");
+    assert!(reason.contains("too many open files"), "{reason}");
     // With none to three descriptors left, the first to the last of four sockets is the one that fails.
     for left in 0..4 {
         let id = 100 + 10 * left;

@@ -47,7 +47,7 @@ fn port_choice(info: &ListenInfo, worker_ports: (u16, u16)) -> Result<PortChoice
         _ => worker_ports,
     };
     if max < min {
-        return Err(CommandError::type_error(format!("invalid port range [min:{min}, max:{max}]")));
+        return Err(CommandError::type_error("maxPort cannot be less than minPort"));
     }
     Ok(PortChoice::Range { min, max })
 }

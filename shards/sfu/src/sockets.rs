@@ -55,13 +55,19 @@ pub struct BoundSocket {
     pub local: SocketAddr,
 }
 
-/// Why a socket could not be had. The text goes to the controller as an `Error`.
+/// Why a socket could not be had. The text goes to the controller as an `Error`, in the shape that the original's has,
+/// calls by name included: people and programs look for its words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
-    #[error("no more available ports [protocol:{protocol}, ip:'{ip}', min:{min}, max:{max}]")]
-    NoMorePorts { protocol: &'static str, ip: IpAddr, min: u16, max: u16 },
-    #[error("port bind failed [protocol:{protocol}, ip:'{ip}', port:{port}]: {cause}")]
-    Bind { protocol: &'static str, ip: IpAddr, port: u16, cause: String },
+    #[error("no more available ports [protocol:{protocol}, ip:'{ip}', numAttempt:{attempts}]")]
+    NoMorePorts { protocol: &'static str, ip: IpAddr, attempts: u32 },
+    /// No other port of the range would do better.
+    #[error(
+        "port bind failed due to {cause} [protocol:{protocol}, ip:'{ip}', port:{port}, attempt:{attempt}/{attempts}]"
+    )]
+    Range { protocol: &'static str, ip: IpAddr, port: u16, attempt: u32, attempts: u32, cause: String },
+    #[error("{call}() failed [protocol:{protocol}, ip:'{ip}', port:{port}]: {cause}")]
+    Fixed { call: &'static str, protocol: &'static str, ip: IpAddr, port: u16, cause: String },
     #[error("socket set-up failed: {cause}")]
     SetUp { cause: String },
 }

@@ -38,29 +38,38 @@ pub(crate) fn bind(request: &ListenRequest, book: &PortBook) -> Result<Bound, Bi
 }
 
 fn bind_fixed(request: &ListenRequest, ip: IpAddr, port: u16) -> Result<Bound, BindError> {
-    let socket = open(request).map_err(set_up_error)?;
-    match take(request, &socket, SocketAddr::new(ip, port)) {
-        Ok(local) => Ok(Bound { socket, local, claim: None }),
-        Err(error) => Err(bind_error(protocol(request), ip, port, &error)),
-    }
+    let bound = open(request).and_then(|socket| {
+        let local = take(request, &socket, SocketAddr::new(ip, port))?;
+        Ok(Bound { socket, local, claim: None })
+    });
+    bound.map_err(|error| {
+        let (protocol, call) = match request {
+            ListenRequest::Udp(_) => ("udp", "uv_udp_bind"),
+            // There a port may be bound by several, and only one can listen.
+            ListenRequest::Tcp(_) if error.kind() == io::ErrorKind::AddrInUse => ("tcp", "uv_listen"),
+            ListenRequest::Tcp(_) => ("tcp", "uv_tcp_bind"),
+        };
+        BindError::Fixed { call, protocol, ip, port, cause: words(&error) }
+    })
 }
 
 fn bind_range(request: &ListenRequest, range: RangeKey) -> Result<Bound, BindError> {
-    let protocol = protocol(request);
-    let mut socket = open(request).map_err(set_up_error)?;
-    for port in ports(range) {
+    let mut opened: Option<Socket> = None;
+    try_ports(protocol(request), range, |port| {
+        let socket = match opened.take() {
+            Some(socket) => socket,
+            None => open(request)?,
+        };
         match take(request, &socket, SocketAddr::new(range.ip, port)) {
-            Ok(local) => return Ok(Bound { socket, local, claim: None }),
-            Err(error) if is_taken(&error) => {
+            Ok(local) => Ok(Some(Bound { socket, local, claim: None })),
+            Err(error) => {
                 // A refused bind leaves the socket as it was, a refused listen does not.
-                if socket.local_addr().is_ok_and(|local| local.as_socket().is_some_and(|at| at.port() != 0)) {
-                    socket = open(request).map_err(set_up_error)?;
-                }
+                let bound = socket.local_addr().ok().and_then(|local| local.as_socket());
+                opened = Some(socket).filter(|_| bound.is_some_and(|local| local.port() == 0));
+                Err(error)
             }
-            Err(error) => return Err(bind_error(protocol, range.ip, port, &error)),
         }
-    }
-    Err(BindError::NoMorePorts { protocol, ip: range.ip, min: range.min, max: range.max })
+    })
 }
 
 /// A port that nobody has, shared from then on; when there is none, one that others share and that no socket of ours
@@ -70,23 +79,42 @@ fn bind_range_shared(request: &UdpBind, range: RangeKey, book: &PortBook) -> Res
     match bind_range(&alone, range) {
         Ok(bound) => {
             let claim = book.claim(range, bound.local.port());
-            bound.socket.set_reuse_address(true).map_err(set_up_error)?;
+            bound
+                .socket
+                .set_reuse_address(true)
+                .map_err(|error| BindError::SetUp { cause: words(&error) })?;
             return Ok(Bound { claim, ..bound });
         }
         Err(BindError::NoMorePorts { .. }) => {}
         Err(error) => return Err(error),
     }
-    let shared = ListenRequest::Udp(request.clone());
-    let socket = open(&shared).map_err(set_up_error)?;
-    for port in ports(range) {
-        let Some(claim) = book.claim(range, port) else { continue };
-        match take(&shared, &socket, SocketAddr::new(range.ip, port)) {
-            Ok(local) => return Ok(Bound { socket, local, claim: Some(claim) }),
+    try_ports("udp", range, |port| {
+        let Some(claim) = book.claim(range, port) else { return Ok(None) };
+        let socket = udp::open(request)?;
+        let local = udp::bind(&socket, SocketAddr::new(range.ip, port))?;
+        Ok(Some(Bound { socket, local, claim: Some(claim) }))
+    })
+}
+
+/// Goes through a range's ports, each once, until one can be had. `None` passes one over.
+fn try_ports(
+    protocol: &'static str,
+    range: RangeKey,
+    mut try_port: impl FnMut(u16) -> io::Result<Option<Bound>>,
+) -> Result<Bound, BindError> {
+    let ip = range.ip;
+    let attempts = range.max.checked_sub(range.min).map_or(0, |span| u32::from(span) + 1);
+    for (attempt, port) in (1..).zip(ports(range.min, attempts)) {
+        match try_port(port) {
+            Ok(Some(bound)) => return Ok(bound),
+            Ok(None) => {}
             Err(error) if is_taken(&error) => {}
-            Err(error) => return Err(bind_error(protocol(&shared), range.ip, port, &error)),
+            Err(error) => {
+                return Err(BindError::Range { protocol, ip, port, attempt, attempts, cause: words(&error) });
+            }
         }
     }
-    Err(BindError::NoMorePorts { protocol: "udp", ip: range.ip, min: range.min, max: range.max })
+    Err(BindError::NoMorePorts { protocol, ip, attempts })
 }
 
 fn open(request: &ListenRequest) -> io::Result<Socket> {
@@ -110,11 +138,10 @@ fn protocol(request: &ListenRequest) -> &'static str {
     }
 }
 
-/// Ports of the range, each once. Port 0 would mean any port at all.
-fn ports(range: RangeKey) -> impl Iterator<Item = u16> {
-    let count = range.max.checked_sub(range.min).map_or(0, |span| u32::from(span) + 1);
+/// `count` ports from `min` on, from a random one upwards and around. Port 0 would mean any port at all.
+fn ports(min: u16, count: u32) -> impl Iterator<Item = u16> {
     let start = random_below(count);
-    let port = move |step| u16::try_from(u32::from(range.min) + (start + step) % count).ok();
+    let port = move |step| u16::try_from(u32::from(min) + (start + step) % count).ok();
     (0..count).filter_map(port).filter(|port| *port != 0)
 }
 
@@ -130,12 +157,18 @@ fn random_below(count: u32) -> u32 {
     u32::try_from(hasher.finish() % u64::from(count.max(1))).unwrap_or(0)
 }
 
-fn set_up_error(error: io::Error) -> BindError {
-    BindError::SetUp { cause: error.to_string() }
-}
-
-fn bind_error(protocol: &'static str, ip: IpAddr, port: u16, error: &io::Error) -> BindError {
-    BindError::Bind { protocol, ip, port, cause: error.to_string() }
+/// As the original's library words it, where it can be expected.
+fn words(error: &io::Error) -> String {
+    let known = match error.raw_os_error() {
+        Some(libc::EADDRINUSE) => "address already in use",
+        Some(libc::EADDRNOTAVAIL) => "address not available",
+        Some(libc::EACCES) => "permission denied",
+        Some(libc::EMFILE) => "too many open files",
+        Some(libc::ENFILE) => "file table overflow",
+        Some(libc::EAFNOSUPPORT) => "address family not supported",
+        _ => return error.to_string(),
+    };
+    known.to_owned()
 }
 
 #[cfg(test)]
@@ -181,11 +214,13 @@ mod tests {
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let result = try_bind(udp(PortChoice::Fixed(port)));
-        assert!(matches!(result, Err(BindError::Bind { port: named, .. }) if named == port));
+        assert!(matches!(result, Err(BindError::Fixed { port: named, .. }) if named == port));
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let result = try_listen(PortChoice::Fixed(port));
-        assert!(matches!(result, Err(BindError::Bind { protocol: "tcp", port: named, .. }) if named == port));
+        assert!(
+            matches!(result, Err(BindError::Fixed { call: "uv_listen", port: named, .. }) if named == port)
+        );
     }
 
     #[test]
@@ -205,7 +240,7 @@ mod tests {
             assert!(held.len() <= 3, "the range has four ports and one was taken");
         };
         let ip = "127.0.0.1".parse().unwrap();
-        assert_eq!(error, BindError::NoMorePorts { protocol: "udp", ip, min, max });
+        assert_eq!(error, BindError::NoMorePorts { protocol: "udp", ip, attempts: 4 });
     }
 
     #[test]
@@ -238,7 +273,7 @@ mod tests {
     fn an_address_of_another_host_is_a_bind_error() {
         let mut foreign = udp(PortChoice::Range { min: 40_000, max: 40_010 });
         foreign.ip = "192.0.2.1".parse().unwrap();
-        assert!(matches!(try_bind(foreign), Err(BindError::Bind { .. })));
+        assert!(matches!(try_bind(foreign), Err(BindError::Range { attempt: 1, .. })));
     }
 
     #[test]

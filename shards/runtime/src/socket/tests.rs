@@ -305,7 +305,7 @@ fn a_closed_port_is_free_at_once() {
     let first = rig.bind(LOCALHOST);
     for _ in 0..20 {
         let same = PortChoice::Fixed(first.local.port());
-        assert!(matches!(rig.sockets.bind_udp(&request(LOCALHOST, same)), Err(BindError::Bind { .. })));
+        assert!(matches!(rig.sockets.bind_udp(&request(LOCALHOST, same)), Err(BindError::Fixed { .. })));
         rig.sockets.close(first.id);
         let again = rig.sockets.bind_udp(&request(LOCALHOST, same)).unwrap();
         assert_eq!(again, first);

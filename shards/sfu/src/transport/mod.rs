@@ -142,7 +142,7 @@ impl Transport {
     pub(crate) fn check_options(options: &TransportOptions) -> Result<(), CommandError> {
         if options.initial_available_outgoing_bitrate.is_some_and(|bitrate| bitrate > BITRATE_MAX) {
             return Err(CommandError::type_error(format!(
-                "initialAvailableOutgoingBitrate must be <= {BITRATE_MAX}"
+                "wrong initialAvailableOutgoingBitrate (must be <= {BITRATE_MAX})"
             )));
         }
         if options.direct && options.enable_sctp {

@@ -71,10 +71,11 @@ impl FakeSockets {
         match port {
             PortChoice::Fixed(port) if is_free(&port) => Ok(port),
             PortChoice::Fixed(port) => {
-                Err(BindError::Bind { protocol, ip, port, cause: "address in use".into() })
+                Err(BindError::Fixed { call: "bind", protocol, ip, port, cause: "address in use".into() })
             }
             PortChoice::Range { min, max } => {
-                (min..=max).find(is_free).ok_or(BindError::NoMorePorts { protocol, ip, min, max })
+                let attempts = u32::from(max - min) + 1;
+                (min..=max).find(is_free).ok_or(BindError::NoMorePorts { protocol, ip, attempts })
             }
         }
     }
