@@ -6,8 +6,8 @@ use std::cell::Cell;
 use ringsoup_rtc::srtp::{CryptoSuite, InboundSession, OutboundSession};
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{
-    ActiveSpeakerObserverOptions, AudioLevelObserverOptions, Command, ObserverCommand, PlainTransportOptions,
-    TransportCommand,
+    ActiveSpeakerObserverOptions, AudioLevelObserverOptions, Command, Layers, ObserverCommand,
+    PlainTransportOptions, TransportCommand,
 };
 use ringsoup_sfu::event::Event;
 use ringsoup_sfu::outbox::Route;
@@ -535,5 +535,99 @@ fn piping_allocates_nothing_at_either_end() {
         }
     });
     assert_eq!(span.sent - before, u64::from(MEASURED) * u64::from(CONSUMERS));
+    assert_eq!(allocations, 0);
+}
+
+/// Simulcast in two layers, sent with temporal layers left out, and piped; each to a few receivers.
+struct Layered {
+    world: World,
+    sender: Peer,
+    buffer: [u8; 2_048],
+    sent: u64,
+}
+
+const LAYERS: [u32; 2] = [1_000, 2_000];
+const MAPPED_LAYERS: [u32; 2] = [5_000, 5_001];
+const LAYERED_CONSUMERS: u32 = 4;
+
+impl Layered {
+    fn new() -> Self {
+        let mut world = World::new();
+        let sender = world.plain("sender");
+        let request = simulcast::produce("video", "video/VP8", Some("L1T2"), &LAYERS, &MAPPED_LAYERS);
+        world.produce("sender", request);
+        for index in 0..LAYERED_CONSUMERS {
+            let name = format!("receiver {index}");
+            world.plain(&name);
+            let (mode, consumable) = (Some("L2T2"), Some("L1T2"));
+            let (ssrc, mapped) = (10_000 + 10 * index, &MAPPED_LAYERS);
+            let modes = (mode, consumable);
+            let mut request =
+                simulcast::consume(&format!("c{index}"), "video", "video/VP8", modes, ssrc, mapped);
+            // Half of them get the base pictures of the lower layer only.
+            request.preferred_layers = (index % 2 == 0).then_some(Layers { spatial: 0, temporal: Some(0) });
+            world.consume(&name, request);
+            let piped = [20_000 + 10 * index, 30_000 + 10 * index];
+            let request = simulcast::consume_pipe(&format!("p{index}"), "video", "video/VP8", &piped, mapped);
+            world.consume(&name, request);
+        }
+        Self { world, sender, buffer: [0; 2_048], sent: 0 }
+    }
+
+    /// A picture of either layer, every other one of the upper temporal layer.
+    #[allow(clippy::cast_possible_truncation, reason = "numbers wrap")]
+    fn step(&mut self, index: u32) {
+        self.world.now = Time::from_nanos(self.world.now.as_nanos() + PACKET_NANOS);
+        let temporal = (index % 2) as u8;
+        let [high, low] = ((index & 0x7fff) as u16).to_be_bytes();
+        let is_key = u8::from(index != 0);
+        let mut payload = [0; PAYLOAD_LEN];
+        payload[..7].copy_from_slice(&[
+            0x90,
+            0xe0,
+            0x80 | high,
+            low,
+            (index / 2) as u8,
+            temporal << 6 | 0x20,
+            is_key,
+        ]);
+        for ssrc in LAYERS {
+            let packet = ringsoup_rtc::rtp::RtpWriter::new(simulcast::VIDEO, index as u16, index * 180, ssrc)
+                .payload(&payload);
+            let len = packet.write(&mut self.buffer).expect("it fits");
+            let World { sfu, sockets, out, now, .. } = &mut self.world;
+            let datagram = Datagram {
+                socket: self.sender.socket,
+                remote: self.sender.remote,
+                bytes: &mut self.buffer[..len],
+                received: *now,
+            };
+            sfu.handle_datagram(*now, datagram, sockets, out);
+        }
+        let World { sfu, out, now, .. } = &mut self.world;
+        for destination in out.destinations() {
+            self.sent += out.datagrams(destination.lane).count() as u64;
+        }
+        out.clear_datagrams();
+        sfu.handle_flushed(*now, out);
+    }
+}
+
+#[test]
+fn choosing_layers_and_piping_allocates_nothing() {
+    let mut layered = Layered::new();
+    for index in 0..WARM_UP {
+        layered.step(index);
+    }
+    let before = layered.sent;
+    let allocations = allocations_of(|| {
+        for index in WARM_UP..WARM_UP + MEASURED {
+            layered.step(index);
+        }
+    });
+    // Pipes send both layers, half of the others the upper one, half every other picture of the lower one.
+    let (all, half) = (u64::from(MEASURED), u64::from(LAYERED_CONSUMERS / 2));
+    let expected = 2 * half * 2 * all + half * all + half * all / 2;
+    assert_eq!(layered.sent - before, expected);
     assert_eq!(allocations, 0);
 }
