@@ -3,6 +3,7 @@
 use ringsoup_rtc::codec::vp8::DESCRIPTOR_BYTES_MAX;
 use ringsoup_rtc::time::Time;
 
+use crate::consumer::layers::LayerPair;
 use crate::producer::recv_stream::{Arrived, SenderClock};
 
 /// A consumer's word on a packet.
@@ -26,13 +27,26 @@ pub struct Rewrite {
 }
 
 /// The layers a receiver gets changed with a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LayerChange {
     None,
     /// Within a stream.
     Within,
     /// Another of the producer's streams is sent now.
     Switched,
+}
+
+impl LayerChange {
+    pub fn between(before: Option<LayerPair>, now: Option<LayerPair>) -> Self {
+        let spatial = |layers: Option<LayerPair>| layers.map(|layers| layers.spatial);
+        if before == now {
+            Self::None
+        } else if spatial(before) == spatial(now) {
+            Self::Within
+        } else {
+            Self::Switched
+        }
+    }
 }
 
 /// Other bytes for a payload's beginning: the payload itself is shared by all receivers.

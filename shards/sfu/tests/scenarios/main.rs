@@ -12,8 +12,10 @@ mod drop_reasons;
 mod feedback;
 mod forwarding;
 mod key_frames;
+mod layers_in_the_wild;
 mod notifications;
 mod observers;
+
 mod pausing;
 mod pipe_consumer;
 mod pipe_data;

@@ -260,6 +260,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_lies_behind_an_egress_is_small() {
+        // The figures of the decision record.
+        assert_eq!((size_of::<SimulcastLayers>(), size_of::<SvcLayers>()), (808, 288));
+    }
+
+    #[test]
     fn the_highest_usable_layer_up_to_the_preferred_one_is_chosen() {
         let chosen = |preferred: u8, usable: &[u8]| {
             let preferred = LayerPair { spatial: preferred, temporal: 2 };

@@ -12,8 +12,19 @@ use crate::consumer::seq_map::SeqMap;
 const WIDE_BITS: u32 = 15;
 const NARROW_BITS: u32 = 7;
 
+/// Changes of the temporal layer that are remembered, for pictures that come late.
+const CHANGES_MAX: usize = 4;
+
 /// The first picture's number.
 const FIRST_PICTURE: u16 = 1;
+
+/// What becomes of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admitted {
+    pub passes: bool,
+    /// The temporal layer that is sent from now on.
+    pub temporal: u8,
+}
 
 /// The pictures of one run of a stream.
 #[derive(Debug)]
@@ -23,11 +34,19 @@ pub struct Pictures {
     tl0_offset: u8,
     tl0_newest: u8,
     has_begun: bool,
+    /// From which picture on which temporal layer was sent, newest first.
+    changes: [Option<(u64, u8)>; CHANGES_MAX],
 }
 
 impl Default for Pictures {
     fn default() -> Self {
-        Self { ids: SeqMap::new(FIRST_PICTURE), tl0_offset: 0, tl0_newest: 0, has_begun: false }
+        Self {
+            ids: SeqMap::new(FIRST_PICTURE),
+            tl0_offset: 0,
+            tl0_newest: 0,
+            has_begun: false,
+            changes: [None; CHANGES_MAX],
+        }
     }
 }
 
@@ -45,10 +64,13 @@ impl Pictures {
         (self.ids.max_output(), self.tl0_newest)
     }
 
-    /// Begins with this picture where none has been yet.
-    pub fn begin(&mut self, picture: &Descriptor) {
+    /// Begins with this picture where none has been yet, with this temporal layer.
+    pub fn begin(&mut self, picture: &Descriptor, temporal: u8) {
         let Some(id) = picture.picture_id.filter(|_| !self.has_begun) else { return };
-        self.ids.sync(cycle_base() + u64::from(id));
+        let id = cycle_base() + u64::from(id);
+        self.ids.sync(id);
+        self.changes = [None; CHANGES_MAX];
+        self.changes[0] = Some((id, temporal));
         let first = self.tl0_newest.wrapping_add(1);
         self.tl0_offset = picture.tl0_picture_index.unwrap_or_default().wrapping_sub(first);
         self.has_begun = true;
@@ -96,28 +118,49 @@ impl Pictures {
         if picture.picture_id.is_none() {
             return Some(None);
         }
-        if !picture.has_wide_picture_id {
+        // A number that stayed missing may be that of a picture that was left out.
+        let was_sent = picture.temporal_layer.unwrap_or(0) <= self.layer_then(picture)?;
+        if !picture.has_wide_picture_id || !was_sent {
             return None;
         }
         self.prefix(picture, payload).map(Some)
     }
 
-    /// Lets a picture pass or leaves it out by its temporal layer. What it is let pass as is the layer that is sent from now on:
-    /// `current` until now, `wanted` as soon as it can be.
-    pub fn admit(&mut self, picture: &Descriptor, current: u8, wanted: u8) -> Option<u8> {
-        self.begin(picture);
+    /// Lets a picture pass or leaves it out by its temporal layer.
+    pub fn admit(&mut self, picture: &Descriptor, current: u8, wanted: u8) -> Admitted {
+        self.begin(picture, current);
+        let Some(layer) = picture.temporal_layer else {
+            return Admitted { passes: self.take(picture), temporal: 0 };
+        };
         if !self.is_newest(picture) {
-            // What was decided when it was new; what was lost then still fits.
-            return self.take(picture).then_some(current);
+            // What it was when it was new: a picture that was lost then may still fit what was sent around it.
+            let fits = self.layer_then(picture).is_some_and(|then| layer <= then);
+            if !fits {
+                self.leave_out(picture);
+            }
+            return Admitted { passes: fits && self.take(picture), temporal: current };
         }
-        let Some(layer) = picture.temporal_layer else { return self.take(picture).then_some(0) };
-        // Up only where the picture depends on nothing that was left out, and to the wanted layer at once.
+        // Up only where the picture depends on nothing that was left out, and to the wanted layer at once. Down at once: what
+        // depends on a picture that is left out now must not pass later.
         let goes_up = layer > current && layer == wanted && picture.is_layer_sync;
-        if layer > current.min(wanted) && !goes_up {
+        let temporal = if goes_up { layer } else { current.min(wanted) };
+        let passes = layer <= temporal && self.take(picture);
+        if !passes {
             self.leave_out(picture);
-            return None;
         }
-        self.take(picture).then_some(if goes_up { layer } else { current.min(wanted) })
+        let is_other = self.changes[0].is_none_or(|(_, last)| last != temporal);
+        if let Some(id) = self.extend(picture).filter(|_| is_other) {
+            self.changes.rotate_right(1);
+            self.changes[0] = Some((id, temporal));
+        }
+        Admitted { passes, temporal }
+    }
+
+    /// The temporal layer that was sent when a picture was due.
+    fn layer_then(&self, picture: &Descriptor) -> Option<u8> {
+        let id = self.extend(picture)?;
+        let change = self.changes.iter().flatten().find(|(from, _)| *from <= id)?;
+        Some(change.1)
     }
 
     /// The picture's number among all of the run: the nearest to the newest with these low bits.
@@ -154,7 +197,7 @@ mod tests {
     #[test]
     fn what_is_left_out_leaves_no_gap_and_what_is_lost_does() {
         let mut pictures = Pictures::default();
-        pictures.begin(&picture(0x7ffe, 200));
+        pictures.begin(&picture(0x7ffe, 200), 0);
         for (id, tl0, expected) in [(0x7ffe, 200, 1), (0x7fff, 201, 2), (1, 202, 4)] {
             let picture = picture(id, tl0);
             assert!(pictures.take(&picture));
@@ -171,13 +214,13 @@ mod tests {
     #[test]
     fn another_stream_goes_on_with_the_next_numbers() {
         let mut first = Pictures::default();
-        first.begin(&picture(77, 9));
+        first.begin(&picture(77, 9), 0);
         first.take(&picture(77, 9));
         first.take(&picture(78, 10));
         let mut second = Pictures::default();
         second.follow(first.newest());
         let picture = picture(30_000, 250);
-        second.begin(&picture);
+        second.begin(&picture, 0);
         assert!(second.take(&picture));
         assert_eq!(shown(&second, &picture), Some((3, 3)));
     }
@@ -186,26 +229,45 @@ mod tests {
         Descriptor { temporal_layer: Some(layer), is_layer_sync: is_sync, ..picture(id, 1) }
     }
 
+    impl Pictures {
+        /// The layer that is sent, or `None` for what does not pass.
+        fn passed(&mut self, picture: &Descriptor, current: u8, wanted: u8) -> Option<u8> {
+            let admitted = self.admit(picture, current, wanted);
+            admitted.passes.then_some(admitted.temporal)
+        }
+    }
+
     #[test]
     fn temporal_layers_go_up_at_a_sync_picture_and_down_at_once() {
         let mut pictures = Pictures::default();
-        assert_eq!(pictures.admit(&layer(1, 0, false), 0, 2), Some(0));
-        assert_eq!(pictures.admit(&layer(2, 2, false), 0, 2), None);
-        assert_eq!(pictures.admit(&layer(3, 1, true), 0, 2), None, "not on the way");
-        assert_eq!(pictures.admit(&layer(4, 2, true), 0, 2), Some(2));
+        assert_eq!(pictures.passed(&layer(1, 0, false), 0, 2), Some(0));
+        assert_eq!(pictures.passed(&layer(2, 2, false), 0, 2), None);
+        assert_eq!(pictures.passed(&layer(3, 1, true), 0, 2), None, "not on the way");
+        assert_eq!(pictures.passed(&layer(4, 2, true), 0, 2), Some(2));
         assert_eq!(shown(&pictures, &layer(4, 2, true)).map(|(id, _)| id), Some(2));
-        assert_eq!(pictures.admit(&layer(5, 1, false), 2, 2), Some(2));
-        assert_eq!(pictures.admit(&layer(6, 2, false), 2, 1), None);
-        assert_eq!(pictures.admit(&layer(7, 1, false), 2, 1), Some(1));
-        assert_eq!(pictures.admit(&layer(4, 2, true), 1, 1), Some(1), "late, but it was decided then");
-        assert_eq!(pictures.admit(&layer(6, 2, false), 1, 1), None);
+        assert_eq!(pictures.passed(&layer(5, 1, false), 2, 2), Some(2));
+        assert_eq!(pictures.admit(&layer(6, 2, false), 2, 1), Admitted { passes: false, temporal: 1 });
+        assert_eq!(pictures.passed(&layer(7, 1, false), 1, 1), Some(1));
+        assert_eq!(pictures.passed(&layer(4, 2, true), 1, 1), Some(1), "late, but it was decided then");
+        assert_eq!(pictures.passed(&layer(6, 2, false), 1, 1), None);
+    }
+
+    #[test]
+    fn a_late_picture_is_measured_by_the_layer_of_its_time() {
+        let mut pictures = Pictures::default();
+        pictures.passed(&layer(10, 0, false), 0, 0);
+        pictures.passed(&layer(13, 0, false), 0, 2);
+        assert_eq!(pictures.passed(&layer(14, 2, true), 0, 2), Some(2));
+        assert_eq!(pictures.passed(&layer(12, 2, false), 2, 2), None, "what it refers to was never sent");
+        pictures.passed(&layer(17, 0, false), 2, 0);
+        assert_eq!(pictures.passed(&layer(16, 2, false), 0, 0), Some(0), "the layer was sent then");
     }
 
     #[test]
     fn payloads_without_numbers_stay_as_they_are() {
         let mut pictures = Pictures::default();
         let bare = Descriptor::parse(&[0x10, 0x50]).unwrap();
-        pictures.begin(&bare);
+        pictures.begin(&bare, 0);
         assert!(pictures.take(&bare) && pictures.is_newest(&bare));
         assert_eq!(pictures.prefix(&bare, &[0x10, 0x50]), None);
     }

@@ -30,6 +30,8 @@ pub struct SimulcastLayers {
     preferred: LayerPair,
     target: Option<LayerPair>,
     current: Option<LayerPair>,
+    /// What the controller was told of it.
+    told: Option<LayerPair>,
     /// The stream that is sent began anew.
     needs_sync: bool,
     /// The current run first.
@@ -80,6 +82,7 @@ impl SimulcastLayers {
             preferred: new.preferred,
             target: None,
             current: None,
+            told: None,
             needs_sync: false,
             runs: std::array::from_fn(|_| Run::new(new.first_sequence_number)),
             timeline: Timeline::new(new.clock_rate),
@@ -157,7 +160,6 @@ impl SimulcastLayers {
         let Some(timestamp_offset) = self.timeline.begin(offer) else {
             return Decision::Withhold(Withheld::OutOfTime);
         };
-        let switched = !self.is_current(layer);
         let (newest, pictures) = (self.newest(), self.runs[0].pictures.newest());
         self.runs.rotate_right(1);
         let run = &mut self.runs[0];
@@ -172,10 +174,10 @@ impl SimulcastLayers {
         let temporal = descriptor.temporal_layer().min(target.temporal);
         self.current = Some(LayerPair { spatial: layer, temporal });
         if let Descriptor::Vp8(picture) = descriptor {
-            run.pictures.begin(picture);
+            run.pictures.begin(picture, temporal);
             run.pictures.take(picture);
         }
-        self.send(offer, if switched { LayerChange::Switched } else { LayerChange::None })
+        self.send(offer)
     }
 
     /// One more packet of the layer that is sent.
@@ -185,23 +187,22 @@ impl SimulcastLayers {
         let wanted = if target.spatial == current.spatial { target.temporal } else { current.temporal };
         let temporal = match &offer.arrived.descriptor {
             Descriptor::Vp8(picture) => {
-                match self.runs[0].pictures.admit(picture, current.temporal, wanted) {
-                    Some(temporal) => temporal,
-                    None => {
-                        self.runs[0].sequence.drop_input(offer.arrived.seq);
-                        return Decision::Withhold(Withheld::Layer);
-                    }
+                let admitted = self.runs[0].pictures.admit(picture, current.temporal, wanted);
+                if !admitted.passes {
+                    self.current = Some(LayerPair { temporal: admitted.temporal, ..current });
+                    self.runs[0].sequence.drop_input(offer.arrived.seq);
+                    return Decision::Withhold(Withheld::Layer);
                 }
+                admitted.temporal
             }
             // H264 tells its temporal layers in the dependency descriptor only, which nobody negotiates for it.
             _ => 0,
         };
         self.current = Some(LayerPair { temporal, ..current });
-        let changed = temporal != current.temporal;
-        self.send(offer, if changed { LayerChange::Within } else { LayerChange::None })
+        self.send(offer)
     }
 
-    fn send(&mut self, offer: &Offer<'_>, change: LayerChange) -> Decision {
+    fn send(&mut self, offer: &Offer<'_>) -> Decision {
         let arrived = offer.arrived;
         let run = &mut self.runs[0];
         let Some(output) = run.sequence.map(arrived.seq) else {
@@ -215,6 +216,8 @@ impl SimulcastLayers {
             self.frame_is_whole = arrived.marker;
         }
         self.timeline.sent(offer, run.timestamp_offset);
+        let change = LayerChange::between(self.told, self.current);
+        self.told = self.current;
         #[allow(clippy::cast_possible_truncation, reason = "the wire carries the low 16 bits")]
         let sequence_number = output as u16;
         let timestamp = arrived.timestamp.wrapping_sub(run.timestamp_offset);
@@ -252,6 +255,7 @@ impl SimulcastLayers {
     pub fn clear(&mut self) {
         self.target = None;
         self.current = None;
+        self.told = None;
         self.needs_sync = false;
     }
 

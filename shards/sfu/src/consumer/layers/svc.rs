@@ -25,6 +25,8 @@ pub struct SvcLayers {
     preferred: LayerPair,
     target: Option<LayerPair>,
     current: Option<LayerPair>,
+    /// What the controller was told of it.
+    told: Option<LayerPair>,
     needs_sync: bool,
     sequence: SeqMap,
     /// From which number on which layers were sent, oldest first.
@@ -52,6 +54,7 @@ impl SvcLayers {
             preferred: new.preferred,
             target: None,
             current: None,
+            told: None,
             needs_sync: true,
             sequence: SeqMap::new(new.first_sequence_number),
             changes: VecDeque::with_capacity(CHANGES_MAX),
@@ -96,8 +99,10 @@ impl SvcLayers {
             Descriptor::Vp9(picture) => self.admit(picture, arrived.seq, is_newest, target),
             Descriptor::Vp8(picture) => {
                 let current = self.current.map_or(0, |current| current.temporal);
-                let temporal = self.pictures.admit(picture, current, target.temporal);
-                temporal.map(|temporal| LayerPair { spatial: 0, temporal })
+                let admitted = self.pictures.admit(picture, current, target.temporal);
+                let layers = LayerPair { spatial: 0, temporal: admitted.temporal };
+                self.current = Some(layers);
+                admitted.passes.then_some(layers)
             }
             Descriptor::None if self.mime_type.codec == Codec::Av1 => Some(target),
             Descriptor::None => Some(LayerPair { spatial: 0, temporal: 0 }),
@@ -183,9 +188,12 @@ impl SvcLayers {
         let Some(output) = self.sequence.map(arrived.seq) else {
             return Decision::Withhold(Withheld::BeforeStart);
         };
-        let changes = is_newest && self.current != Some(layers);
-        if changes {
+        if is_newest {
             self.current = Some(layers);
+        }
+        let change = LayerChange::between(self.told, self.current);
+        if change != LayerChange::None {
+            self.told = self.current;
             if self.changes.len() == CHANGES_MAX {
                 self.changes.pop_front();
             }
@@ -202,7 +210,8 @@ impl SvcLayers {
             timestamp: arrived.timestamp,
             marker: marker(arrived.marker, &arrived.descriptor, layers),
             prefix,
-            change: if changes { LayerChange::Within } else { LayerChange::None },
+            // One stream: whatever changes does so within it.
+            change: change.min(LayerChange::Within),
         })
     }
 
@@ -244,6 +253,7 @@ impl SvcLayers {
     pub fn clear(&mut self) {
         self.target = None;
         self.current = None;
+        self.told = None;
     }
 
     /// Chooses the target among the spatial layers that the stream carries.
