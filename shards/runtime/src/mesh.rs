@@ -303,7 +303,9 @@ impl MeshPort {
     /// Returns a batch that was read to who may fill it again.
     pub(crate) fn give_back(&self, sender: usize, batch: Box<Batch>) {
         let direction = self.mesh.stations[self.shard].from.get(sender).and_then(OnceLock::get);
-        direction.map_or((), |direction| direction.spend(batch));
+        if let Some(direction) = direction {
+            direction.spend(batch);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ringsoup_rtc::dtls::Certificate;
@@ -159,9 +160,9 @@ fn parameters(ssrc: u32) -> RtpParameters {
     }
 }
 
-fn produce(shard: &ShardHandle, on: &str, ssrc: u32, mapped_ssrc: u32) {
+fn produce(shard: &ShardHandle, on: &str, producer: &str, ssrc: u32, mapped_ssrc: u32) {
     let request = Produce {
-        producer: "producer".into(),
+        producer: producer.into(),
         kind: MediaKind::Audio,
         rtp_parameters: parameters(ssrc),
         rtp_mapping: RtpMapping {
@@ -215,15 +216,22 @@ impl Span {
         let port = plain(&near, "plain", &sender);
         sender.connect((Ipv4Addr::LOCALHOST, port)).expect("works on loopback");
         plain(&far, "plain", &watcher);
-        let (near_key, far_key) = (PipeKey(1), PipeKey(2));
-        let (near_port, far_port) = (pipe(&near, near_key), pipe(&far, far_key));
-        join(&near, far_port, PipeEnd { key: far_key, shard: 1 });
-        join(&far, near_port, PipeEnd { key: near_key, shard: 0 });
-        produce(&near, "plain", SOURCE, MAPPED);
-        consume(&near, "pipe", RtpType::Pipe, PIPED, MAPPED);
-        produce(&far, "pipe", PIPED, FAR_MAPPED);
-        consume(&far, "plain", RtpType::Simple, WATCHED, FAR_MAPPED);
-        Self { near, far, sender, watcher }
+        produce(&near, "plain", "producer", SOURCE, MAPPED);
+        let span = Self { near, far, sender, watcher };
+        span.build_pipe(1);
+        consume(&span.far, "plain", RtpType::Simple, WATCHED, FAR_MAPPED);
+        span
+    }
+
+    /// Both ends, joined, with what goes through. `number` was never used before.
+    fn build_pipe(&self, number: u64) {
+        let Self { near, far, .. } = self;
+        let (near_key, far_key) = (PipeKey(2 * number), PipeKey(2 * number + 1));
+        let (near_port, far_port) = (pipe(near, near_key), pipe(far, far_key));
+        join(near, far_port, PipeEnd { key: far_key, shard: 1 });
+        join(far, near_port, PipeEnd { key: near_key, shard: 0 });
+        consume(near, "pipe", RtpType::Pipe, PIPED, MAPPED);
+        produce(far, "pipe", "producer", PIPED, FAR_MAPPED);
     }
 
     fn send(&self, seq: u16) {
@@ -307,4 +315,41 @@ fn a_shard_that_is_gone_costs_the_other_nothing_but_drops() {
     let report = report(&near);
     assert!(report.forwarded_packets > 0);
     drop(watcher);
+}
+
+#[test]
+fn ends_come_and_go_while_packets_pass() {
+    let span = Span::new();
+    let flooding = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut seq = 0_u16;
+            while flooding.load(Ordering::Relaxed) {
+                span.send(seq);
+                seq = seq.wrapping_add(1);
+            }
+        });
+        let close = |shard| {
+            let (router, transport) = ("router".into(), "pipe".into());
+            command(shard, Command::CloseTransport { router, transport });
+        };
+        for number in 2..80 {
+            // Either end goes first; the other is told, as control does, and follows.
+            let (first, second) =
+                if number % 2 == 0 { (&span.near, &span.far) } else { (&span.far, &span.near) };
+            close(first);
+            transport(second, "pipe", TransportCommand::JoinPipe(None));
+            close(second);
+            span.build_pipe(number);
+            std::thread::sleep(Duration::from_millis(number % 5));
+        }
+        flooding.store(false, Ordering::Relaxed);
+    });
+    for shard in [&span.near, &span.far] {
+        let report = report(shard);
+        let dropped: u64 = report.dropped.iter().map(|(_, count)| count).sum();
+        assert_eq!(report.received_packets, report.forwarded_packets + report.consumed_packets + dropped);
+        assert_eq!(io(&report, "panics"), 0);
+        assert!(report.received_packets > 0 && report.transports == 2);
+    }
 }
