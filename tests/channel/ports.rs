@@ -302,6 +302,39 @@ fn running_out_of_descriptors_is_an_error_and_no_more() {
     assert!(worker.is_alive());
 }
 
+/// What the shards counted under this name, all together.
+fn counted(channel: &mut Channel, name: &str) -> u64 {
+    let dump = channel.accepted(&request::worker_dump(1_000));
+    let dump = dump.response().unwrap().body_as_worker_dump_response().unwrap();
+    let shards = dump.ringsoup_shards().unwrap();
+    let io = shards.iter().flat_map(|shard| shard.io().into_iter().flatten());
+    io.filter(|one| one.name() == name).map(|one| one.value()).sum()
+}
+
+#[test]
+fn a_connection_waits_without_spinning_while_there_is_no_descriptor_for_it() {
+    let mut worker = start(&Launch::default().through(&["prlimit", "--nofile=64:64"]));
+    let channel = &mut worker.channel;
+    let dump = channel.accepted(&create_webrtc(2, "r", "t", &[TCP]));
+    let address = SocketAddr::from((V4, candidates(&dump)[0].2));
+    let is_held = |held: &u32| {
+        let answer = channel.ask(&create_plain(10 + held, "r", &format!("t{held}"), UDP, None));
+        answer.response().unwrap().accepted()
+    };
+    assert!((0..64).take_while(is_held).count() < 64, "the limit is met");
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let turns = counted(channel, "turns");
+    let waited = std::io::Read::read(&mut connection, &mut [0; 1]);
+    assert!(waited.is_err(), "nobody could accept it: {waited:?}");
+    // Half a second of ticks, not of a loop without rest.
+    assert!(counted(channel, "turns") - turns < 1_000);
+    channel.accepted(&request::close_transport(3, "r", "t0"));
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert!(matches!(std::io::Read::read(&mut connection, &mut [0; 1]), Ok(0)));
+    assert_eq!(counted(channel, "connections_refused"), 1);
+}
+
 #[test]
 fn datagrams_and_connections_that_nobody_expects_do_no_harm() {
     let mut worker = start(&Launch::default());
