@@ -222,3 +222,56 @@ test('a pipe to nobody of ours stays on its socket', BOUNDED, async t => {
 	peer.send(buildPli({ senderSsrc: 1, ssrc: consumer.rtpParameters.encodings[0].ssrc }));
 	await publisher.receiveRtcp('pli');
 });
+
+for (const place of PLACES.filter(({ workers }) => workers === 1)) {
+	test(`data messages pass ${place.name === 'one shard of a worker' ? 'within one shard' : `between ${place.name}`}`, BOUNDED, async t => {
+		const { near, far } = await routers(t, place);
+		const source = await near.router.createDirectTransport();
+		const dataProducer = await source.produceData({ label: 'chat', protocol: 'text' });
+		const { pipeDataConsumer, pipeDataProducer } = await near.router.pipeToRouter({
+			dataProducerId: dataProducer.id,
+			router: far.router,
+			keepId: false,
+		});
+		assert.equal(pipeDataProducer.label, 'chat');
+		const sink = await far.router.createDirectTransport();
+		const received = { all: [], one: [] };
+		const subscribe = async (name, subchannels) => {
+			const dataConsumer = await sink.consumeData({ dataProducerId: pipeDataProducer.id, subchannels });
+			dataConsumer.on('message', (message, ppid) => received[name].push([message.toString(), ppid]));
+			return dataConsumer;
+		};
+		await subscribe('all', [1, 2]);
+		const one = await subscribe('one', [1]);
+		const long = 'x'.repeat(200_000);
+		dataProducer.send('everybody');
+		dataProducer.send(long);
+		dataProducer.send(Buffer.from('bytes'), undefined, [2]);
+		dataProducer.send('required', undefined, [], 1);
+		dataProducer.send('ignored', undefined, [], undefined, 2);
+		dataProducer.send('bye');
+		const ended = name => received[name].at(-1)?.[0] === 'bye';
+		await until('the last message', () => ended('all') && ended('one'));
+		assert.deepEqual(received.all, [
+			['everybody', 51],
+			[long, 51],
+			['bytes', 53],
+			['required', 51],
+			['bye', 51],
+		]);
+		assert.deepEqual(received.one, [
+			['everybody', 51],
+			[long, 51],
+			['required', 51],
+			['ignored', 51],
+			['bye', 51],
+		]);
+		const [sent] = await pipeDataConsumer.getStats();
+		const [arrived] = await pipeDataProducer.getStats();
+		assert.deepEqual([sent.messagesSent, sent.bufferedAmount, arrived.messagesReceived], [6, 0, 6]);
+		const closed = nextEvent(one, 'dataproducerclose');
+		dataProducer.close();
+		await closed;
+		assert.ok(pipeDataConsumer.closed && pipeDataProducer.closed);
+	});
+}

@@ -6,7 +6,7 @@ use ringsoup_sfu::command::{
     TransportCommand,
 };
 use ringsoup_sfu::drop_reason::DropReason;
-use ringsoup_sfu::piped::{PipeEnd, PipeKey};
+use ringsoup_sfu::piped::{PipeEnd, PipeKey, PipedKind};
 use ringsoup_sfu::reply::Reply;
 use ringsoup_sfu::rtp_parameters::RtpType;
 
@@ -16,7 +16,7 @@ use crate::common::bridge::{
 use crate::common::packets::{DELTA, KEY, heard, nack, pli, rtp};
 use crate::common::parameters::{key, listen_info};
 use crate::common::simulcast::{self, ROUTER_VIDEO, VIDEO};
-use crate::common::{Peer, Sent, World, remote};
+use crate::common::{Passed, Peer, Sent, World, remote};
 use crate::room::{assert_contiguous, seqs, told};
 
 const H264: &str = "video/H264";
@@ -373,4 +373,41 @@ fn ends_on_one_shard_reach_each_other() {
     world.take_in(passed);
     assert_eq!(world.take_rtp(&watcher).len(), 1);
     world.assert_accounted();
+}
+
+#[test]
+fn whatever_comes_out_of_a_pipe_is_counted_and_breaks_nothing() {
+    for seed in 1..=20_u64 {
+        let mut span = Span::new(Between::Mesh);
+        let mut state = seed;
+        let mut random = move |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        for seq in 1..=300 {
+            let payload = if seq % 50 == 1 { KEY } else { DELTA };
+            span.sends(usize::from(seq % 2 == 0), seq, payload);
+            // What passes between shards is trusted to have left one, not to make sense.
+            let mut bytes = match random(3) {
+                0 => rtp(ROUTER_VIDEO, seq, 1, PIPED[0], DELTA),
+                1 => nack(PIPED[1], &[seq, seq.wrapping_sub(9)]),
+                _ => vec![0x80; usize::try_from(random(80)).expect("small")],
+            };
+            for _ in 0..random(4) {
+                let (at, byte) = (random(bytes.len().max(1) as u64), random(256));
+                if let Some(place) = bytes.get_mut(usize::try_from(at).expect("small")) {
+                    *place = u8::try_from(byte).expect("below 256");
+                }
+            }
+            let kind = if random(5) == 0 { PipedKind::Message } else { PipedKind::Packet };
+            let (world, key) = if random(2) == 0 {
+                (&mut span.bridge.near, NEAR_KEY)
+            } else {
+                (&mut span.bridge.far, FAR_KEY)
+            };
+            world.take_in(vec![Passed { end: PipeEnd { key, shard: 0 }, kind, bytes }]);
+            span.bridge.advance_ms(random(30));
+        }
+        span.assert_accounted();
+    }
 }
