@@ -34,6 +34,14 @@ impl Reply {
     }
 }
 
+/// A request that was sent.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    id: u32,
+    method: Method,
+    replies: Receiver<Reply>,
+}
+
 /// What arrived besides replies.
 #[derive(Debug, Default)]
 struct Inbox {
@@ -97,6 +105,18 @@ impl Channel {
         builder: &mut FlatBufferBuilder<'fbb>,
         body: Option<(Body, WIPOffset<UnionWIPOffset>)>,
     ) -> Result<Reply, Error> {
+        let waiting = self.send(method, handler, builder, body)?;
+        self.wait(waiting)
+    }
+
+    /// Sends one request; its reply is taken with [`wait`](Self::wait).
+    pub(crate) fn send<'fbb>(
+        &mut self,
+        method: Method,
+        handler: &str,
+        builder: &mut FlatBufferBuilder<'fbb>,
+        body: Option<(Body, WIPOffset<UnionWIPOffset>)>,
+    ) -> Result<Waiting, Error> {
         let id = self.next_id;
         self.next_id = self.next_id.checked_add(1).unwrap_or(1);
         let handler_id = builder.create_string(handler);
@@ -115,6 +135,12 @@ impl Channel {
         let written = self.to_worker.write_all(frame);
         builder.reset();
         written.map_err(Error::io("writing to the worker"))?;
+        Ok(Waiting { id, method, replies })
+    }
+
+    /// Waits for a reply; a refusal is an error that names the method.
+    pub(crate) fn wait(&self, waiting: Waiting) -> Result<Reply, Error> {
+        let Waiting { id, method, replies } = waiting;
         let name = method.variant_name().unwrap_or("unknown method");
         let reply = replies.recv_timeout(REPLY_LIMIT).map_err(|error| {
             lock(&self.inbox).pending.remove(&id);

@@ -7,6 +7,7 @@ use ringsoup_rtc::srtp::CryptoSuite;
 
 use crate::error::Error;
 use crate::scenario::{self, DEFAULT_SCENARIO, Pacing, Scenario};
+use crate::transport_bodies::TransportKind;
 
 /// Drives a mediasoup worker with synthetic H.264 and Opus and reports what it did and what it cost.
 ///
@@ -34,9 +35,17 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "N")]
     pub(crate) shards: Option<u32>,
 
-    /// Rooms, each a router, of the scenario's form.
+    /// Rooms, each a router, of the scenario's form; of scale, routers [scale: 1000].
     #[arg(long, value_name = "N")]
-    routers: Option<u32>,
+    pub(crate) routers: Option<u32>,
+
+    /// Of scale: transports of each router.
+    #[arg(long, value_name = "N", default_value_t = crate::scale::TRANSPORTS)]
+    pub(crate) transports: u32,
+
+    /// Of scale: only this kind of transport [default: each kind in its turn]
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(crate) transport_kind: Option<TransportKind>,
 
     /// Factor on every publisher's rate.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
@@ -130,6 +139,8 @@ pub(crate) enum Mode {
     Soak,
     /// Start the scenario's rooms, stop all media, and see what the worker still uses.
     Idle,
+    /// Create, dump and close many routers with many transports; no media.
+    Scale,
     /// Name the built-in scenarios.
     List,
 }
@@ -208,6 +219,8 @@ mod tests {
         assert_eq!(parse(&[]).mode(), Mode::Run);
         assert_eq!(parse(&["floor"]).mode(), Mode::Floor);
         assert_eq!(parse(&["--find-max"]).mode(), Mode::FindMax);
+        let scale = parse(&["scale", "--routers", "5", "--transports", "2", "--transport-kind", "pipe"]);
+        assert_eq!((scale.mode(), scale.routers, scale.transports), (Mode::Scale, Some(5), 2));
         assert_eq!(parse(&["soak"]).scenario().unwrap().name, "soak");
         assert_eq!(parse(&[]).scenario().unwrap().name, DEFAULT_SCENARIO);
         assert_eq!(parse(&["idle", "--shards", "4"]).scenario().unwrap().room.count, 4);

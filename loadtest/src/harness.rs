@@ -349,7 +349,7 @@ impl Slice {
     }
 }
 
-fn await_running(worker: &mut Worker, channel: &Channel) -> Result<(), Error> {
+pub(crate) fn await_running(worker: &mut Worker, channel: &Channel) -> Result<(), Error> {
     let begin = Instant::now();
     while !channel.is_running() {
         if let Some(status) = worker.ended() {
@@ -366,7 +366,7 @@ fn await_running(worker: &mut Worker, channel: &Channel) -> Result<(), Error> {
 }
 
 /// An error with what the worker had to say.
-fn explain(error: &Error, worker: &mut Worker, channel: &Channel) -> Error {
+pub(crate) fn explain(error: &Error, worker: &mut Worker, channel: &Channel) -> Error {
     let mut reason = error.to_string();
     if let Some(status) = worker.ended() {
         reason = format!("{reason}\n  the worker has ended with {}", worker::describe(status));

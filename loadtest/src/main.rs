@@ -23,6 +23,7 @@ mod rng;
 mod rtcp;
 mod rtp;
 mod run;
+mod scale;
 mod scenario;
 mod session;
 mod soak;
@@ -30,6 +31,7 @@ mod srtp;
 mod stamp;
 mod subscriber;
 mod sys;
+mod transport_bodies;
 mod worker;
 
 use std::process::ExitCode;
@@ -79,6 +81,12 @@ fn dispatch(cli: &Cli) -> Result<bool, Error> {
         start_watchdog(SETUP_LIMIT)?;
         println!("{}", floor_mode::run(cli, &stop)?);
         return Ok(true);
+    }
+    if mode == Mode::Scale {
+        start_watchdog(SETUP_LIMIT)?;
+        let scale = scale::run(cli, &stop)?;
+        print(cli, &scale, scale::Scale::render)?;
+        return Ok(scale.succeeded());
     }
     let scenario = cli.scenario()?;
     let media = Duration::from_secs_f64(scenario.duration_s) + SLICE_LIMIT * scenario.slices;

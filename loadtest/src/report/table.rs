@@ -7,7 +7,7 @@ use crate::latency::Percentiles;
 
 const BYTES_PER_MIB: f64 = 1_048_576.0;
 
-fn table(header: &[&str]) -> Table {
+pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.set_content_arrangement(ContentArrangement::Disabled).set_header(header.to_vec());
     table
