@@ -138,7 +138,7 @@ impl Router {
     fn connect(&mut self, name: &str, srtp: Option<CryptoSuite>) {
         let key = |suite| SrtpParameters { crypto_suite: suite, key_and_salt: key_and_salt(suite) };
         let connect = PlainConnect {
-            ip: Some(PEER.ip()),
+            ip: Some(PEER.ip().to_string()),
             port: Some(PEER.port()),
             rtcp_port: None,
             srtp_parameters: srtp.map(key),

@@ -114,9 +114,11 @@ pub(super) fn dump(builder: &mut Builder, dump: &ConsumerDump) -> Union {
 fn base_dump(builder: &mut Builder, dump: &ConsumerDump) -> WIPOffset<wire::BaseConsumerDump<'static>> {
     let id = Some(builder.create_string(&dump.id));
     let producer_id = Some(builder.create_string(&dump.producer));
-    let rtp_parameters = Some(rtp_parameters::encode(builder, &dump.rtp_parameters));
-    let consumable_rtp_encodings =
-        Some(rtp_parameters::encode_encodings(builder, &dump.consumable_rtp_encodings));
+    let rtp_parameters = Some(rtp_parameters::encode(builder, &rtp_parameters::dumped(&dump.rtp_parameters)));
+    let consumable_rtp_encodings = Some(rtp_parameters::encode_encodings(
+        builder,
+        &rtp_parameters::dumped_encodings(&dump.consumable_rtp_encodings),
+    ));
     let supported_codec_payload_types = Some(builder.create_vector(&dump.supported_codec_payload_types));
     let enabled: Vec<_> = TRACE_EVENTS
         .iter()

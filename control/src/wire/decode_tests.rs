@@ -202,7 +202,9 @@ fn plain_transport_connect() {
     let suite = SrtpCryptoSuite::AEAD_AES_256_GCM;
     let without_padding = samples::connect_plain("::1", suite, "AAECAw");
     assert!(matches!(body(&without_padding), RequestBody::ConnectPlainTransport(_)));
-    assert_eq!(body_error(&samples::connect_plain("x", suite, "AAECAw==")), "invalid IP 'x'");
+    // Comedia does not look at the address: the transport judges it.
+    let nowhere = samples::connect_plain("x", suite, "AAECAw==");
+    assert!(matches!(body(&nowhere), RequestBody::ConnectPlainTransport(_)));
     assert_eq!(
         body_error(&samples::connect_plain("::1", suite, "secret!")),
         "invalid srtpParameters (keyBase64 is not base64)"
@@ -315,7 +317,7 @@ fn frames_of_the_node_library() {
 #[test]
 fn a_request_that_cannot_be_read_is_answered() {
     let error = decode(&samples::request(Number(68), |_| (Body::NONE, None))).unwrap_err();
-    assert_eq!((error.request_id, error.to_string()), (Some(7), "unknown method '68'".to_owned()));
+    assert_eq!((error.request_id, error.to_string()), (Some(7), "unknown method".to_owned()));
 
     let (_, mut frame) = samples::requests().swap_remove(0);
     let end = frame.len();

@@ -49,11 +49,13 @@ pub(super) fn produced(builder: &mut Builder, rtp_type: RtpType) -> Union {
 
 pub(super) fn dump(builder: &mut Builder, dump: &ProducerDump) -> Union {
     let id = Some(builder.create_string(&dump.id));
-    let rtp_parameters = Some(rtp_parameters::encode(builder, &dump.rtp_parameters));
+    let rtp_parameters = Some(rtp_parameters::encode(builder, &rtp_parameters::dumped(&dump.rtp_parameters)));
     let rtp_mapping = Some(rtp_parameters::encode_mapping(builder, &dump.rtp_mapping));
     let rtp_streams = Some(tables(builder, &dump.rtp_streams, rtp_stream::dump));
     let enabled: Vec<_> = TRACE_EVENTS
         .iter()
+        // A sender report's is on like the others and never dumped, as by the original.
+        .filter(|(event, _)| *event != ProducerTraceEvent::SenderReport)
         .filter(|(event, _)| dump.trace_events.contains(event))
         .map(|(_, wire)| *wire)
         .collect();

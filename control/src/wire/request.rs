@@ -14,7 +14,7 @@ pub(super) fn decode(request: wire::Request<'_>) -> Result<Request, DecodeError>
     let id = request.id();
     let number = request.method().0;
     let Some(&method) = Method::ALL.get(usize::from(number)) else {
-        let error = CommandError::error(format!("unknown method '{number}'"));
+        let error = CommandError::error("unknown method");
         return Err(DecodeError { request_id: Some(id), error });
     };
     Ok(Request { id, method, handler_id: request.handler_id().to_owned(), body: body(method, &request) })

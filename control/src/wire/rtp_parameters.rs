@@ -15,6 +15,9 @@ use super::{
     unknown_number,
 };
 
+/// How dumps call an encoding without layers, whatever the controller called it.
+const ONE_LAYER: &str = "S1T1";
+
 /// An extension's number on the wire is its index.
 const EXTENSION_URIS: [ExtensionUri; 12] = [
     ExtensionUri::Mid,
@@ -174,6 +177,29 @@ pub(super) fn decode_mapping(mapping: wire::RtpMapping<'_>) -> RtpMapping {
         codecs: mapping.codecs().iter().map(codec).collect(),
         encodings: mapping.encodings().iter().map(encoding).collect(),
     }
+}
+
+/// What dumps tell of parameters, as the original does: it loses booleans, keeps the highest bitrate to itself and
+/// has a name for an encoding without layers.
+pub(super) fn dumped(parameters: &RtpParameters) -> RtpParameters {
+    let mut dumped = parameters.clone();
+    let codecs = dumped.codecs.iter_mut().map(|codec| &mut codec.parameters);
+    let extensions = dumped.header_extensions.iter_mut().map(|extension| &mut extension.parameters);
+    for parameters in codecs.chain(extensions) {
+        parameters.retain(|parameter| !matches!(parameter.value, ParameterValue::Boolean(_)));
+    }
+    dumped.encodings = dumped_encodings(&parameters.encodings);
+    dumped
+}
+
+/// See [`dumped`].
+pub(super) fn dumped_encodings(encodings: &[RtpEncodingParameters]) -> Vec<RtpEncodingParameters> {
+    let dumped = encodings.iter().cloned().map(|mut encoding| {
+        encoding.scalability_mode.get_or_insert_with(|| ONE_LAYER.to_owned());
+        encoding.max_bitrate = None;
+        encoding
+    });
+    dumped.collect()
 }
 
 pub(super) fn encode(

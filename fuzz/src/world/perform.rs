@@ -152,7 +152,7 @@ impl World {
         let sockets = self.transports.get(&transport).map(|peer| peer.sockets.clone()).unwrap_or_default();
         let port = |index: usize| sockets.get(index).map(|&socket| peer_address(socket).port());
         let request = PlainConnect {
-            ip: address.then_some(LOCALHOST),
+            ip: address.then(|| LOCALHOST.to_string()),
             port: port(0).filter(|_| address),
             rtcp_port: port(1).filter(|_| rtcp_port),
             srtp_parameters: srtp.clone(),

@@ -120,7 +120,7 @@ fn plain(shard: &ShardHandle, name: &str, socket: &UdpSocket) -> u16 {
     let create = Command::CreatePlainTransport { router, transport: name.into(), options };
     let Reply::PlainTransportDump(dump) = command(shard, create) else { panic!("not a dump") };
     let remote = socket.local_addr().expect("works on loopback");
-    let (ip, port) = (Some(remote.ip()), Some(remote.port()));
+    let (ip, port) = (Some(remote.ip().to_string()), Some(remote.port()));
     let request = PlainConnect { ip, port, rtcp_port: None, srtp_parameters: None };
     transport(shard, name, TransportCommand::ConnectPlain(request));
     dump.tuple.local_port

@@ -309,7 +309,8 @@ impl std::fmt::Debug for SrtpParameters {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlainConnect {
-    pub ip: Option<IpAddr>,
+    /// As it was written: comedia does not look at it, and keys are judged before it.
+    pub ip: Option<String>,
     pub port: Option<u16>,
     pub rtcp_port: Option<u16>,
     pub srtp_parameters: Option<SrtpParameters>,

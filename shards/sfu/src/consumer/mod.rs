@@ -22,7 +22,7 @@ use crate::parameter_check;
 use crate::producer::recv_stream::RecvStream;
 use crate::producer::{ENCODINGS_MAX, Producer};
 use crate::random::Random;
-use crate::reply::{ConsumerDump, ConsumerScore, ConsumerStats};
+use crate::reply::{ConsumerDump, ConsumerLayersDump, ConsumerScore, ConsumerStats};
 use crate::rtp_parameters::{
     ExtensionUri, MediaKind, RtpEncodingParameters, RtpParameters, RtpType, layers_of_scalability_mode,
 };
@@ -235,7 +235,16 @@ impl Consumer {
             producer_paused: self.producer_paused,
             priority: self.priority,
             rtp_streams: self.streams.iter().map(SendStream::dump).collect(),
-            layers: self.layers(producer).dump(),
+            layers: self.dump_layers(producer),
+        }
+    }
+
+    /// Without layers to choose among a simple consumer is always at its only one, and a pipe at none.
+    fn dump_layers(&self, producer: &Producer) -> ConsumerLayersDump {
+        let dump = self.layers(producer).dump();
+        match self.rtp_type {
+            RtpType::Simple => ConsumerLayersDump { current_spatial: 0, current_temporal: 0, ..dump },
+            _ => dump,
         }
     }
 

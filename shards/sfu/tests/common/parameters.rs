@@ -69,7 +69,12 @@ pub(crate) fn plain() -> PlainTransportOptions {
 }
 
 pub(crate) fn connect_to(remote: SocketAddr) -> PlainConnect {
-    PlainConnect { ip: Some(remote.ip()), port: Some(remote.port()), rtcp_port: None, srtp_parameters: None }
+    PlainConnect {
+        ip: Some(remote.ip().to_string()),
+        port: Some(remote.port()),
+        rtcp_port: None,
+        srtp_parameters: None,
+    }
 }
 
 pub(crate) fn connect_to_nothing() -> PlainConnect {
