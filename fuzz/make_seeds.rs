@@ -47,6 +47,7 @@ fn main() -> std::io::Result<()> {
     srtp()?;
     frames()?;
     noise("channel_request", &[16, 64, 200])?;
+    noise("channel_conversation", &[64, 256, 1024])?;
     noise("sfu_operations", &[64, 256, 1024, 4096])
 }
 

@@ -37,7 +37,12 @@ impl VirtualSockets {
 
 impl VirtualSockets {
     /// Ports of UDP and TCP are not told apart: a scenario only meets "taken" sooner.
-    fn bind(&mut self, protocol: &'static str, ip: IpAddr, port: PortChoice) -> Result<BoundSocket, BindError> {
+    fn bind(
+        &mut self,
+        protocol: &'static str,
+        ip: IpAddr,
+        port: PortChoice,
+    ) -> Result<BoundSocket, BindError> {
         match &mut self.binds_before_failure {
             Some(0) => {
                 self.binds_before_failure = None;

@@ -6,15 +6,13 @@
 
 mod compare;
 mod matrix;
-mod notation;
 mod run;
-mod script;
 
 use std::collections::HashSet;
 
+use ringsoup_tests::script::{Action, Answer, Step, parse, templates};
 use ringsoup_tests::wire::schema::Schema;
 use run::Player;
-use script::{Action, Answer, Step};
 
 const COMMON: &str = include_str!("script/common.txt");
 
@@ -27,7 +25,6 @@ macro_rules! scripts {
         ),)+];
 
         $(#[test]
-        #[ignore = "capabilities it asks for are landing"]
         fn $name() {
             play(concat!(stringify!($name), ".txt"));
         })+
@@ -40,7 +37,7 @@ scripts! {
 }
 
 fn steps(file: &str, text: &str) -> Vec<Step> {
-    script::parse(file, text, script::templates(COMMON))
+    parse(file, text, templates(COMMON))
 }
 
 fn play(file: &str) {
@@ -49,9 +46,13 @@ fn play(file: &str) {
 }
 
 #[test]
-#[ignore = "capabilities it asks for are landing"]
 fn every_method_of_every_kind_of_object() {
-    check("matrix", &matrix::steps(COMMON));
+    check("matrix", &matrix::wrong_handlers(COMMON));
+}
+
+#[test]
+fn every_kind_of_object_under_every_id_that_is_taken() {
+    check("ids", &matrix::taken_ids(COMMON));
 }
 
 fn check(file: &str, steps: &[Step]) {
@@ -77,14 +78,13 @@ fn check(file: &str, steps: &[Step]) {
 fn every_method_is_accepted_somewhere_and_refused_somewhere() {
     let schema = Schema::read();
     let (mut accepted, mut refused) = (HashSet::from(["TRANSPORT_CONNECT".to_owned()]), HashSet::new());
-    for (file, text) in SCRIPTS {
-        for step in steps(file, text) {
-            match step.action {
-                Action::Ask { method, answer: Answer::Accepted(_), .. } => accepted.insert(method),
-                Action::Ask { method, answer: Answer::Refused { .. }, .. } => refused.insert(method),
-                _ => false,
-            };
-        }
+    let scripts = SCRIPTS.iter().flat_map(|(file, text)| steps(file, text));
+    for step in scripts.chain(matrix::wrong_handlers(COMMON)) {
+        match step.action {
+            Action::Ask { method, answer: Answer::Accepted(_), .. } => accepted.insert(method),
+            Action::Ask { method, answer: Answer::Refused { .. }, .. } => refused.insert(method),
+            _ => false,
+        };
     }
     // These take no body, judge nothing and belong to the worker itself.
     refused.extend(["WORKER_DUMP", "WORKER_GET_RESOURCE_USAGE"].map(str::to_owned));

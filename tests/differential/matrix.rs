@@ -2,7 +2,7 @@
 
 use ringsoup_fbs::fbs::request::Method;
 
-use crate::script::{Action, Answer, Step, parse, templates};
+use ringsoup_tests::script::{Action, Answer, Step, parse, templates};
 use ringsoup_tests::wire::value::Value;
 
 /// One object of every kind.
@@ -50,6 +50,66 @@ const KINDS: [(&str, &[&str]); 13] = [
     ("levels", &["RTPOBSERVER_"]),
     ("speaker", &["RTPOBSERVER_"]),
 ];
+
+/// Each object made once more, under `TAKEN`.
+const CREATIONS: &str = r#"
+> WORKER_CREATE_ROUTER - { router_id: "TAKEN" }
+< Error "* already exists*"
+> WORKER_CREATE_WEBRTCSERVER - { web_rtc_server_id: "TAKEN", listen_infos: [%udp] }
+< Error "* already exists*"
+> ROUTER_CREATE_DIRECTTRANSPORT router { transport_id: "TAKEN", options: %direct }
+< Error "* already exists*"
+> ROUTER_CREATE_PLAINTRANSPORT router { transport_id: "TAKEN", options: %plain }
+< Error "* already exists*"
+> ROUTER_CREATE_PIPETRANSPORT router { transport_id: "TAKEN", options: %pipe }
+< Error "* already exists*"
+> ROUTER_CREATE_WEBRTCTRANSPORT router { transport_id: "TAKEN", options: %webrtc }
+< Error "* already exists*"
+> ROUTER_CREATE_WEBRTCTRANSPORT_WITH_SERVER router {
+    transport_id: "TAKEN", options: { base: %options, listen: ListenServer { web_rtc_server_id: "server" } }
+  }
+< Error "* already exists*"
+> ROUTER_CREATE_AUDIOLEVELOBSERVER router { rtp_observer_id: "TAKEN", options: { interval: 5000 } }
+< Error "* already exists*"
+> ROUTER_CREATE_ACTIVESPEAKEROBSERVER router { rtp_observer_id: "TAKEN", options: { interval: 5000 } }
+< Error "* already exists*"
+> TRANSPORT_PRODUCE direct {
+    ..%produce_opus, producer_id: "TAKEN", rtp_parameters.mid: "x", rtp_parameters.encodings.0.ssrc: 7
+  }
+< Error "* already exists*"
+> TRANSPORT_CONSUME direct { ..%consume_opus, consumer_id: "TAKEN", producer_id: "producer" }
+< Error "* already exists*"
+> TRANSPORT_PRODUCE_DATA direct { data_producer_id: "TAKEN", type: DIRECT }
+< Error "* already exists*"
+> TRANSPORT_CONSUME_DATA direct { data_consumer_id: "TAKEN", data_producer_id: "dataProducer", type: DIRECT }
+< Error "* already exists*"
+"#;
+
+/// And then everything is as it was.
+const AS_BEFORE: &str = r#"
+> WORKER_DUMP -
+< ok Worker_DumpResponse {
+  pid: $pid, web_rtc_server_ids: ["server"], router_ids: ["router"]
+  channel_message_handlers: {
+    channel_request_handlers: set [
+      "router", "server", "direct", "plain", "pipe", "webrtc", "producer", "consumer", "dataProducer", "dataConsumer"
+      "levels", "speaker"
+    ]
+    channel_notification_handlers: set ["direct", "plain", "pipe", "webrtc", "producer", "dataProducer"]
+  }
+}
+> WEBRTCSERVER_DUMP server
+< ok WebRtcServer_DumpResponse { id: "server", udp_sockets: [any] }
+"#;
+
+pub(crate) fn taken_ids(common: &str) -> Vec<Step> {
+    let mut text = OBJECTS.to_owned();
+    for (id, _) in KINDS.iter().skip(1) {
+        text.push_str(&CREATIONS.replace("TAKEN", id));
+    }
+    text.push_str(AS_BEFORE);
+    parse("ids", &text, templates(common))
+}
 
 /// The name of a method in error texts: `ROUTER_CREATE_PIPETRANSPORT` is `router.createPipeTransport`.
 fn text_of(method: &str) -> &'static str {
@@ -102,7 +162,7 @@ fn text_of(method: &str) -> &'static str {
     text.leak()
 }
 
-pub(crate) fn steps(common: &str) -> Vec<Step> {
+pub(crate) fn wrong_handlers(common: &str) -> Vec<Step> {
     let mut steps = parse("matrix", OBJECTS, templates(common));
     for (handler, own) in KINDS {
         // The worker's own methods look at no handler.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ringsoup_tests::worker::{Launch, PATIENCE, Worker};
 
 use crate::compare::{Bindings, compare, matches, resolve};
-use crate::script::{Action, Answer, Step, Told};
+use ringsoup_tests::script::{Action, Answer, Step, Told, body_of_event, body_of_method, number_or_name};
 use ringsoup_tests::wire::decode::Decoder;
 use ringsoup_tests::wire::encode;
 use ringsoup_tests::wire::schema::Schema;
@@ -214,10 +214,6 @@ fn field<'fields>(fields: &'fields [Field], name: &str) -> &'fields Value {
     fields.iter().find(|field| field.name == name).map_or(&Value::Absent, |field| &field.value)
 }
 
-fn number_or_name(text: &str) -> Value {
-    text.parse().map_or_else(|_| Value::Name(text.to_owned()), Value::Integer)
-}
-
 fn compare_answer(wanted: &Answer, response: &[Field], known: &mut Bindings, differences: &mut Vec<String>) {
     let text = |name| match field(response, name) {
         Value::Text(text) => text.clone(),
@@ -243,64 +239,5 @@ fn compare_answer(wanted: &Answer, response: &[Field], known: &mut Bindings, dif
             }
             compare("body", &Value::Absent, field(response, "body"), known, differences);
         }
-    }
-}
-
-/// The kind of body a method takes.
-fn body_of_method(method: &str) -> &'static str {
-    match method {
-        "WORKER_UPDATE_SETTINGS" => "Worker_UpdateSettingsRequest",
-        "WORKER_CREATE_WEBRTCSERVER" => "Worker_CreateWebRtcServerRequest",
-        "WORKER_WEBRTCSERVER_CLOSE" => "Worker_CloseWebRtcServerRequest",
-        "WORKER_CREATE_ROUTER" => "Worker_CreateRouterRequest",
-        "WORKER_CLOSE_ROUTER" => "Worker_CloseRouterRequest",
-        "ROUTER_CREATE_WEBRTCTRANSPORT" | "ROUTER_CREATE_WEBRTCTRANSPORT_WITH_SERVER" => {
-            "Router_CreateWebRtcTransportRequest"
-        }
-        "ROUTER_CREATE_PLAINTRANSPORT" => "Router_CreatePlainTransportRequest",
-        "ROUTER_CREATE_PIPETRANSPORT" => "Router_CreatePipeTransportRequest",
-        "ROUTER_CREATE_DIRECTTRANSPORT" => "Router_CreateDirectTransportRequest",
-        "ROUTER_CREATE_ACTIVESPEAKEROBSERVER" => "Router_CreateActiveSpeakerObserverRequest",
-        "ROUTER_CREATE_AUDIOLEVELOBSERVER" => "Router_CreateAudioLevelObserverRequest",
-        "ROUTER_CLOSE_TRANSPORT" => "Router_CloseTransportRequest",
-        "ROUTER_CLOSE_RTPOBSERVER" => "Router_CloseRtpObserverRequest",
-        "TRANSPORT_SET_MAX_INCOMING_BITRATE" => "Transport_SetMaxIncomingBitrateRequest",
-        "TRANSPORT_SET_MAX_OUTGOING_BITRATE" => "Transport_SetMaxOutgoingBitrateRequest",
-        "TRANSPORT_SET_MIN_OUTGOING_BITRATE" => "Transport_SetMinOutgoingBitrateRequest",
-        "TRANSPORT_PRODUCE" => "Transport_ProduceRequest",
-        "TRANSPORT_CONSUME" => "Transport_ConsumeRequest",
-        "TRANSPORT_PRODUCE_DATA" => "Transport_ProduceDataRequest",
-        "TRANSPORT_CONSUME_DATA" => "Transport_ConsumeDataRequest",
-        "TRANSPORT_ENABLE_TRACE_EVENT" => "Transport_EnableTraceEventRequest",
-        "TRANSPORT_CLOSE_PRODUCER" => "Transport_CloseProducerRequest",
-        "TRANSPORT_CLOSE_CONSUMER" => "Transport_CloseConsumerRequest",
-        "TRANSPORT_CLOSE_DATAPRODUCER" => "Transport_CloseDataProducerRequest",
-        "TRANSPORT_CLOSE_DATACONSUMER" => "Transport_CloseDataConsumerRequest",
-        "PLAINTRANSPORT_CONNECT" => "PlainTransport_ConnectRequest",
-        "PIPETRANSPORT_CONNECT" => "PipeTransport_ConnectRequest",
-        "WEBRTCTRANSPORT_CONNECT" => "WebRtcTransport_ConnectRequest",
-        "PRODUCER_ENABLE_TRACE_EVENT" => "Producer_EnableTraceEventRequest",
-        "CONSUMER_SET_PREFERRED_LAYERS" => "Consumer_SetPreferredLayersRequest",
-        "CONSUMER_SET_PRIORITY" => "Consumer_SetPriorityRequest",
-        "CONSUMER_ENABLE_TRACE_EVENT" => "Consumer_EnableTraceEventRequest",
-        "DATACONSUMER_SET_BUFFERED_AMOUNT_LOW_THRESHOLD" => {
-            "DataConsumer_SetBufferedAmountLowThresholdRequest"
-        }
-        "DATACONSUMER_SEND" => "DataConsumer_SendRequest",
-        "DATACONSUMER_SET_SUBCHANNELS" => "DataConsumer_SetSubchannelsRequest",
-        "DATACONSUMER_ADD_SUBCHANNEL" => "DataConsumer_AddSubchannelRequest",
-        "DATACONSUMER_REMOVE_SUBCHANNEL" => "DataConsumer_RemoveSubchannelRequest",
-        "RTPOBSERVER_ADD_PRODUCER" => "RtpObserver_AddProducerRequest",
-        "RTPOBSERVER_REMOVE_PRODUCER" => "RtpObserver_RemoveProducerRequest",
-        _ => "",
-    }
-}
-
-fn body_of_event(event: &str) -> &'static str {
-    match event {
-        "TRANSPORT_SEND_RTCP" => "Transport_SendRtcpNotification",
-        "PRODUCER_SEND" => "Producer_SendNotification",
-        "DATAPRODUCER_SEND" => "DataProducer_SendNotification",
-        _ => "",
     }
 }

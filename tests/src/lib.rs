@@ -12,6 +12,7 @@ pub mod listen;
 pub mod media;
 pub mod request;
 pub mod rng;
+pub mod script;
 pub mod transports;
 pub mod wire;
 pub mod worker;

@@ -3,6 +3,7 @@
 
 pub mod decode;
 pub mod encode;
+pub mod notation;
 pub mod sample;
 pub mod schema;
 pub mod value;

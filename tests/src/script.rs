@@ -16,18 +16,18 @@
 
 use std::collections::HashMap;
 
-use ringsoup_tests::wire::value::Value;
+use crate::wire::value::Value;
 
-use crate::notation::Cursor;
+use crate::wire::notation::Cursor;
 
 #[derive(Debug)]
-pub(crate) struct Step {
-    pub(crate) line: usize,
-    pub(crate) action: Action,
+pub struct Step {
+    pub line: usize,
+    pub action: Action,
 }
 
 #[derive(Debug)]
-pub(crate) enum Action {
+pub enum Action {
     Start(Vec<String>),
     Ask {
         method: String,
@@ -47,20 +47,20 @@ pub(crate) enum Action {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Told {
-    pub(crate) event: String,
-    pub(crate) handler: String,
-    pub(crate) body: Value,
+pub struct Told {
+    pub event: String,
+    pub handler: String,
+    pub body: Value,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum Answer {
+pub enum Answer {
     Accepted(Value),
     Refused { class: String, reason: Option<String> },
 }
 
 /// Values every script may use.
-pub(crate) fn templates(text: &str) -> HashMap<String, Value> {
+pub fn templates(text: &str) -> HashMap<String, Value> {
     let mut cursor = Cursor::new("common.txt", text, HashMap::new());
     loop {
         cursor.skip_blank();
@@ -85,7 +85,7 @@ fn define(cursor: &mut Cursor<'_>) {
     cursor.templates.insert(name, value);
 }
 
-pub(crate) fn parse(file: &str, text: &str, templates: HashMap<String, Value>) -> Vec<Step> {
+pub fn parse(file: &str, text: &str, templates: HashMap<String, Value>) -> Vec<Step> {
     let mut cursor = Cursor::new(file, text, templates);
     let mut steps: Vec<Step> = Vec::new();
     loop {
@@ -179,4 +179,69 @@ fn answer(cursor: &mut Cursor<'_>) -> Answer {
     cursor.more_on_line();
     let reason = (cursor.peek() == Some('"')).then(|| cursor.quoted());
     Answer::Refused { class, reason }
+}
+
+/// Methods and events that have no name are written as numbers.
+pub fn number_or_name(text: &str) -> Value {
+    text.parse().map_or_else(|_| Value::Name(text.to_owned()), Value::Integer)
+}
+
+/// The kind of body a method takes.
+pub fn body_of_method(method: &str) -> &'static str {
+    match method {
+        "WORKER_UPDATE_SETTINGS" => "Worker_UpdateSettingsRequest",
+        "WORKER_CREATE_WEBRTCSERVER" => "Worker_CreateWebRtcServerRequest",
+        "WORKER_WEBRTCSERVER_CLOSE" => "Worker_CloseWebRtcServerRequest",
+        "WORKER_CREATE_ROUTER" => "Worker_CreateRouterRequest",
+        "WORKER_CLOSE_ROUTER" => "Worker_CloseRouterRequest",
+        "ROUTER_CREATE_WEBRTCTRANSPORT" | "ROUTER_CREATE_WEBRTCTRANSPORT_WITH_SERVER" => {
+            "Router_CreateWebRtcTransportRequest"
+        }
+        "ROUTER_CREATE_PLAINTRANSPORT" => "Router_CreatePlainTransportRequest",
+        "ROUTER_CREATE_PIPETRANSPORT" => "Router_CreatePipeTransportRequest",
+        "ROUTER_CREATE_DIRECTTRANSPORT" => "Router_CreateDirectTransportRequest",
+        "ROUTER_CREATE_ACTIVESPEAKEROBSERVER" => "Router_CreateActiveSpeakerObserverRequest",
+        "ROUTER_CREATE_AUDIOLEVELOBSERVER" => "Router_CreateAudioLevelObserverRequest",
+        "ROUTER_CLOSE_TRANSPORT" => "Router_CloseTransportRequest",
+        "ROUTER_CLOSE_RTPOBSERVER" => "Router_CloseRtpObserverRequest",
+        "TRANSPORT_SET_MAX_INCOMING_BITRATE" => "Transport_SetMaxIncomingBitrateRequest",
+        "TRANSPORT_SET_MAX_OUTGOING_BITRATE" => "Transport_SetMaxOutgoingBitrateRequest",
+        "TRANSPORT_SET_MIN_OUTGOING_BITRATE" => "Transport_SetMinOutgoingBitrateRequest",
+        "TRANSPORT_PRODUCE" => "Transport_ProduceRequest",
+        "TRANSPORT_CONSUME" => "Transport_ConsumeRequest",
+        "TRANSPORT_PRODUCE_DATA" => "Transport_ProduceDataRequest",
+        "TRANSPORT_CONSUME_DATA" => "Transport_ConsumeDataRequest",
+        "TRANSPORT_ENABLE_TRACE_EVENT" => "Transport_EnableTraceEventRequest",
+        "TRANSPORT_CLOSE_PRODUCER" => "Transport_CloseProducerRequest",
+        "TRANSPORT_CLOSE_CONSUMER" => "Transport_CloseConsumerRequest",
+        "TRANSPORT_CLOSE_DATAPRODUCER" => "Transport_CloseDataProducerRequest",
+        "TRANSPORT_CLOSE_DATACONSUMER" => "Transport_CloseDataConsumerRequest",
+        "PLAINTRANSPORT_CONNECT" => "PlainTransport_ConnectRequest",
+        "PIPETRANSPORT_CONNECT" => "PipeTransport_ConnectRequest",
+        "WEBRTCTRANSPORT_CONNECT" => "WebRtcTransport_ConnectRequest",
+        "PRODUCER_ENABLE_TRACE_EVENT" => "Producer_EnableTraceEventRequest",
+        "CONSUMER_SET_PREFERRED_LAYERS" => "Consumer_SetPreferredLayersRequest",
+        "CONSUMER_SET_PRIORITY" => "Consumer_SetPriorityRequest",
+        "CONSUMER_ENABLE_TRACE_EVENT" => "Consumer_EnableTraceEventRequest",
+        "DATACONSUMER_SET_BUFFERED_AMOUNT_LOW_THRESHOLD" => {
+            "DataConsumer_SetBufferedAmountLowThresholdRequest"
+        }
+        "DATACONSUMER_SEND" => "DataConsumer_SendRequest",
+        "DATACONSUMER_SET_SUBCHANNELS" => "DataConsumer_SetSubchannelsRequest",
+        "DATACONSUMER_ADD_SUBCHANNEL" => "DataConsumer_AddSubchannelRequest",
+        "DATACONSUMER_REMOVE_SUBCHANNEL" => "DataConsumer_RemoveSubchannelRequest",
+        "RTPOBSERVER_ADD_PRODUCER" => "RtpObserver_AddProducerRequest",
+        "RTPOBSERVER_REMOVE_PRODUCER" => "RtpObserver_RemoveProducerRequest",
+        _ => "",
+    }
+}
+
+/// The kind of body a notification to the worker takes.
+pub fn body_of_event(event: &str) -> &'static str {
+    match event {
+        "TRANSPORT_SEND_RTCP" => "Transport_SendRtcpNotification",
+        "PRODUCER_SEND" => "Producer_SendNotification",
+        "DATAPRODUCER_SEND" => "DataProducer_SendNotification",
+        _ => "",
+    }
 }

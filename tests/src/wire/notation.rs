@@ -7,27 +7,27 @@
 
 use std::collections::HashMap;
 
-use ringsoup_tests::wire::value::{Field, Value};
+use crate::wire::value::{Field, Value};
 
 /// Reads a script's text. A mistake in a script ends the test with the place it is at.
-pub(crate) struct Cursor<'text> {
+pub struct Cursor<'text> {
     file: &'text str,
     text: &'text str,
     at: usize,
-    pub(crate) line: usize,
-    pub(crate) templates: HashMap<String, Value>,
+    pub line: usize,
+    pub templates: HashMap<String, Value>,
 }
 
 impl<'text> Cursor<'text> {
-    pub(crate) fn new(file: &'text str, text: &'text str, templates: HashMap<String, Value>) -> Self {
+    pub fn new(file: &'text str, text: &'text str, templates: HashMap<String, Value>) -> Self {
         Self { file, text, at: 0, line: 1, templates }
     }
 
-    pub(crate) fn fail(&self, what: &str) -> ! {
+    pub fn fail(&self, what: &str) -> ! {
         panic!("{}:{}: {what}", self.file, self.line)
     }
 
-    pub(crate) fn peek(&self) -> Option<char> {
+    pub fn peek(&self) -> Option<char> {
         self.text[self.at..].chars().next()
     }
 
@@ -39,7 +39,7 @@ impl<'text> Cursor<'text> {
     }
 
     /// Blanks and comments, over line ends.
-    pub(crate) fn skip_blank(&mut self) {
+    pub fn skip_blank(&mut self) {
         while let Some(next) = self.peek() {
             if next == '#' {
                 self.rest_of_line();
@@ -52,14 +52,14 @@ impl<'text> Cursor<'text> {
     }
 
     /// Blanks of this line. Whether there is more on it.
-    pub(crate) fn more_on_line(&mut self) -> bool {
+    pub fn more_on_line(&mut self) -> bool {
         while self.peek().is_some_and(|next| next == ' ') {
             self.advance();
         }
         self.peek().is_some_and(|next| next != '\n' && next != '#')
     }
 
-    pub(crate) fn rest_of_line(&mut self) -> &'text str {
+    pub fn rest_of_line(&mut self) -> &'text str {
         let start = self.at;
         while self.peek().is_some_and(|next| next != '\n') {
             self.advance();
@@ -67,7 +67,7 @@ impl<'text> Cursor<'text> {
         self.text[start..self.at].trim()
     }
 
-    pub(crate) fn take(&mut self, wanted: char) -> bool {
+    pub fn take(&mut self, wanted: char) -> bool {
         let found = self.peek() == Some(wanted);
         if found {
             self.advance();
@@ -75,7 +75,7 @@ impl<'text> Cursor<'text> {
         found
     }
 
-    pub(crate) fn word(&mut self) -> &'text str {
+    pub fn word(&mut self) -> &'text str {
         let start = self.at;
         while self.peek().is_some_and(|next| next.is_alphanumeric() || "_.-".contains(next)) {
             // `1..9` is two words.
@@ -90,7 +90,7 @@ impl<'text> Cursor<'text> {
         &self.text[start..self.at]
     }
 
-    pub(crate) fn quoted(&mut self) -> String {
+    pub fn quoted(&mut self) -> String {
         if !self.take('"') {
             self.fail("a quoted text is missing");
         }
@@ -109,7 +109,7 @@ impl<'text> Cursor<'text> {
         }
     }
 
-    pub(crate) fn value(&mut self) -> Value {
+    pub fn value(&mut self) -> Value {
         self.skip_blank();
         match self.peek() {
             Some('{') => Value::Object(self.fields()),
