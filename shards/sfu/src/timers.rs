@@ -20,6 +20,9 @@ const TICK_NANOS: u64 = 5_000_000;
 /// A power of two; the wheel spans 5.12 s, more than every periodic timer of a shard.
 const SLOTS: usize = 1024;
 const WORDS: usize = SLOTS / 64;
+/// Entries that a slot keeps memory for when it is empty: more come when many objects are made at one moment, and without
+/// a bound every slot would keep what its largest moment took.
+const SLOT_ENTRIES_KEPT: usize = 32;
 
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +132,7 @@ impl Timers {
         });
         self.len -= before - entries.len();
         if entries.is_empty() {
+            entries.shrink_to(SLOT_ENTRIES_KEPT);
             self.occupied[slot / 64] &= !(1 << (slot % 64));
         }
     }
@@ -185,6 +189,18 @@ mod tests {
         }
         assert_eq!(expired(&mut timers, 60_000).len(), 100);
         assert_eq!(timers.next_timeout(), None);
+    }
+
+    #[test]
+    fn a_crowded_moment_does_not_keep_its_memory() {
+        let mut timers = Timers::default();
+        for moment in 0..100 {
+            let deadline = Time::from_millis(moment * 5 + 500);
+            (0..1_000).for_each(|index| timers.set(deadline, rtcp(index)));
+        }
+        assert_eq!(expired(&mut timers, 2_000).len(), 100_000);
+        let kept: usize = timers.slots.iter().map(Vec::capacity).sum();
+        assert!(kept <= 100 * SLOT_ENTRIES_KEPT, "{kept}");
     }
 
     #[test]
