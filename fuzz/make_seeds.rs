@@ -10,6 +10,7 @@ use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtcp::{CompoundWriter, Dlrr, ReportBlock, SenderInfo};
 use ringsoup_rtc::rtp::RtpWriter;
 use ringsoup_rtc::srtp::{CryptoSuite, MAX_TRAILER_LEN, OutboundSession};
+use ringsoup_rtc::subchannels::{Audience, encode};
 
 /// Frames of a 3.27.1 controller and worker, as they were seen on the wire.
 const FRAMES: [(&str, &str); 5] = [
@@ -45,6 +46,7 @@ fn main() -> std::io::Result<()> {
     rtp()?;
     rtcp()?;
     srtp()?;
+    subchannels()?;
     frames()?;
     noise("channel_request", &[16, 64, 200])?;
     noise("channel_conversation", &[64, 256, 1024])?;
@@ -55,6 +57,23 @@ fn save(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
     fs::create_dir_all(&directory)?;
     fs::write(directory.join(name), bytes)
+}
+
+fn subchannels() -> std::io::Result<()> {
+    let audience = |subchannels: &[u16], required, ignored| Audience {
+        subchannels: subchannels.to_vec(),
+        required,
+        ignored,
+    };
+    for (name, audience) in [
+        ("some", audience(&[1, 2, 65_535], None, None)),
+        ("required", audience(&[], Some(3), None)),
+        ("ignored", audience(&[], None, Some(4))),
+        ("all", audience(&[5], Some(6), Some(7))),
+    ] {
+        save("subchannels", name, &encode(&audience, b"payload").unwrap_or_default())?;
+    }
+    Ok(())
 }
 
 fn media(payload: &[u8]) -> RtpWriter<'_> {

@@ -1,6 +1,7 @@
 //! What fuzz targets share: valid channel messages, a virtual network, and a shard driven by generated operations.
 
 pub mod conversation;
+pub mod data_operation;
 pub mod heap;
 pub mod operation;
 pub mod packet;

@@ -2,6 +2,7 @@
 
 use arbitrary::Arbitrary;
 
+use crate::data_operation::DataOperation;
 use crate::packet::{Packet, Payload};
 use crate::parameters::{Addressing, Fault, Media};
 
@@ -48,6 +49,7 @@ pub struct PlainSetUp {
     pub fixed_port: Option<u8>,
     pub binds_before_failure: Option<u8>,
     pub wrong_protocol: bool,
+    pub sctp: bool,
 }
 
 #[derive(Debug, Clone, Copy, Arbitrary)]
@@ -176,6 +178,7 @@ pub enum Operation {
         transport: Named,
         packet: Packet,
     },
+    Data(DataOperation),
     Advance {
         millis: u16,
     },

@@ -2,8 +2,8 @@
 
 use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
 use ringsoup_fbs::fbs::{
-    consumer, message, notification, plain_transport, producer, request, router, rtp_parameters,
-    srtp_parameters, transport, worker,
+    consumer, data_consumer, data_producer, message, notification, plain_transport, producer, request,
+    router, rtp_parameters, sctp_parameters, srtp_parameters, transport, worker,
 };
 use ringsoup_fbs::finish_message;
 
@@ -56,6 +56,22 @@ pub fn all() -> Vec<Vec<u8>> {
         let args = producer::SendNotificationArgs { data: Some(data) };
         let body = producer::SendNotification::create(builder, &args);
         (notification::Body::Producer_SendNotification, body.as_union_value())
+    }));
+    frames.push(request(request::Method::TRANSPORT_PRODUCE_DATA, produce_data));
+    frames.push(request(request::Method::TRANSPORT_CONSUME_DATA, consume_data));
+    frames.push(request(request::Method::DATACONSUMER_SEND, send_data));
+    frames.push(request(request::Method::DATACONSUMER_SET_SUBCHANNELS, set_subchannels));
+    frames.push(notification(notification::Event::DATAPRODUCER_SEND, |builder| {
+        let (data, subchannels) = (builder.create_vector(b"hello"), builder.create_vector(&[1_u16, 2]));
+        let args = data_producer::SendNotificationArgs {
+            ppid: 51,
+            data: Some(data),
+            subchannels: Some(subchannels),
+            required_subchannel: Some(1),
+            ignored_subchannel: Some(3),
+        };
+        let body = data_producer::SendNotification::create(builder, &args);
+        (notification::Body::DataProducer_SendNotification, body.as_union_value())
     }));
     frames.push(notification(notification::Event::TRANSPORT_SEND_RTCP, |builder| {
         let data = builder.create_vector(&[0x80_u8, 201, 0, 1, 0, 0, 0, 9]);
@@ -355,6 +371,59 @@ fn set_preferred_layers(builder: &mut Builder) -> Body {
     let args = consumer::SetPreferredLayersRequestArgs { preferred_layers };
     let body = consumer::SetPreferredLayersRequest::create(builder, &args);
     (request::Body::Consumer_SetPreferredLayersRequest, body.as_union_value())
+}
+
+fn stream(builder: &mut Builder) -> WIPOffset<sctp_parameters::SctpStreamParameters<'static>> {
+    let args = sctp_parameters::SctpStreamParametersArgs {
+        stream_id: 1,
+        ordered: Some(false),
+        max_packet_life_time: Some(2),
+        max_retransmits: None,
+    };
+    sctp_parameters::SctpStreamParameters::create(builder, &args)
+}
+
+fn produce_data(builder: &mut Builder) -> Body {
+    let sctp_stream_parameters = Some(stream(builder));
+    let data_producer_id = Some(builder.create_string("dp1"));
+    let label = Some(builder.create_string("label"));
+    let args = transport::ProduceDataRequestArgs {
+        data_producer_id,
+        sctp_stream_parameters,
+        label,
+        ..Default::default()
+    };
+    let body = transport::ProduceDataRequest::create(builder, &args);
+    (request::Body::Transport_ProduceDataRequest, body.as_union_value())
+}
+
+fn consume_data(builder: &mut Builder) -> Body {
+    let sctp_stream_parameters = Some(stream(builder));
+    let data_consumer_id = Some(builder.create_string("dc1"));
+    let data_producer_id = Some(builder.create_string("dp1"));
+    let subchannels = Some(builder.create_vector(&[1_u16, 2]));
+    let args = transport::ConsumeDataRequestArgs {
+        data_consumer_id,
+        data_producer_id,
+        sctp_stream_parameters,
+        subchannels,
+        ..Default::default()
+    };
+    let body = transport::ConsumeDataRequest::create(builder, &args);
+    (request::Body::Transport_ConsumeDataRequest, body.as_union_value())
+}
+
+fn send_data(builder: &mut Builder) -> Body {
+    let args = data_consumer::SendRequestArgs { ppid: 51, data: Some(builder.create_vector(b"hello")) };
+    let body = data_consumer::SendRequest::create(builder, &args);
+    (request::Body::DataConsumer_SendRequest, body.as_union_value())
+}
+
+fn set_subchannels(builder: &mut Builder) -> Body {
+    let subchannels = Some(builder.create_vector(&[1_u16, 2, 65_535]));
+    let args = data_consumer::SetSubchannelsRequestArgs { subchannels };
+    let body = data_consumer::SetSubchannelsRequest::create(builder, &args);
+    (request::Body::DataConsumer_SetSubchannelsRequest, body.as_union_value())
 }
 
 fn set_priority(builder: &mut Builder) -> Body {

@@ -1,5 +1,6 @@
 //! One shard, its peers and what must hold whatever they do.
 
+mod data;
 mod network;
 mod perform;
 
@@ -40,6 +41,8 @@ const ROUTERS: u8 = 2;
 const TRANSPORTS: u8 = 5;
 const PRODUCERS: u8 = 4;
 const CONSUMERS: u8 = 6;
+const DATA_PRODUCERS: u8 = 3;
+const DATA_CONSUMERS: u8 = 5;
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
@@ -47,6 +50,8 @@ enum Kind {
     Transport,
     Producer,
     Consumer,
+    DataProducer,
+    DataConsumer,
 }
 
 pub struct World {
@@ -124,6 +129,8 @@ impl World {
             245.. => Kind::Transport,
             240.. => Kind::Producer,
             235.. => Kind::Consumer,
+            230.. => Kind::DataProducer,
+            225.. => Kind::DataConsumer,
             _ => kind,
         };
         match kind {
@@ -131,6 +138,8 @@ impl World {
             Kind::Transport => format!("t{}", number % TRANSPORTS),
             Kind::Producer => format!("p{}", number % PRODUCERS),
             Kind::Consumer => format!("c{}", number % CONSUMERS),
+            Kind::DataProducer => format!("dp{}", number % DATA_PRODUCERS),
+            Kind::DataConsumer => format!("dc{}", number % DATA_CONSUMERS),
         }
         .into()
     }
@@ -210,6 +219,8 @@ impl World {
             .chain(of(Kind::Transport, TRANSPORTS))
             .chain(of(Kind::Producer, PRODUCERS))
             .chain(of(Kind::Consumer, CONSUMERS))
+            .chain(of(Kind::DataProducer, DATA_PRODUCERS))
+            .chain(of(Kind::DataConsumer, DATA_CONSUMERS))
     }
 }
 
@@ -235,6 +246,7 @@ fn prelude(prelude: Prelude) -> Vec<Operation> {
             fixed_port: None,
             binds_before_failure: None,
             wrong_protocol: false,
+            sctp: transport != Named(0),
         };
         operations.push(Operation::CreatePlain { router, transport, set_up });
         if transport != Named(0) || srtp.is_some() {

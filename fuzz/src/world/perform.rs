@@ -29,15 +29,18 @@ fn crypto_suite(suite: Suite) -> CryptoSuite {
     }
 }
 
-fn transport_options(direct: bool) -> TransportOptions {
+/// Small enough to become full.
+const SEND_BUFFER_BYTES: u32 = 100_000;
+
+fn transport_options(direct: bool, sctp: bool) -> TransportOptions {
     TransportOptions {
         direct,
         initial_available_outgoing_bitrate: Some(600_000),
-        enable_sctp: false,
-        max_send_message_size: 262_144,
-        max_receive_message_size: 262_144,
-        sctp_send_buffer_size: 0,
-        sctp_per_stream_send_queue_limit: 0,
+        enable_sctp: sctp,
+        max_send_message_size: 40_000,
+        max_receive_message_size: 50_000,
+        sctp_send_buffer_size: SEND_BUFFER_BYTES,
+        sctp_per_stream_send_queue_limit: SEND_BUFFER_BYTES / 2,
         sctp_max_receiver_window_buffer_size: 0,
         sctp_default_stream_buffered_amount_low_threshold: 0,
         is_data_channel: false,
@@ -63,7 +66,7 @@ impl World {
             }
             Operation::CreateDirect { router, transport } => {
                 let (router, transport) = (name(Router, router), name(Transport, transport));
-                let options = transport_options(true);
+                let options = transport_options(true, false);
                 self.command(Command::CreateDirectTransport { router, transport, options });
             }
             Operation::CloseTransport { router, transport } => {
@@ -107,6 +110,7 @@ impl World {
             Operation::TouchTransport { transport, touch } => self.touch_transport(transport, touch),
             Operation::TouchProducer { producer, touch } => self.touch_producer(producer, touch),
             Operation::TouchConsumer { consumer, touch } => self.touch_consumer(consumer, touch),
+            Operation::Data(operation) => self.perform_data(operation),
             Operation::Advance { millis } => self.advance(u64::from(millis)),
             Operation::Flush => self.flush(),
         }
@@ -126,7 +130,7 @@ impl World {
             recv_buffer_size: 0,
         };
         let options = PlainTransportOptions {
-            base: transport_options(false),
+            base: transport_options(false, set_up.sctp),
             listen_info,
             rtcp_listen_info: None,
             rtcp_mux: set_up.rtcp_mux,
