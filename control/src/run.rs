@@ -402,6 +402,8 @@ fn importance(event: &Event) -> Importance {
         | Event::ConsumerProducerClose { .. }
         | Event::ActiveSpeakerObserverDominantSpeaker { .. }
         | Event::AudioLevelObserverSilence { .. }
+        | Event::TransportSctpState { .. }
+        | Event::TransportSctpNegotiated { .. }
         | Event::DataConsumerDataProducerPause { .. }
         | Event::DataConsumerDataProducerResume { .. }
         | Event::DataConsumerDataProducerClose { .. }

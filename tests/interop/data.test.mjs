@@ -280,3 +280,37 @@ test('an SCTP data producer takes messages of the application', BOUNDED, async t
 	await assert.rejects(consumer.getBufferedAmount(), TypeError);
 	await assert.rejects(consumer.setBufferedAmountLowThreshold(1), TypeError);
 });
+
+test('a pipe inside the worker carries messages and says that it is connected', BOUNDED, async t => {
+	const session = await Session.create(t);
+	const far = await session.worker.createRouter();
+	const pipes = [];
+	for (const { observer } of [session.router, far]) {
+		observer.on('newtransport', transport => transport.type === 'pipe' && pipes.push(transport));
+	}
+	const { producer } = await directProducer(session);
+	const { pipeDataProducer } = await session.router.pipeToRouter({
+		dataProducerId: producer.id,
+		router: far,
+		keepId: false,
+	});
+	const transport = await far.createDirectTransport();
+	const consumer = await transport.consumeData({ dataProducerId: pipeDataProducer.id, subchannels: [1] });
+	const texts = [];
+	consumer.on('message', message => texts.push(message.toString()));
+	producer.send('for one', undefined, [1, 2]);
+	producer.send('for two', undefined, [2]);
+	producer.send('for all');
+	await until('two messages', () => texts.length === 2);
+	assert.deepEqual(texts, ['for one', 'for all']);
+	for (const pipe of pipes) {
+		const dump = await pipe.dump();
+		assert.equal(dump.sctpState, 'connected');
+		assert.deepEqual(dump.sctpNegotiatedCapabilities, {
+			negotiatedMaxOutboundStreams: 65_535,
+			negotiatedMaxInboundStreams: 65_535,
+		});
+		assert.equal(pipe.sctpState, 'connected');
+	}
+	assert.equal(pipes.length, 2);
+});

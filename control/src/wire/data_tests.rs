@@ -264,6 +264,23 @@ fn events_of_data_consumers() {
     }
 }
 
+#[test]
+fn events_of_associations() {
+    let event = Event::TransportSctpState { transport: "dc".into(), state: SctpState::Connected };
+    tell(&event, Number::TRANSPORT_SCTP_STATE_CHANGE, |notification| {
+        let body = notification.body_as_transport_sctp_state_change_notification().unwrap();
+        assert_eq!(body.sctp_state(), WireState::CONNECTED);
+    });
+    let capabilities = SctpNegotiatedCapabilities { max_outbound_streams: 1, max_inbound_streams: 2 };
+    let event = Event::TransportSctpNegotiated { transport: "dc".into(), capabilities };
+    tell(&event, Number::TRANSPORT_SCTP_NEGOTIATED_CAPABILITIES, |notification| {
+        let body = notification.body_as_transport_sctp_negotiated_capabilities_notification().unwrap();
+        let negotiated = body.negotiated_capabilities().unwrap();
+        assert_eq!(negotiated.negotiated_max_outbound_streams(), 1);
+        assert_eq!(negotiated.negotiated_max_inbound_streams(), 2);
+    });
+}
+
 fn sctp() -> SctpDump {
     SctpDump {
         port: 5_000,

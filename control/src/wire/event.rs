@@ -7,7 +7,7 @@ use ringsoup_sfu::event::Event;
 use ringsoup_sfu::name::Name;
 
 use super::{
-    Builder, Union, consumer, data_consumer, direct_transport, plain_transport, producer, rtp_observer,
+    Builder, Union, consumer, data_consumer, direct_transport, plain_transport, producer, rtp_observer, sctp,
 };
 
 /// `None` for events that are not the controller's: log lines, and failures that the controller's bookkeeping has
@@ -90,6 +90,16 @@ type Parts<'event> = (&'event Name, Number, Option<(Body, Union)>);
 /// Events of data consumers; `None` for what no controller is told.
 fn data_consumer_event<'event>(builder: &mut Builder, event: &'event Event) -> Option<Parts<'event>> {
     Some(match event {
+        Event::TransportSctpState { transport, state } => {
+            let body = sctp::state_notification(builder, *state);
+            let body = (Body::Transport_SctpStateChangeNotification, body);
+            (transport, Number::TRANSPORT_SCTP_STATE_CHANGE, Some(body))
+        }
+        Event::TransportSctpNegotiated { transport, capabilities } => {
+            let body = sctp::negotiated_notification(builder, *capabilities);
+            let body = (Body::Transport_SctpNegotiatedCapabilitiesNotification, body);
+            (transport, Number::TRANSPORT_SCTP_NEGOTIATED_CAPABILITIES, Some(body))
+        }
         Event::DataConsumerDataProducerPause { data_consumer } => {
             (data_consumer, Number::DATACONSUMER_DATAPRODUCER_PAUSE, None)
         }

@@ -6,7 +6,7 @@ use ringsoup_sfu::data::command::SctpStreamParameters;
 use ringsoup_sfu::data::reply::{SctpDump, SctpNegotiatedCapabilities, SctpState};
 use ringsoup_sfu::data::stream_parameters::StreamParameters;
 
-use super::{Builder, tables};
+use super::{Builder, Union, tables};
 
 pub(super) fn decode_stream(parameters: wire::SctpStreamParameters<'_>) -> SctpStreamParameters {
     SctpStreamParameters {
@@ -62,6 +62,20 @@ pub(super) fn negotiated(
         negotiated_max_inbound_streams: capabilities.max_inbound_streams,
     };
     association::SctpNegotiatedCapabilities::create(builder, &args)
+}
+
+pub(super) fn state_notification(builder: &mut Builder, new: SctpState) -> Union {
+    let args = transport::SctpStateChangeNotificationArgs { sctp_state: state(new) };
+    transport::SctpStateChangeNotification::create(builder, &args).as_union_value()
+}
+
+pub(super) fn negotiated_notification(
+    builder: &mut Builder,
+    capabilities: SctpNegotiatedCapabilities,
+) -> Union {
+    let negotiated_capabilities = Some(negotiated(builder, capabilities));
+    let args = transport::SctpNegotiatedCapabilitiesNotificationArgs { negotiated_capabilities };
+    transport::SctpNegotiatedCapabilitiesNotification::create(builder, &args).as_union_value()
 }
 
 pub(super) fn listener(

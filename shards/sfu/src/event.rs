@@ -2,6 +2,7 @@
 
 use crate::command::{ConsumerTraceEvent, Layers, ProducerTraceEvent};
 use crate::data::Message;
+use crate::data::reply::{SctpNegotiatedCapabilities, SctpState};
 use crate::name::Name;
 use crate::reply::{ConsumerScore, Tuple};
 
@@ -82,6 +83,15 @@ pub enum Event {
     /// Nobody is loud any more.
     AudioLevelObserverSilence {
         observer: Name,
+    },
+    TransportSctpState {
+        transport: Name,
+        state: SctpState,
+    },
+    /// What both ends agreed on; told before the association is said to be connected.
+    TransportSctpNegotiated {
+        transport: Name,
+        capabilities: SctpNegotiatedCapabilities,
     },
     DataConsumerDataProducerPause {
         data_consumer: Name,

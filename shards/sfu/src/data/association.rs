@@ -1,6 +1,7 @@
 //! A transport's SCTP association: its streams, who uses them, and what waits to be sent.
 //!
-//! The protocol itself is not spoken yet: the association stays as it is before its first packet.
+//! The protocol itself is not spoken yet: the association stays as it is before its first packet, but between the ends of a
+//! pipe inside the process, which need none.
 
 use crate::command::TransportOptions;
 use crate::map::Map;

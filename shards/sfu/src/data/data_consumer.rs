@@ -34,6 +34,8 @@ pub struct DataConsumer {
     protocol: String,
     pub(crate) paused: bool,
     pub(crate) producer_paused: bool,
+    /// Its association was open and is closed: nothing can be sent any more.
+    pub(crate) association_closed: bool,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) messages_sent: u64,
     pub(crate) bytes_sent: u64,
@@ -59,6 +61,7 @@ impl DataConsumer {
             protocol: request.protocol,
             paused: request.paused,
             producer_paused: false,
+            association_closed: false,
             subscriptions: request.subchannels.into_iter().collect(),
             messages_sent: 0,
             bytes_sent: 0,
@@ -67,7 +70,7 @@ impl DataConsumer {
     }
 
     pub(crate) fn is_active(&self) -> bool {
-        !self.paused && !self.producer_paused
+        !self.paused && !self.producer_paused && !self.association_closed
     }
 
     pub(crate) fn takes(&self, audience: &Audience) -> bool {

@@ -74,7 +74,10 @@ impl Sfu {
             out.events.push(Event::DataConsumerDataProducerPause { data_consumer: name });
         }
         let id = self.insert_data_consumer(consumer);
-        Ok(Reply::DataConsumerDump(Box::new(self.data_consumers[id].dump(self.association_of(id)))))
+        let dump = Box::new(self.data_consumers[id].dump(self.association_of(id)));
+        out.reply_here();
+        self.may_open_association(transport, out);
+        Ok(Reply::DataConsumerDump(dump))
     }
 
     fn insert_data_consumer(&mut self, consumer: DataConsumer) -> Id<DataConsumer> {

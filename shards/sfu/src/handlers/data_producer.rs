@@ -56,6 +56,7 @@ impl Sfu {
         &mut self,
         transport: Id<Transport>,
         request: ProduceData,
+        out: &mut Outbox,
     ) -> Result<Reply, CommandError> {
         let owner = &self.transports[transport];
         if !carries_data(owner) {
@@ -87,6 +88,8 @@ impl Sfu {
         let dump = Box::new(producer.dump());
         self.data_producers.insert(producer);
         self.names.insert(name, Entity::DataProducer(id));
+        out.reply_here();
+        self.may_open_association(transport, out);
         Ok(Reply::DataProducerDump(dump))
     }
 

@@ -1,6 +1,7 @@
 //! What commands do to the shard's objects, one file per noun.
 
 mod activity;
+mod association;
 mod consumer;
 mod data_consumer;
 mod data_producer;

@@ -74,7 +74,12 @@ impl Sfu {
         for consumer in self.transports[id].consumers.clone() {
             self.refresh_egress(now, consumer);
         }
-        self.pass_waiting_messages(now, id, out);
+        if end.is_some() {
+            self.may_open_association(id, out);
+            self.pass_waiting_messages(now, id, out);
+        } else {
+            self.close_association(id, out);
+        }
         Ok(Reply::Done)
     }
 }

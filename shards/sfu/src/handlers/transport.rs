@@ -176,7 +176,7 @@ impl Sfu {
             TransportCommand::Consume(request) => self.consume(now, id, *request, out),
             TransportCommand::CloseProducer { producer } => self.close_producer_of(id, &producer, out),
             TransportCommand::CloseConsumer { consumer } => self.close_consumer_of(id, &consumer),
-            TransportCommand::ProduceData(request) => self.produce_data(id, *request),
+            TransportCommand::ProduceData(request) => self.produce_data(id, *request, out),
             TransportCommand::ConsumeData(request) => self.consume_data(id, *request, out),
             TransportCommand::CloseDataProducer { data_producer } => {
                 self.close_data_producer_of(id, &data_producer, out)

@@ -1,10 +1,13 @@
 //! Data channels through pipes whose ends are in one process: messages pass without SCTP.
 
-use ringsoup_sfu::command::{PipeTransportOptions, TransportCommand};
+use ringsoup_sfu::command::{CommandError, PipeTransportOptions, TransportCommand};
 use ringsoup_sfu::data::command::DataConsumerCommand;
+use ringsoup_sfu::data::reply::{SctpNegotiatedCapabilities, SctpState};
 use ringsoup_sfu::drop_reason::DropReason;
+use ringsoup_sfu::event::Event;
 use ringsoup_sfu::reply::Reply;
 
+use crate::common::World;
 use crate::common::bridge::{Between, Bridge, FAR, NEAR, pipe_options};
 use crate::common::data::{
     BINARY, TEXT, audience, consume_direct, consume_sctp, message, produce_direct, produce_sctp,
@@ -82,9 +85,8 @@ fn what_waited_before_the_ends_met_passes_first() {
     assert_eq!(buffered(&mut bridge), 10);
     bridge.join();
     assert_eq!(buffered(&mut bridge), 0);
-    let tells_low = |event: &ringsoup_sfu::event::Event| {
-        matches!(event, ringsoup_sfu::event::Event::DataConsumerBufferedAmountLow { buffered_amount: 0, .. })
-    };
+    let tells_low =
+        |event: &Event| matches!(event, Event::DataConsumerBufferedAmountLow { buffered_amount: 0, .. });
     assert!(bridge.near.take_events().iter().any(tells_low));
     bridge.near.send("data", b"joined");
     bridge.carry();
@@ -117,7 +119,65 @@ fn what_the_far_end_cannot_take_is_counted_there() {
     bridge.carry();
     assert_eq!(bridge.far.dropped(DropReason::UnknownPipe), 1);
     bridge.near.transport(NEAR, TransportCommand::JoinPipe(None));
-    bridge.near.send("data", b"waits");
-    assert!(!bridge.carry(), "it waits for an association again");
+    bridge.near.send("data", b"refused");
+    assert!(!bridge.carry(), "its association is closed");
     bridge.far.assert_accounted();
+}
+
+/// What a transport was told of its association since the last call.
+fn association_events(world: &mut World) -> Vec<String> {
+    let word = |event| match event {
+        Event::TransportSctpState { transport, state } => Some(format!("{transport} {state:?}")),
+        Event::TransportSctpNegotiated { transport, capabilities } => {
+            let SctpNegotiatedCapabilities { max_outbound_streams, max_inbound_streams } = capabilities;
+            Some(format!("{transport} {max_outbound_streams}/{max_inbound_streams}"))
+        }
+        _ => None,
+    };
+    world.take_events().into_iter().filter_map(word).collect()
+}
+
+fn opened(pipe: &str) -> [String; 3] {
+    [format!("{pipe} Connecting"), format!("{pipe} 65535/65535"), format!("{pipe} Connected")]
+}
+
+#[test]
+fn an_association_opens_with_the_first_that_uses_it_and_closes_with_the_pipe() {
+    let mut bridge = Bridge::apart(Between::Mesh, &with_sctp());
+    bridge.near.direct("source");
+    bridge.near.produce_data("source", produce_direct("data"));
+    bridge.near.consume_data(NEAR, consume_sctp("out", "data", STREAM));
+    assert!(association_events(&mut bridge.near).is_empty());
+    bridge.join();
+    assert_eq!(association_events(&mut bridge.near), opened(NEAR));
+    assert!(association_events(&mut bridge.far).is_empty(), "nothing uses it there");
+    bridge.far.produce_data(FAR, produce_sctp("in", STREAM));
+    assert_eq!(association_events(&mut bridge.far), opened(FAR));
+    bridge.far.produce_data(FAR, produce_sctp("second", STREAM + 1));
+    assert!(association_events(&mut bridge.far).is_empty());
+    assert_eq!(bridge.near.pipe_stats(NEAR).sctp_state, Some(SctpState::Connected));
+
+    bridge.far.close_transport(FAR);
+    bridge.near.transport(NEAR, TransportCommand::JoinPipe(None));
+    assert_eq!(association_events(&mut bridge.near), [format!("{NEAR} Closed")]);
+    assert_eq!(bridge.near.pipe_stats(NEAR).sctp_state, Some(SctpState::Closed));
+    let sent = bridge.near.try_data_consumer("out", DataConsumerCommand::Send(message(TEXT, b"x")));
+    assert_eq!(sent.expect_err("refused"), CommandError::error("message send failed"));
+}
+
+#[test]
+fn what_opens_an_association_is_answered_first() {
+    let mut bridge = Bridge::apart(Between::Mesh, &with_sctp());
+    bridge.join();
+    bridge.near.take_events();
+    bridge.near.produce_data(NEAR, produce_sctp("in", STREAM));
+    assert_eq!((bridge.near.out.take_reply_at(), bridge.near.out.events.len()), (0, 3));
+}
+
+#[test]
+fn without_sctp_a_pipe_has_no_association_to_open() {
+    let mut bridge = Bridge::new(Between::Mesh);
+    let error = bridge.near.try_produce_data(NEAR, produce_sctp("in", STREAM)).expect_err("refused");
+    assert_eq!(error, CommandError::error("SCTP not enabled and not a direct Transport"));
+    assert_eq!(bridge.near.pipe_stats(NEAR).sctp_state, None);
 }
