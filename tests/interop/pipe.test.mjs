@@ -275,3 +275,22 @@ for (const place of PLACES.filter(({ workers }) => workers === 1)) {
 		assert.ok(pipeDataConsumer.closed && pipeDataProducer.closed);
 	});
 }
+
+test('a burst of messages passes whole and in order', BOUNDED, async t => {
+	const { near, far } = await routers(t, PLACES[0]);
+	const source = await near.router.createDirectTransport();
+	const dataProducer = await source.produceData({});
+	const { pipeDataProducer } = await near.router.pipeToRouter({
+		dataProducerId: dataProducer.id,
+		router: far.router,
+		keepId: false,
+	});
+	const sink = await far.router.createDirectTransport();
+	const dataConsumer = await sink.consumeData({ dataProducerId: pipeDataProducer.id });
+	const received = [];
+	dataConsumer.on('message', message => received.push(message.toString()));
+	const sent = Array.from({ length: 5_000 }, (_, number) => `message ${number}`);
+	sent.forEach(message => dataProducer.send(message));
+	await until('all of them', () => received.length >= sent.length);
+	assert.deepEqual(received, sent);
+});

@@ -11,7 +11,7 @@
 mod clock;
 #[path = "../src/io_report.rs"]
 mod io_report;
-#[path = "../src/mesh.rs"]
+#[path = "../src/mesh/mod.rs"]
 mod mesh;
 #[path = "../src/sys.rs"]
 mod sys;

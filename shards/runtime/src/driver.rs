@@ -42,7 +42,7 @@ const COMPLETIONS_PER_TURN: usize = BUFFER_COUNT as usize;
 const BATCHES_PER_TURN: usize = 32;
 /// The longest sleep. Nothing depends on it: an idle shard is woken by packets, timers and commands.
 const IDLE_WAIT: Duration = Duration::from_secs(60);
-/// How often a shard looks again whether control reads, or a failing socket receives, while one of them waits.
+/// How often a shard looks again whether control or another shard reads, or a failing socket receives, while one of them waits.
 const RETRY_WAIT: Duration = Duration::from_millis(10);
 
 /// How a driver ended.
@@ -333,8 +333,10 @@ impl Driver {
 
     /// Sends what the turn produced, then lets the Sfu note when it left.
     fn flush(&mut self) -> io::Result<()> {
-        if self.out.has_datagrams() {
+        if self.out.has_datagrams() || self.mesh.has_backlog() {
             self.mesh.pass(&self.out, self.clock, &mut self.report);
+        }
+        if self.out.has_datagrams() {
             self.transmit.flush(&self.out, &mut self.sockets, &mut self.report)?;
             self.out.clear_datagrams();
         }
@@ -362,7 +364,7 @@ impl Driver {
         if let Some(at) = self.sfu.next_timeout() {
             timeout = timeout.min(at.saturating_since(now));
         }
-        if self.mailbox.waits_for_control() || self.sockets.has_resting() {
+        if self.mailbox.waits_for_control() || self.sockets.has_resting() || self.mesh.has_backlog() {
             timeout = timeout.min(RETRY_WAIT);
         }
         let gather = if self.load.is_coalescing() { self.gather.min(timeout) } else { Duration::ZERO };

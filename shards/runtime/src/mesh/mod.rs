@@ -8,7 +8,9 @@
 //! What pipe transports of one process have for each other is copied once, into a batch that belongs to this direction, and
 //! read where it lies. A batch costs two queue operations however many packets are in it, and its memory comes back by the
 //! second queue: freeing on one thread what another allocated costs several times the copy (docs/decisions/0012-mesh.md).
-//! A full queue never blocks the sender: the packets are dropped and counted, as a full socket buffer would do.
+//! A full queue never blocks the sender: packets are dropped and counted, as a full socket buffer would do; data messages wait.
+
+mod backlog;
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +21,7 @@ use ringsoup_rtc::time::Time;
 use ringsoup_sfu::outbox::{Outbox, Route};
 use ringsoup_sfu::piped::{PipeEnd, PipeKey, Piped, PipedKind};
 
+use self::backlog::Backlog;
 use crate::clock::Clock;
 use crate::io_report::IoReport;
 use crate::wake::WakeFlag;
@@ -165,6 +168,10 @@ pub(crate) struct MeshPort {
     owned: Vec<usize>,
     /// Receivers with an open batch.
     touched: Vec<usize>,
+    /// By receiver: messages that found no room.
+    backlogs: Vec<Backlog>,
+    /// Messages in them.
+    held: usize,
     /// The sender whose turn it is.
     next: usize,
 }
@@ -172,24 +179,40 @@ pub(crate) struct MeshPort {
 impl MeshPort {
     pub(crate) fn new(mesh: Arc<Mesh>, shard: usize) -> Self {
         let count = mesh.stations.len();
-        let open = (0..count).map(|_| None).collect();
-        Self { mesh, shard, open, owned: vec![0; count], touched: Vec::with_capacity(count), next: 0 }
+        Self {
+            mesh,
+            shard,
+            open: (0..count).map(|_| None).collect(),
+            owned: vec![0; count],
+            touched: Vec::with_capacity(count),
+            backlogs: (0..count).map(|_| Backlog::default()).collect(),
+            held: 0,
+            next: 0,
+        }
     }
 
-    /// Hands over what the Outbox has for pipes, and wakes who sleeps.
+    /// Whether messages wait for another shard to catch up: somebody must call [`pass`](Self::pass) then.
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.held > 0
+    }
+
+    /// Hands over what waited and what the Outbox has for pipes, and wakes who sleeps.
     ///
     /// The clock is read once, and only if there is anything.
     pub(crate) fn pass(&mut self, out: &Outbox, clock: Clock, report: &mut IoReport) {
         let mut now = None;
+        if self.has_backlog() {
+            self.pass_backlogs(*now.get_or_insert_with(|| clock.now()), report);
+        }
         for destination in out.destinations() {
             let Route::Pipe { end, kind } = destination.route else { continue };
             let now = *now.get_or_insert_with(|| clock.now());
             for (head, tail) in out.datagrams(destination.lane) {
-                if self.append(now, (end, kind), head, tail, report) {
-                    report.passed_packets += 1;
-                } else {
-                    report.pass_refused += 1;
-                }
+                let passed = match kind {
+                    PipedKind::Packet => self.append(now, (end, kind), head, tail, report),
+                    PipedKind::Message => self.append_message(now, end, head, tail, report),
+                };
+                report.pass_refused += u64::from(!passed);
             }
         }
         for index in 0..self.touched.len() {
@@ -202,6 +225,46 @@ impl MeshPort {
             }
         }
         self.touched.clear();
+    }
+
+    /// What waits goes first, so that messages stay in order. False when there is no room to wait either.
+    fn append_message(
+        &mut self,
+        now: Time,
+        end: PipeEnd,
+        head: &[u8],
+        tail: &[u8],
+        report: &mut IoReport,
+    ) -> bool {
+        let receiver = usize::from(end.shard);
+        let is_free = self.backlogs.get(receiver).is_some_and(Backlog::is_empty);
+        if is_free && self.append(now, (end, PipedKind::Message), head, tail, report) {
+            return true;
+        }
+        let backlog = self.backlogs.get_mut(receiver);
+        let is_held = backlog.is_some_and(|backlog| backlog.hold(now, end.key, head, tail));
+        self.held += usize::from(is_held);
+        is_held
+    }
+
+    #[cold]
+    fn pass_backlogs(&mut self, now: Time, report: &mut IoReport) {
+        for receiver in 0..self.backlogs.len() {
+            while let Some(held) = self.backlogs[receiver].take() {
+                if held.is_hopeless(now) {
+                    report.pass_refused += 1;
+                    self.held -= 1;
+                    continue;
+                }
+                #[allow(clippy::cast_possible_truncation, reason = "shards are counted by 16 bits")]
+                let end = PipeEnd { key: held.to, shard: receiver as u16 };
+                if !self.append(now, (end, PipedKind::Message), &held.bytes, &[], report) {
+                    self.backlogs[receiver].put_back(held);
+                    break;
+                }
+                self.held -= 1;
+            }
+        }
     }
 
     /// False when there is no room.
@@ -232,12 +295,17 @@ impl MeshPort {
             return false;
         };
         batch.append(end.key, kind, head, tail);
+        report.passed_packets += 1;
         true
     }
 
-    /// One that came back, or a new one while the direction owns few.
+    /// One that came back, or a new one while the direction owns few; none while it could not be sent on its way.
     fn blank(&mut self, receiver: usize, now: Time) -> Option<Box<Batch>> {
         let direction = self.direction(receiver);
+        // Nobody else puts batches there, so there is still room when this one is full.
+        if direction.batches.is_full() {
+            return None;
+        }
         if let Some(mut batch) = direction.spent.pop() {
             batch.passed = now;
             return Some(batch);
@@ -262,7 +330,7 @@ impl MeshPort {
                 let refused = batch.packets.len() as u64;
                 report.passed_packets -= refused;
                 report.pass_refused += refused;
-                // Nobody reads there; the batch is kept for when somebody does.
+                debug_assert!(false, "a batch is begun only while there is room for it");
                 self.direction(receiver).spend(batch);
             }
         }
@@ -334,8 +402,12 @@ mod tests {
         }
 
         fn pass(&mut self, shard: u16, packets: &[&[u8]]) {
+            self.pass_as(PipedKind::Packet, shard, packets);
+        }
+
+        fn pass_as(&mut self, kind: PipedKind, shard: u16, packets: &[&[u8]]) {
             let mut out = Outbox::default();
-            let route = Route::Pipe { end: PipeEnd { key: KEY, shard }, kind: PipedKind::Packet };
+            let route = Route::Pipe { end: PipeEnd { key: KEY, shard }, kind };
             for packet in packets {
                 // A head of its own and a payload that may be others' too.
                 let (head, payload) = packet.split_at(packet.len() / 2);
@@ -405,6 +477,28 @@ mod tests {
         pair.pass(1, &[b"c"]);
         assert_eq!(pair.taken(), [b"c"]);
         assert!(pair.sender.owned[1] <= OWNED_BATCHES);
+    }
+
+    #[test]
+    fn messages_wait_for_room_and_stay_in_order() {
+        let mut pair = Pair::new();
+        let message = |number: usize| number.to_be_bytes();
+        for number in 0..2 * QUEUE_BATCHES {
+            pair.pass_as(PipedKind::Message, 1, &[&message(number)[..]]);
+        }
+        assert!(pair.sender.has_backlog());
+        // Packets are no messages: they find no room.
+        pair.pass(1, &[b"packet"]);
+        assert_eq!(pair.report.pass_refused, 1);
+        let mut taken = Vec::new();
+        while pair.sender.has_backlog() {
+            taken.extend(pair.taken());
+            pair.pass(1, &[]);
+        }
+        taken.extend(pair.taken());
+        let sent: Vec<_> = (0..2 * QUEUE_BATCHES).map(|number| message(number).to_vec()).collect();
+        assert_eq!(taken, sent);
+        assert_eq!((pair.report.passed_packets, pair.report.pass_refused), (sent.len() as u64, 1));
     }
 
     #[test]
