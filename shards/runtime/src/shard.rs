@@ -213,10 +213,12 @@ mod tests {
 
     use ringsoup_rtc::dtls::Certificate;
     use ringsoup_sfu::command::{Command, ListenInfo, PlainTransportOptions, Protocol, TransportOptions};
+    use ringsoup_sfu::listen;
     use ringsoup_sfu::reply::Reply;
 
     use super::*;
     use crate::mailbox::{FromShard, ToShard};
+    use crate::socket::listen::ListenSocket;
 
     /// No answer takes this long unless the shard hangs.
     const PATIENCE: Duration = Duration::from_secs(1);
@@ -319,7 +321,7 @@ mod tests {
         assert!(report.io.iter().any(|&(name, turns)| name == "turns" && turns > 0));
     }
 
-    fn listen() -> ListenInfo {
+    fn listen_info() -> ListenInfo {
         ListenInfo {
             protocol: Protocol::Udp,
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -349,7 +351,7 @@ mod tests {
         };
         PlainTransportOptions {
             base,
-            listen_info: listen(),
+            listen_info: listen_info(),
             rtcp_listen_info: None,
             rtcp_mux: true,
             comedia: true,
@@ -411,6 +413,46 @@ mod tests {
         let port = create_transport(&shard);
         assert!(UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_err());
         shard.stop();
+        assert!(UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
+    }
+
+    #[test]
+    fn a_servers_sockets_are_read_or_given_back() {
+        let shard = start(0);
+        command(&shard, Command::CreateRouter { router: "taken".into() });
+        let open = |server: &str| {
+            let request = listen::request(&listen_info(), (20_000, 29_999)).unwrap();
+            let socket = ListenSocket::open(&request, &PortBook::default()).unwrap();
+            let port = socket.local().port();
+            let (token, sockets) = (77, vec![socket]);
+            shard
+                .mailbox()
+                .send(ToShard::OpenWebRtcServer { token, server: server.into(), sockets })
+                .unwrap();
+            match shard.mailbox().receive_timeout(PATIENCE) {
+                Some(FromShard::Reply { token: 77, result }) => (port, result.is_ok()),
+                other => panic!("no reply: {other:?}"),
+            }
+        };
+        let (refused, accepted) = open("taken");
+        assert!(!accepted);
+        assert!(UdpSocket::bind((Ipv4Addr::LOCALHOST, refused)).is_ok());
+        let (port, accepted) = open("server");
+        assert!(accepted);
+        let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        peer.send_to(&[0, 1, 0, 0], (Ipv4Addr::LOCALHOST, port)).unwrap();
+        let started = Clock::start();
+        loop {
+            let Reply::ShardReport(report) = command(&shard, Command::ReportShard) else {
+                panic!("not a report")
+            };
+            if report.dropped.contains(&("no_ice", 1)) {
+                break;
+            }
+            assert!(started.now().as_millis() < 1_000, "{report:?}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        command(&shard, Command::CloseWebRtcServer { server: "server".into() });
         assert!(UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
     }
 
