@@ -126,7 +126,10 @@ struct Span {
 
 impl Span {
     fn new(between: Between) -> Self {
-        let mut bridge = Bridge::new(between);
+        Self::over(Bridge::new(between))
+    }
+
+    fn over(mut bridge: Bridge) -> Self {
         let sender = bridge.near.plain("sender");
         let watcher = bridge.far.plain("watcher");
         bridge.near.produce("sender", simulcast::produce("video", H264, None, &SOURCE, &MAPPED));
@@ -408,6 +411,35 @@ fn whatever_comes_out_of_a_pipe_is_counted_and_breaks_nothing() {
             world.take_in(vec![Passed { end: PipeEnd { key, shard: 0 }, kind, bytes }]);
             span.bridge.advance_ms(random(30));
         }
+        span.assert_accounted();
+    }
+}
+
+#[test]
+fn a_stream_goes_on_when_the_ends_are_joined_and_parted() {
+    for between in [Between::Mesh, Between::SrtpMesh] {
+        let mut span = Span::over(Bridge::apart(between, &pipe_options()));
+        let is_readable = |bytes: &Vec<u8>| bytes.ends_with(DELTA);
+        for seq in 1..=10 {
+            span.sends(0, seq, if seq == 1 { KEY } else { DELTA });
+        }
+        let on_sockets = span.bridge.seen.iter().filter(|bytes| is_readable(bytes)).count();
+        assert_eq!(on_sockets, if between == Between::Mesh { 9 } else { 0 });
+        span.bridge.join();
+        for seq in 11..=20 {
+            span.sends(0, seq, DELTA);
+        }
+        let readable = span.bridge.seen.iter().filter(|bytes| is_readable(bytes)).count();
+        assert_eq!(readable, on_sockets + 10, "nothing is encrypted any more");
+        let sent = span.watcher_gets();
+        assert_eq!(sent.len(), 20, "{between:?}");
+        assert_contiguous(&seqs(&sent));
+        // Both are still there: only one is told that the other is not.
+        span.bridge.near.transport(NEAR, TransportCommand::JoinPipe(None));
+        span.sends(0, 21, DELTA);
+        let authentic = usize::from(between == Between::Mesh);
+        assert_eq!(span.watcher_gets().len(), authentic, "under SRTP nobody has the new key");
+        assert_eq!(span.bridge.far.dropped(DropReason::SrtpAuthentication), 1 - authentic as u64);
         span.assert_accounted();
     }
 }
