@@ -27,6 +27,11 @@ pub enum Prelude {
     Direct {
         media: Media,
     },
+    /// One publisher in layers: simulcast to a receiver of one layer and to a pipe, or SVC to two receivers.
+    Layers {
+        srtp: Option<Suite>,
+        is_svc: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Arbitrary)]

@@ -43,6 +43,20 @@ pub enum Payload {
     KeyFrame,
     Vp8KeyFrame,
     Vp9KeyFrame,
+    /// Of any layer, with numbers.
+    Vp8 {
+        picture: u8,
+        temporal: u8,
+        is_sync: bool,
+        is_key: bool,
+    },
+    Vp9 {
+        picture: u8,
+        spatial: u8,
+        temporal: u8,
+        is_inter: bool,
+        is_up_point: bool,
+    },
     Delta,
     Silence,
     Long,
@@ -72,6 +86,25 @@ pub struct Numbers {
     pub rtx: u16,
 }
 
+impl Payload {
+    fn layered(self) -> [u8; 8] {
+        match self {
+            Self::Vp8 { picture, temporal, is_sync, is_key } => {
+                let layers = temporal << 6 | u8::from(is_sync) << 5;
+                // One in sixteen has a picture id of 7 bits.
+                let wide = if picture.is_multiple_of(16) { 0 } else { 0x80 };
+                [0x90, 0xe0, wide, picture & 0x7f, picture / 4, layers, u8::from(!is_key), 0]
+            }
+            Self::Vp9 { picture, spatial, temporal, is_inter, is_up_point } => {
+                let first = 0xac | u8::from(is_inter) << 6;
+                let layers = temporal << 5 | u8::from(is_up_point) << 4 | (spatial & 7) << 1;
+                [first, 0x80, picture, layers, picture / 4, 0, 0, 0]
+            }
+            _ => [0; 8],
+        }
+    }
+}
+
 impl Rtp {
     pub fn build(&self, numbers: &mut Numbers) -> Vec<u8> {
         let number = if self.rtx_of.is_some() { &mut numbers.rtx } else { &mut numbers.media };
@@ -85,7 +118,9 @@ impl Rtp {
         if !matches!(self.step, Step::Back(_)) {
             *number = sequence_number;
         }
+        let layered = self.payload.layered();
         let media: &[u8] = match self.payload {
+            Payload::Vp8 { .. } | Payload::Vp9 { .. } => &layered,
             Payload::Empty => &[],
             // A stream of one codec reads the others' as noise.
             Payload::KeyFrame => &[0x67, 0x42, 0xe0, 0x1f],

@@ -78,6 +78,11 @@ pub enum Fault {
     LongMid,
     PayloadTypeHigh,
     RtxOfRtx,
+    /// Two streams, of two neighbours: no fault, and what the consumers of simulcast take.
+    Simulcast,
+    Svc,
+    /// Of a producer of two streams.
+    Pipe,
 }
 
 fn codec(mime_type: &str, payload_type: u8, clock_rate: u32) -> RtpCodecParameters {
@@ -127,7 +132,7 @@ fn stream(media: Media, ssrc: u32, rtx_ssrc: Option<u32>, offset: u8) -> RtpPara
 fn spoil(parameters: &mut RtpParameters, fault: Fault) {
     let Some(first) = parameters.encodings.first_mut() else { return };
     match fault {
-        Fault::None | Fault::None2 | Fault::None3 => {}
+        Fault::None | Fault::None2 | Fault::None3 | Fault::Simulcast | Fault::Svc | Fault::Pipe => {}
         Fault::NoCodecs => parameters.codecs.clear(),
         Fault::NoEncodings => parameters.encodings.clear(),
         Fault::NoSsrc => first.ssrc = None,
@@ -186,7 +191,19 @@ pub fn produced(
         payload_type: codec.payload_type,
         mapped_payload_type: codec.payload_type - ROUTER_OFFSET,
     });
-    let encodings = parameters.encodings.iter().map(|encoding| EncodingMapping {
+    match fault {
+        Fault::Simulcast | Fault::Pipe => {
+            let next = index.wrapping_add(1);
+            let mut second = parameters.encodings[0].clone();
+            second.ssrc = second.ssrc.map(|_| published_ssrc(next));
+            second.rtx_ssrc = second.rtx_ssrc.map(|_| published_rtx_ssrc(next));
+            second.rid = second.rid.map(|_| "r1".into());
+            parameters.encodings.push(second);
+        }
+        Fault::Svc => parameters.encodings[0].scalability_mode = Some("L3T3".into()),
+        _ => {}
+    }
+    let encodings = (index..=u8::MAX).zip(&parameters.encodings).map(|(index, encoding)| EncodingMapping {
         rid: encoding.rid.clone(),
         ssrc: encoding.ssrc,
         mapped_ssrc: mapped_ssrc(index),
@@ -203,11 +220,38 @@ pub fn consumed(media: Media, ssrc: u32, rtx: bool, own_ids: bool, fault: Fault)
         parameters.header_extensions.push(extension(ExtensionUri::VideoOrientation, 14));
         parameters.header_extensions.push(extension(ExtensionUri::SsrcAudioLevel, 40));
     }
+    let mode = |mode: &str| Some(mode.to_owned());
+    match fault {
+        Fault::Simulcast => parameters.encodings[0].scalability_mode = mode("L2T3"),
+        Fault::Svc => parameters.encodings[0].scalability_mode = mode("L3T3"),
+        Fault::Pipe => {
+            let mut second = parameters.encodings[0].clone();
+            second.ssrc = second.ssrc.map(second_ssrc);
+            second.rtx_ssrc = second.rtx_ssrc.map(second_ssrc);
+            parameters.encodings.push(second);
+        }
+        _ => {}
+    }
     spoil(&mut parameters, fault);
     parameters
 }
 
+/// The SSRC of a pipe's second stream.
+pub fn second_ssrc(ssrc: u32) -> u32 {
+    ssrc + 100_000
+}
+
 pub fn consumable(index: u8, fault: Fault) -> Vec<RtpEncodingParameters> {
     let ssrc = (!matches!(fault, Fault::NoSsrc)).then(|| mapped_ssrc(index));
-    vec![RtpEncodingParameters { ssrc, ..RtpEncodingParameters::default() }]
+    let mut first = RtpEncodingParameters { ssrc, ..RtpEncodingParameters::default() };
+    match fault {
+        Fault::Simulcast | Fault::Pipe => {
+            let second =
+                RtpEncodingParameters { ssrc: Some(mapped_ssrc(index.wrapping_add(1))), ..first.clone() };
+            return vec![first, second];
+        }
+        Fault::Svc => first.scalability_mode = Some("L3T3".into()),
+        _ => {}
+    }
+    vec![first]
 }

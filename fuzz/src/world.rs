@@ -226,11 +226,16 @@ impl World {
 
 fn prelude(prelude: Prelude) -> Vec<Operation> {
     use crate::operation::{ConsumeSetUp, PlainSetUp, ProduceSetUp};
-    use crate::parameters::{Addressing, Fault};
-    let (media, srtp, direct) = match prelude {
+    use crate::parameters::{Addressing, Fault, Media};
+    let plain = [Fault::None; 3];
+    let (media, srtp, direct, shapes) = match prelude {
         Prelude::Nothing => return Vec::new(),
-        Prelude::Call { srtp, media } => (media, srtp, false),
-        Prelude::Direct { media } => (media, None, true),
+        Prelude::Call { srtp, media } => (media, srtp, false, plain),
+        Prelude::Direct { media } => (media, None, true, plain),
+        Prelude::Layers { srtp, is_svc: true } => (Media::Vp9, srtp, false, [Fault::Svc; 3]),
+        Prelude::Layers { srtp, is_svc: false } => {
+            (Media::Vp8, srtp, false, [Fault::Simulcast, Fault::Simulcast, Fault::Pipe])
+        }
     };
     let router = Named(0);
     let mut operations = vec![Operation::CreateRouter { router }];
@@ -266,7 +271,7 @@ fn prelude(prelude: Prelude) -> Vec<Operation> {
         stream: 0,
         rtx: true,
         addressing: Addressing::Ssrc,
-        fault: Fault::None,
+        fault: shapes[0],
         paused: false,
         key_frame_request_delay: 0,
         packet_id: false,
@@ -279,7 +284,7 @@ fn prelude(prelude: Prelude) -> Vec<Operation> {
             ssrc: consumer,
             rtx: consumer == 0,
             own_ids: consumer == 1,
-            fault: Fault::None,
+            fault: shapes[usize::from(consumer) + 1],
             paused: false,
             ignore_dtx: false,
         };
@@ -295,6 +300,67 @@ mod tests {
     use crate::operation::Suite;
     use crate::packet::Payload;
     use crate::parameters::Media;
+
+    /// One of what a call in layers consists of, out of a random number.
+    fn layered_operation(number: u64) -> Operation {
+        use arbitrary::{Arbitrary, Unstructured};
+        let bytes: Vec<u8> = (0..32_u32).flat_map(|turn| number.rotate_left(turn).to_be_bytes()).collect();
+        let mut input = Unstructured::new(&bytes);
+        let [kind, first, second, third, ..] = number.to_be_bytes();
+        let vp8 =
+            |is_key| Payload::Vp8 { picture: first, temporal: second % 3, is_sync: third % 2 == 0, is_key };
+        let vp9 = |is_inter| Payload::Vp9 {
+            picture: first,
+            spatial: second % 3,
+            temporal: third % 3,
+            is_inter,
+            is_up_point: first.is_multiple_of(2),
+        };
+        let (stream, lost) = (second % 2, if third < 32 { number } else { 0 });
+        let run = |first: Payload, payload: Payload, count: u8| Operation::Run {
+            socket: 0,
+            stream,
+            count: count % 6 + 1,
+            lost,
+            first,
+            payload,
+        };
+        let consumer = Named(first % 2);
+        match kind % 16 {
+            0..4 => run(vp8(first < 128), vp8(false), third),
+            4..8 => run(vp9(first < 128), vp9(true), third),
+            8 | 9 => Operation::TouchConsumer { consumer, touch: crate::operation::Touch::Layers(second) },
+            10 => {
+                let touch = crate::operation::Touch::arbitrary(&mut input).expect("enough bytes");
+                Operation::TouchConsumer { consumer, touch }
+            }
+            11..14 => {
+                let packet = crate::packet::Packet::arbitrary(&mut input).expect("enough bytes");
+                Operation::Datagram { socket: 1 + first % 2, right_tuple: true, sealed: true, packet }
+            }
+            14 => Operation::Advance { millis: u16::from(first) },
+            _ => Operation::Flush,
+        }
+    }
+
+    /// What libFuzzer does, for a moment and from fixed numbers: layers are chosen, sent again and piped.
+    #[test]
+    fn layers_survive_what_peers_do() {
+        let mut forwarded = 0;
+        for seed in 0..100_u64 {
+            let mut state = seed;
+            let mut number = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            };
+            let operations = (0..OPERATIONS_MAX).map(|_| layered_operation(number())).collect();
+            let srtp = [None, Some(Suite::Gcm128), Some(Suite::Cm80)][usize::try_from(seed % 3).unwrap()];
+            let prelude = Prelude::Layers { srtp, is_svc: seed.is_multiple_of(2) };
+            let scenario = Scenario { seed: 1, sockets_connect: true, prelude, operations };
+            forwarded += super::run(&scenario);
+        }
+        assert!(forwarded > 6_000, "{forwarded}");
+    }
 
     /// A target that never gets a packet through would find nothing behind the door.
     #[test]

@@ -18,7 +18,7 @@ use super::network::{LOCALHOST, peer_address};
 use super::{Kind, World};
 use crate::operation::{ConsumeSetUp, Named, Operation, PlainSetUp, ProduceSetUp, Suite, Touch};
 use crate::packet::{Content, Packet, Payload, Rtp, Step, compound, damage};
-use crate::parameters;
+use crate::parameters::{self, Fault, second_ssrc};
 
 fn crypto_suite(suite: Suite) -> CryptoSuite {
     match suite {
@@ -195,6 +195,9 @@ impl World {
                 ssrc = parameters::next_consumed_ssrc(ssrc);
             }
             peer.ssrcs.extend([ssrc, ssrc + 1]);
+            if matches!(set_up.fault, Fault::Pipe) {
+                peer.ssrcs.extend([second_ssrc(ssrc), second_ssrc(ssrc + 1)]);
+            }
         }
         let rtp_parameters =
             parameters::consumed(set_up.media, ssrc, set_up.rtx, set_up.own_ids, set_up.fault);
@@ -203,7 +206,10 @@ impl World {
             producer,
             kind: set_up.media.kind(),
             rtp_parameters,
-            requested_type: RtpType::Simple,
+            requested_type: match set_up.fault {
+                Fault::Pipe => RtpType::Pipe,
+                _ => RtpType::Simple,
+            },
             consumable_rtp_encodings: parameters::consumable(set_up.stream, set_up.fault),
             paused: set_up.paused,
             preferred_layers: None,
@@ -261,7 +267,10 @@ impl World {
             }
             Touch::KeyFrame => ConsumerCommand::RequestKeyFrame,
             Touch::Priority(priority) => ConsumerCommand::SetPriority(priority),
-            Touch::Layers(spatial) => ConsumerCommand::SetPreferredLayers(Layers { spatial, temporal: None }),
+            Touch::Layers(spatial) => {
+                let temporal = spatial.is_multiple_of(2).then_some(spatial >> 4);
+                ConsumerCommand::SetPreferredLayers(Layers { spatial: spatial & 0x0f, temporal })
+            }
         };
         self.command(Command::Consumer { consumer: Self::name(Kind::Consumer, consumer), command });
     }

@@ -1,5 +1,6 @@
 //! Trace events: what a controller asked to see of the packets. Off the packet path unless asked for.
 
+use ringsoup_rtc::codec::Descriptor;
 use ringsoup_rtc::rtp::{HeaderFields, RtpPacket};
 use ringsoup_rtc::time::Time;
 
@@ -69,8 +70,13 @@ pub(crate) fn sent_packet(
     out: &mut Outbox,
 ) {
     let arrived = passing.arrived;
-    let info =
-        Sent { is_key_frame: arrived.is_key_frame, is_rtx: false, size, payload: arrived.payload.len() };
+    let info = Sent {
+        is_key_frame: arrived.is_key_frame,
+        is_rtx: false,
+        size,
+        payload: arrived.payload.len(),
+        descriptor: arrived.descriptor,
+    };
     sent(consumer, passing.now, fields, info, out);
 }
 
@@ -89,7 +95,9 @@ pub(crate) fn resent_packet(
     let codec = stream.params.mime_type.codec;
     let is_key_frame = codec.is_key_frame(payload).unwrap_or(false);
     let is_rtx = stream.rtx().is_some();
-    sent(consumer, now, fields, Sent { is_key_frame, is_rtx, size, payload: payload.len() }, out);
+    let descriptor = codec.describe(payload);
+    let info = Sent { is_key_frame, is_rtx, size, payload: payload.len(), descriptor };
+    sent(consumer, now, fields, info, out);
 }
 
 /// What a header does not say of its packet; sizes in bytes.
@@ -98,6 +106,7 @@ struct Sent {
     is_rtx: bool,
     size: usize,
     payload: usize,
+    descriptor: Descriptor,
 }
 
 fn sent(consumer: &Consumer, now: Time, fields: &HeaderFields<'_>, packet: Sent, out: &mut Outbox) {
@@ -118,6 +127,8 @@ fn sent(consumer: &Consumer, now: Time, fields: &HeaderFields<'_>, packet: Sent,
         is_key_frame: packet.is_key_frame,
         size: packet.size as u64,
         payload_size: packet.payload as u64,
+        spatial_layer: packet.descriptor.spatial_layer(),
+        temporal_layer: packet.descriptor.temporal_layer(),
         mid: text(fields.mid.map(|(_, mid)| mid)),
         ..RtpPacketDump::default()
     };
