@@ -19,6 +19,7 @@ mod observers;
 mod pausing;
 mod pipe_consumer;
 mod pipe_data;
+mod pipe_operations;
 mod pipe_transport;
 mod plain_transport;
 mod refusals;
