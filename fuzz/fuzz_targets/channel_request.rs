@@ -10,7 +10,7 @@ use ringsoup_control::wire::decode;
 #[derive(Debug, Arbitrary)]
 struct Input<'a> {
     /// Which valid message to start from.
-    template: u8,
+    template: u16,
     changes: Vec<Change>,
     /// Instead of a message.
     raw: Option<&'a [u8]>,

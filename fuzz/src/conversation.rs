@@ -134,6 +134,34 @@ fn messages(text: &str) -> Vec<Message> {
     messages.collect()
 }
 
+/// Everything the scripts say, once each, as frames; but for numbers that no method has, which cannot be read.
+pub fn frames() -> Vec<Vec<u8>> {
+    let corpus = corpus();
+    let known = corpus.scripts.iter().flatten().filter(|message| message.name.parse::<u8>().is_err());
+    let frames = known.filter_map(|message| {
+        let kind = number_or_name(&message.name);
+        encode::message(&corpus.schema, message.data(7, kind)).ok()
+    });
+    let mut frames: Vec<_> = frames.collect();
+    frames.sort();
+    frames.dedup();
+    frames
+}
+
+impl Message {
+    /// What the frame holds, a request under `id`.
+    fn data(&self, id: u32, kind: Value) -> Value {
+        let handler = Field::new("handler_id", Value::Text(self.handler.clone()));
+        let body = Field::new("body", self.body.clone());
+        if self.asks {
+            let id = Field::new("id", Value::Integer(id.into()));
+            Value::Typed("Request".to_owned(), vec![id, Field::new("method", kind), handler, body])
+        } else {
+            Value::Typed("Notification".to_owned(), vec![handler, Field::new("event", kind), body])
+        }
+    }
+}
+
 struct Shard {
     sfu: Sfu,
     out: Outbox,
@@ -212,16 +240,8 @@ impl Worker {
         let id = self.next_id;
         let kind =
             number.map_or_else(|| number_or_name(&message.name), |number| Value::Integer(number.into()));
-        let handler = Field::new("handler_id", Value::Text(message.handler.clone()));
-        let body = Field::new("body", message.body.clone());
-        let data = if message.asks {
-            let id = Field::new("id", Value::Integer(id.into()));
-            Value::Typed("Request".to_owned(), vec![id, Field::new("method", kind), handler, body])
-        } else {
-            Value::Typed("Notification".to_owned(), vec![handler, Field::new("event", kind), body])
-        };
         // A number may be changed to one that its field cannot hold.
-        let Ok(frame) = encode::message(&corpus.schema, data) else { return 0 };
+        let Ok(frame) = encode::message(&corpus.schema, message.data(id, kind)) else { return 0 };
         let mut effects = Vec::new();
         match decode(&frame) {
             Ok(incoming) => {

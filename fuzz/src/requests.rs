@@ -12,9 +12,10 @@ type Body = (request::Body, WIPOffset<UnionWIPOffset>);
 
 const HANDLER: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
 
-/// All of them, each a frame with its size prefix.
+/// All of them, each a frame with its size prefix: those below, whose every byte is meant, and everything that the
+/// differential test's scripts say.
 pub fn all() -> Vec<Vec<u8>> {
-    let mut frames = Vec::new();
+    let mut frames = crate::conversation::frames();
     let bodies: [fn(&mut Builder) -> Body; 14] = [
         update_settings,
         create_router,

@@ -48,6 +48,8 @@ pub(crate) struct Round {
     pub(crate) created: Holding,
     pub(crate) dumped: Holding,
     pub(crate) closed: Holding,
+    /// After the same once more: what is kept for the next use does not grow.
+    pub(crate) closed_again: Holding,
     /// Why it could not be done to the end.
     pub(crate) failure: Option<String>,
 }
@@ -104,9 +106,15 @@ fn round(launch: &Launch, kind: TransportKind, routers: u32, transports: u32) ->
         created: before,
         dumped: before,
         closed: before,
+        closed_again: before,
         failure: None,
     };
-    if let Err(error) = steps(&mut asker, &mut round, worker.pid(), kind, (routers, transports)) {
+    let mut again = round.clone();
+    let count = (routers, transports);
+    let done = steps(&mut asker, &mut round, worker.pid(), kind, count)
+        .and_then(|()| steps(&mut asker, &mut again, worker.pid(), kind, count));
+    round.closed_again = again.closed;
+    if let Err(error) = done {
         round.failure = Some(error.to_string());
         eprintln!("loadtest: {}", explain(&error, &mut worker, &channel));
     }
@@ -208,6 +216,7 @@ impl Scale {
             "created",
             "dumped",
             "closed",
+            "closed again",
             "fds created",
             "fds closed",
         ]);
@@ -222,6 +231,7 @@ impl Scale {
                 mib(round.created),
                 mib(round.dumped),
                 mib(round.closed),
+                mib(round.closed_again),
                 round.created.descriptors.to_string(),
                 round.closed.descriptors.to_string(),
             ]);

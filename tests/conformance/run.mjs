@@ -147,16 +147,27 @@ function report(results, secondTry) {
 				waiting += 1;
 			}
 		}
-		for (const [test, verdict] of expected) {
-			if (verdict === PASSES && !tests.has(test)) {
-				failed += 1;
-				console.log(`    FAILED: listed, but not in the suite: ${test}`);
-			}
-		}
+	}
+	if (fileParts.length === 0) {
+		failed += reportDifference(results, known);
 	}
 	console.log(`conformance with mediasoup ${basename(home)}:`);
 	console.log(`${passed} passed, ${failed} failed, ${waiting} skipped`);
 	return failed;
+}
+
+/** The list names every test of the suite and nothing else, whatever it says of it. Returns the exceptions' number. */
+function reportDifference(results, known) {
+	const names = files =>
+		new Set([...files].flatMap(([file, tests]) => [...tests.keys()].map(test => `${file}: ${test}`)));
+	const suite = names(results);
+	const listed = names(known);
+	const missing = [...suite].filter(name => !listed.has(name));
+	const gone = [...listed].filter(name => !suite.has(name));
+	missing.forEach(name => console.log(`    FAILED: not on the list: ${name}`));
+	gone.forEach(name => console.log(`    FAILED: listed, but not in the suite: ${name}`));
+	console.log(`${suite.size} tests in the suite, ${listed.size} on the list`);
+	return missing.length + gone.length;
 }
 
 /** The files where a test of the list failed. */
