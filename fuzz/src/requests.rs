@@ -58,6 +58,12 @@ pub fn all() -> Vec<Vec<u8>> {
         let body = producer::SendNotification::create(builder, &args);
         (notification::Body::Producer_SendNotification, body.as_union_value())
     }));
+    frames.push(notification(notification::Event::TRANSPORT_SEND_RTCP, |builder| {
+        let data = builder.create_vector(&[0x80_u8, 201, 0, 1, 0, 0, 0, 9]);
+        let args = transport::SendRtcpNotificationArgs { data: Some(data) };
+        let body = transport::SendRtcpNotification::create(builder, &args);
+        (notification::Body::Transport_SendRtcpNotification, body.as_union_value())
+    }));
     frames.push(request(request::Method::TRANSPORT_PRODUCE_DATA, produce_data));
     frames.push(request(request::Method::TRANSPORT_CONSUME_DATA, consume_data));
     frames.push(request(request::Method::DATACONSUMER_SEND, send_data));
@@ -73,12 +79,6 @@ pub fn all() -> Vec<Vec<u8>> {
         };
         let body = data_producer::SendNotification::create(builder, &args);
         (notification::Body::DataProducer_SendNotification, body.as_union_value())
-    }));
-    frames.push(notification(notification::Event::TRANSPORT_SEND_RTCP, |builder| {
-        let data = builder.create_vector(&[0x80_u8, 201, 0, 1, 0, 0, 0, 9]);
-        let args = transport::SendRtcpNotificationArgs { data: Some(data) };
-        let body = transport::SendRtcpNotification::create(builder, &args);
-        (notification::Body::Transport_SendRtcpNotification, body.as_union_value())
     }));
     frames
 }

@@ -91,6 +91,20 @@ test('a burst far beyond what the channel holds arrives complete', BOUNDED, asyn
 	}
 });
 
+test('so does a flood of small ones to several', BOUNDED, async t => {
+	const session = await Session.create(t);
+	const { producer } = await directProducer(session);
+	const receivers = await Promise.all([1, 2, 3, 4].map(() => directConsumer(session, producer)));
+	const count = 10_000;
+	for (let index = 0; index < count; ++index) {
+		producer.send(String(index));
+	}
+	for (const { messages, texts } of receivers) {
+		await until('all of them', () => messages.length === count, 20_000);
+		texts().forEach((text, index) => assert.equal(text, String(index)));
+	}
+});
+
 test('too long a message is refused, and the next one goes on', BOUNDED, async t => {
 	const session = await Session.create(t);
 	const transport = await session.router.createDirectTransport({ maxReceiveMessageSize: 100, maxSendMessageSize: 50 });

@@ -1,5 +1,7 @@
 //! Data as messages from and to the application.
 
+use std::sync::Arc;
+
 use ringsoup_rtc::subchannels::Audience;
 use ringsoup_sfu::command::{Command, ErrorClass, TransportCommand};
 use ringsoup_sfu::data::command::{ConsumeData, DataConsumerCommand, DataProducerCommand, ProduceData};
@@ -39,6 +41,8 @@ fn a_message_reaches_every_consumer_as_it_was() {
         let names: Vec<_> = messages.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["a", "b", "c"]);
         assert!(messages.iter().all(|(_, message)| *message == sent));
+        // In memory once, however many get it.
+        assert!(messages.iter().all(|(_, message)| Arc::ptr_eq(&message.payload, &sent.payload)));
     }
     let bytes = 5 + 3 + 262_144;
     let (producer, consumer) = (world.data_producer_stats("p"), world.data_consumer_stats("a"));
