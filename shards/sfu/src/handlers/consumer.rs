@@ -180,6 +180,7 @@ impl Sfu {
                 }
             }
             ConsumerCommand::SetPreferredLayers(layers) => {
+                out.reply_here();
                 let preferred = self.set_preferred_layers(now, id, layers, out);
                 return Ok(Reply::SetPreferredLayers(preferred));
             }

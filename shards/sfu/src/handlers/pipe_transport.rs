@@ -51,6 +51,7 @@ impl Sfu {
         };
         pipe.connect(request, &mut self.lanes, sockets)?;
         let (key, tuple) = (pipe.key, pipe.flow.tuple());
+        out.reply_here();
         self.transport_connected(now, id, out);
         Ok(Reply::PipeConnect { key, tuple, peer_srtp: request.srtp_parameters.clone() })
     }

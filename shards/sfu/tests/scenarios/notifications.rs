@@ -2,14 +2,18 @@
 
 use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_sfu::command::{
-    ConsumerCommand, ConsumerTraceEvent, ProducerCommand, ProducerTraceEvent, TransportCommand,
+    ConsumerCommand, ConsumerTraceEvent, Layers, PipeConnect, ProducerCommand, ProducerTraceEvent,
+    TransportCommand,
 };
 use ringsoup_sfu::event::Event;
+use ringsoup_sfu::piped::PipeKey;
 
+use crate::common::bridge::pipe_options;
 use crate::common::packets::{DELTA, KEY, pli, rtp, rtx, sender_report};
 use crate::common::parameters::{
     H264, H264_RTX, connect_to, consume_audio, consume_video, plain, produce_video,
 };
+use crate::common::simulcast;
 use crate::common::{World, remote};
 use crate::room::{ALICE_VIDEO, MAPPED_AUDIO, MAPPED_VIDEO, Room, VIDEO, VIDEO_RTX};
 
@@ -95,6 +99,47 @@ fn a_key_frame_is_asked_for_after_the_reply_to_connect() {
     let connect = TransportCommand::ConnectPlain(connect_to(remote(9_999)));
     room.world.transport("carol", connect);
     assert_eq!(told(&mut room.world), (vec![], vec!["Pli of video".to_owned()]));
+}
+
+#[test]
+fn a_key_frame_is_asked_for_after_the_reply_to_a_pipes_connect() {
+    let mut room = Room::new();
+    room.start_video(1..5);
+    room.world.advance_ms(2_000);
+    room.world.create_pipe("pipe", PipeKey(1), pipe_options()).expect("created");
+    room.world.consume("pipe", consume_video("piped", "video", 30_000, None, MAPPED_VIDEO));
+    trace_all(&mut room.world, "video");
+    let remote = remote(9_999);
+    let request = PipeConnect { ip: remote.ip(), port: Some(remote.port()), srtp_parameters: None };
+    room.world.connect_pipe("pipe", request).expect("connected");
+    assert_eq!(told(&mut room.world), (vec![], vec!["Pli of video".to_owned()]));
+}
+
+#[test]
+fn a_wish_for_other_layers_is_followed_after_its_reply() {
+    const SOURCE: [u32; 2] = [1_000, 2_000];
+    const MAPPED: [u32; 2] = [5_000, 5_001];
+    /// A VP8 key frame with a picture id.
+    const PICTURE: &[u8] = &[0x90, 0x80, 1, 0, 7, 7];
+    let mut world = World::new();
+    let sender = world.plain("sender");
+    world.plain("receiver");
+    world.produce("sender", simulcast::produce("video", "video/VP8", Some("L1T1"), &SOURCE, &MAPPED));
+    let layers = (Some("L2T1"), Some("L1T1"));
+    let request = simulcast::consume("c", "video", "video/VP8", layers, 9_000, &MAPPED);
+    world.consume("receiver", request);
+    for seq in 1..100 {
+        for ssrc in SOURCE {
+            world.from(&sender, &rtp(simulcast::VIDEO, seq, u32::from(seq) * 3_000, ssrc, PICTURE));
+        }
+        world.advance_ms(33);
+    }
+    trace_all(&mut world, "video");
+    let wish = Layers { spatial: 0, temporal: None };
+    world.consumer("c", ConsumerCommand::SetPreferredLayers(wish));
+    let (before, after) = told(&mut world);
+    assert!(before.is_empty(), "{before:?}");
+    assert_eq!(after, ["Pli of video"]);
 }
 
 #[test]
