@@ -136,7 +136,7 @@ fn pipe(shard: &ShardHandle, key: PipeKey) -> u16 {
 }
 
 fn join(shard: &ShardHandle, port: u16, end: PipeEnd) {
-    let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let ip = Ipv4Addr::LOCALHOST.to_string();
     let request = PipeConnect { ip, port: Some(port), srtp_parameters: None };
     transport(shard, "pipe", TransportCommand::ConnectPipe(request));
     transport(shard, "pipe", TransportCommand::JoinPipe(Some(end)));

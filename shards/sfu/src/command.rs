@@ -318,7 +318,8 @@ pub struct PlainConnect {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipeConnect {
-    pub ip: IpAddr,
+    /// As given.
+    pub ip: String,
     pub port: Option<u16>,
     pub srtp_parameters: Option<SrtpParameters>,
 }

@@ -79,9 +79,11 @@ impl PipeTransport {
             return Err(CommandError::error("connect() already called"));
         }
         let srtp = self.agree_on_srtp(request)?;
+        let ip = &request.ip;
+        let ip = ip.parse().map_err(|_| CommandError::type_error(format!("invalid IP '{ip}'")))?;
         let port = request.port.ok_or_else(|| CommandError::type_error("missing port"))?;
-        self.flow.check_family(request.ip)?;
-        self.flow.set_remote(SocketAddr::new(request.ip, port), lanes, sockets);
+        self.flow.check_family(ip)?;
+        self.flow.set_remote(SocketAddr::new(ip, port), lanes, sockets);
         if srtp.is_some() {
             self.srtp = srtp;
         }

@@ -28,7 +28,7 @@ const FAR_MAPPED: [u32; 2] = [6_000, 6_001];
 const WATCHED: [u32; 2] = [12_000, 12_010];
 
 fn connect_to(port: u16) -> PipeConnect {
-    PipeConnect { ip: remote(1).ip(), port: Some(port), srtp_parameters: None }
+    PipeConnect { ip: remote(1).ip().to_string(), port: Some(port), srtp_parameters: None }
 }
 
 #[test]
@@ -89,6 +89,9 @@ fn connect_refuses_with_the_words_of_the_original() {
     let mut short = keyed(good);
     short.srtp_parameters.as_mut().expect("just given").key_and_salt.pop();
     assert_eq!(refused("srtp", short), type_error("invalid decoded SRTP key length"));
+    let nowhere = PipeConnect { ip: "chicken".into(), port: None, srtp_parameters: None };
+    assert_eq!(refused("bare", nowhere.clone()), type_error("invalid IP 'chicken'"));
+    assert_eq!(refused("srtp", nowhere), type_error("missing srtpParameters (SRTP enabled)"));
     let portless = PipeConnect { port: None, ..connect_to(1) };
     assert_eq!(refused("bare", portless), type_error("missing port"));
     let tuple = world.connect_pipe("bare", connect_to(9)).expect("good");
@@ -354,7 +357,7 @@ fn ends_on_one_shard_reach_each_other() {
     let mut world = World::new();
     let near = world.create_pipe(NEAR, NEAR_KEY, pipe_options()).expect("created");
     let far = world.create_pipe(FAR, FAR_KEY, pipe_options()).expect("created");
-    let to = |port| PipeConnect { ip: listen_info().ip, port: Some(port), srtp_parameters: None };
+    let to = |port| PipeConnect { ip: listen_info().ip.to_string(), port: Some(port), srtp_parameters: None };
     world.connect_pipe(NEAR, to(far.tuple.local_port)).expect("connected");
     world.connect_pipe(FAR, to(near.tuple.local_port)).expect("connected");
     assert_ne!(address_of(&near.tuple), address_of(&far.tuple));
