@@ -280,3 +280,139 @@ fn pauses_clear_the_layers_and_a_key_frame_brings_them_back() {
     assert_eq!(scene.told(), [(2, 0)]);
     scene.world.assert_accounted();
 }
+
+/// What a packet says of itself behind its descriptor.
+fn content(payload: &[u8]) -> (u16, u8, u8, u8, u8) {
+    (u16::from_be_bytes([payload[5], payload[6]]), payload[7], payload[8], payload[9], payload[10])
+}
+
+/// A layer frame of `count` packets as libwebrtc's three temporal layers make them: 0 2 1 2, up at the first two.
+fn layer_frame(
+    picture: u16,
+    spatial: u8,
+    temporal: u8,
+    is_key: bool,
+    is_up: bool,
+    count: u8,
+) -> Vec<Vec<u8>> {
+    let packet = |place: u8| {
+        let first =
+            0xb0 | u8::from(!is_key) << 6 | u8::from(place == 0) << 3 | u8::from(place + 1 == count) << 2;
+        let [high, low] = (picture & 0x7fff).to_be_bytes();
+        let layers = temporal << 5 | u8::from(is_up) << 4 | spatial << 1 | u8::from(spatial > 0);
+        let [own_high, own_low] = picture.to_be_bytes();
+        vec![first, 0x80 | high, low, layers, 0, own_high, own_low, spatial, temporal, place, count]
+    };
+    (0..count).map(packet).collect()
+}
+
+/// Layers change at random while packets are reordered and lost: what goes out is whole pictures, the marker on the last packet of
+/// each, and nothing that depends on what was left out.
+#[test]
+fn whole_pictures_go_out_whatever_the_network_does() {
+    let mut state = std::env::var("SVC_SEED").map_or(1_u64, |seed| seed.parse().expect("a number"));
+    let mut below = |end: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % end
+    };
+    let small = |number: u64| u8::try_from(number).expect("small");
+    for mode in ["L3T3", "L3T3_KEY"] {
+        let mut scene = Scene::new(VP9, mode);
+        let mut received = std::collections::BTreeMap::new();
+        let mut newest = None;
+        let mut under_way: Vec<(u64, Vec<u8>)> = Vec::new();
+        let mut wants_key = true;
+        let mut step = 0_usize;
+        for picture in 0..6_000_u16 {
+            let is_key = std::mem::take(&mut wants_key);
+            step = if is_key { 0 } else { step + 1 };
+            let (temporal, is_up) = [(0, false), (2, true), (1, true), (2, false)][step % 4];
+            scene.pictures += 1;
+            for spatial in 0..3 {
+                for payload in layer_frame(picture, spatial, temporal, is_key, is_up, small(1 + below(3))) {
+                    scene.seq = scene.seq.wrapping_add(1);
+                    let mut packet = rtp(VIDEO, scene.seq, scene.pictures * 3_000, SOURCE, &payload);
+                    let is_last = spatial == 2 && payload[9] + 1 == payload[10];
+                    packet[1] |= u8::from(is_last) << 7;
+                    if below(50) > 0 {
+                        let late = if below(10) == 0 { below(40) } else { below(3) };
+                        under_way.push((scene.world.now.as_millis() + late, packet));
+                    }
+                }
+            }
+            for _ in 0..10 {
+                scene.world.advance_ms(1);
+                let now = scene.world.now.as_millis();
+                let sender = scene.sender.clone();
+                under_way.retain(|(at, packet)| {
+                    if *at <= now {
+                        scene.world.from(&sender, packet);
+                    }
+                    *at > now
+                });
+            }
+            let sent = scene.world.take_sent();
+            let (to_sender, to_receiver): (Vec<_>, Vec<_>) =
+                sent.into_iter().partition(|sent| sent.remote == scene.sender.remote);
+            wants_key |= !heard(&to_sender).plis.is_empty();
+            for sent in to_receiver.iter().filter(|sent| !sent.is_rtcp()) {
+                let packet = sent.rtp();
+                let is_media = packet.ssrc() == SENT;
+                let (seq, payload) = match is_media {
+                    true => (packet.sequence_number(), packet.payload()),
+                    false => {
+                        let original = ringsoup_rtc::rtx::decapsulate(packet.payload()).expect("a number");
+                        (original.sequence_number, original.payload)
+                    }
+                };
+                let last = *newest.get_or_insert(0x10_0000 + u64::from(seq));
+                let ahead = seq.wrapping_sub(u16::try_from(last & 0xffff).expect("16 bits")).cast_signed();
+                let number = last.wrapping_add_signed(ahead.into());
+                newest = Some(last.max(number));
+                let what = (packet.marker(), payload.to_vec());
+                if let Some(known) = received.insert(number, what.clone()) {
+                    assert!(!is_media && known == what, "{number}: {known:?} then {what:?}");
+                }
+                if is_media && below(8) == 0 {
+                    let receiver = scene.receiver.clone();
+                    let behind = u16::try_from(below(30)).expect("small");
+                    scene.world.from(&receiver, &nack(SENT, &[seq.wrapping_sub(behind)]));
+                }
+            }
+            if below(60) == 0 {
+                scene.prefer(small(below(3)), small(below(3)));
+            }
+        }
+        check_pictures(&received, mode == "L3T3_KEY");
+    }
+}
+
+fn check_pictures(received: &std::collections::BTreeMap<u64, (bool, Vec<u8>)>, is_k_svc: bool) {
+    assert!(received.len() > 5_000);
+    let mut ups = 0;
+    for ((number, (marker, payload)), (next, (_, after))) in received.iter().zip(received.iter().skip(1)) {
+        let (picture, spatial, temporal, place, count) = content(payload);
+        let (other, other_spatial, other_temporal, other_place, _) = content(after);
+        let context = format!("{number} {:?}, {next} {:?}", content(payload), content(after));
+        assert!(other >= picture, "in order: {context}");
+        assert!(!marker || picture != other, "the marker ends a picture: {context}");
+        if *next != number + 1 {
+            continue;
+        }
+        assert_eq!(picture != other, *marker, "and every picture has one: {context}");
+        if place + 1 < count {
+            assert_eq!((other, other_spatial, other_place), (picture, spatial, place + 1), "{context}");
+        } else if picture == other {
+            assert_eq!((other_spatial, other_place), (spatial + 1, 0), "{context}");
+        } else {
+            assert_eq!(other_place, 0, "{context}");
+            let is_inter = after[0] & 0x40 != 0;
+            assert!(other_spatial == 0 || (is_k_svc && is_inter), "{context}");
+            let is_up = after[3] & 0x10 != 0;
+            // The second picture of the top layer refers to the one before it.
+            assert!(other_temporal < 2 || is_up || other == picture + 1, "{context}");
+            ups += u32::from(other_temporal > temporal);
+        }
+    }
+    assert!(ups > 100, "{ups}");
+}

@@ -162,8 +162,9 @@ impl SvcLayers {
             std::cmp::Ordering::Less => own.spatial == target.spatial && picture.ends_frame,
             std::cmp::Ordering::Equal => false,
         };
-        if switches {
-            return Some(LayerPair { spatial: target.spatial, temporal: 0 });
+        if switches && own.temporal <= target.temporal.min(current.temporal) {
+            // Upper temporal layers have to be switched up to anew; this frame is finished first.
+            return Some(LayerPair { spatial: target.spatial, temporal: own.temporal });
         }
         let is_up_point = picture.layers.is_some_and(|layers| layers.is_switching_up_point);
         let goes_up = own.temporal > current.temporal && own.temporal <= target.temporal;
