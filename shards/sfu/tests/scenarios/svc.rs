@@ -306,6 +306,37 @@ fn layer_frame(
     (0..count).map(packet).collect()
 }
 
+/// What a receiver has, by whole number: marker and payload.
+#[derive(Default)]
+struct Received {
+    packets: std::collections::BTreeMap<u64, (bool, Vec<u8>)>,
+    newest: Option<u64>,
+}
+
+impl Received {
+    /// Takes a packet, or one that was sent again and must be the same; returns its number.
+    fn take(&mut self, sent: &Sent) -> u16 {
+        let packet = sent.rtp();
+        let is_media = packet.ssrc() == SENT;
+        let (seq, payload) = match is_media {
+            true => (packet.sequence_number(), packet.payload()),
+            false => {
+                let original = ringsoup_rtc::rtx::decapsulate(packet.payload()).expect("a number");
+                (original.sequence_number, original.payload)
+            }
+        };
+        let last = self.newest.unwrap_or(0x10_0000 + u64::from(seq));
+        let ahead = seq.wrapping_sub(u16::try_from(last & 0xffff).expect("16 bits")).cast_signed();
+        let number = last.wrapping_add_signed(ahead.into());
+        self.newest = Some(last.max(number));
+        let what = (packet.marker(), payload.to_vec());
+        if let Some(known) = self.packets.insert(number, what.clone()) {
+            assert!(!is_media && known == what, "{number}: {known:?} then {what:?}");
+        }
+        seq
+    }
+}
+
 /// Layers change at random while packets are reordered and lost: what goes out is whole pictures, the marker on the last packet of
 /// each, and nothing that depends on what was left out.
 #[test]
@@ -318,8 +349,7 @@ fn whole_pictures_go_out_whatever_the_network_does() {
     let small = |number: u64| u8::try_from(number).expect("small");
     for mode in ["L3T3", "L3T3_KEY"] {
         let mut scene = Scene::new(VP9, mode);
-        let mut received = std::collections::BTreeMap::new();
-        let mut newest = None;
+        let mut received = Received::default();
         let mut under_way: Vec<(u64, Vec<u8>)> = Vec::new();
         let mut wants_key = true;
         let mut step = 0_usize;
@@ -356,24 +386,8 @@ fn whole_pictures_go_out_whatever_the_network_does() {
                 sent.into_iter().partition(|sent| sent.remote == scene.sender.remote);
             wants_key |= !heard(&to_sender).plis.is_empty();
             for sent in to_receiver.iter().filter(|sent| !sent.is_rtcp()) {
-                let packet = sent.rtp();
-                let is_media = packet.ssrc() == SENT;
-                let (seq, payload) = match is_media {
-                    true => (packet.sequence_number(), packet.payload()),
-                    false => {
-                        let original = ringsoup_rtc::rtx::decapsulate(packet.payload()).expect("a number");
-                        (original.sequence_number, original.payload)
-                    }
-                };
-                let last = *newest.get_or_insert(0x10_0000 + u64::from(seq));
-                let ahead = seq.wrapping_sub(u16::try_from(last & 0xffff).expect("16 bits")).cast_signed();
-                let number = last.wrapping_add_signed(ahead.into());
-                newest = Some(last.max(number));
-                let what = (packet.marker(), payload.to_vec());
-                if let Some(known) = received.insert(number, what.clone()) {
-                    assert!(!is_media && known == what, "{number}: {known:?} then {what:?}");
-                }
-                if is_media && below(8) == 0 {
+                let seq = received.take(sent);
+                if below(8) == 0 {
                     let receiver = scene.receiver.clone();
                     let behind = u16::try_from(below(30)).expect("small");
                     scene.world.from(&receiver, &nack(SENT, &[seq.wrapping_sub(behind)]));
@@ -383,7 +397,7 @@ fn whole_pictures_go_out_whatever_the_network_does() {
                 scene.prefer(small(below(3)), small(below(3)));
             }
         }
-        check_pictures(&received, mode == "L3T3_KEY");
+        check_pictures(&received.packets, mode == "L3T3_KEY");
     }
 }
 
