@@ -325,7 +325,7 @@ impl Received {
                 (original.sequence_number, original.payload)
             }
         };
-        let last = self.newest.unwrap_or(0x10_0000 + u64::from(seq));
+        let last = self.newest.unwrap_or_else(|| 0x10_0000 + u64::from(seq));
         let ahead = seq.wrapping_sub(u16::try_from(last & 0xffff).expect("16 bits")).cast_signed();
         let number = last.wrapping_add_signed(ahead.into());
         self.newest = Some(last.max(number));
