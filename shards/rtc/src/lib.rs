@@ -15,6 +15,7 @@ pub mod rtp;
 pub mod rtx;
 pub mod sampled_rate;
 pub mod score;
+pub mod sctp;
 pub mod seq;
 pub mod srtp;
 pub mod subchannels;

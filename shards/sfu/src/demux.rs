@@ -24,15 +24,6 @@ pub fn protocol_of(bytes: &[u8]) -> Option<Protocol> {
     }
 }
 
-/// Bytes of SCTP's common header: ports, verification tag, checksum (RFC 9260 section 3.1).
-const SCTP_HEADER_BYTES: usize = 12;
-
-/// Whether what is neither RTP nor RTCP has the shape of an SCTP packet, which is all that can be told of it here:
-/// whole words, and a header.
-pub fn may_be_sctp(bytes: &[u8]) -> bool {
-    bytes.len() >= SCTP_HEADER_BYTES && bytes.len().is_multiple_of(4)
-}
-
 /// Whose datagrams come on a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketOwner {

@@ -7,13 +7,14 @@ use ringsoup_rtc::dtls::Certificate;
 use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtcp::Compound;
 use ringsoup_rtc::rtp::RtpPacket;
+use ringsoup_rtc::sctp;
 use ringsoup_rtc::time::Time;
 
 use crate::command::{Command, CommandError};
 use crate::consumer::Consumer;
 use crate::data::data_consumer::DataConsumer;
 use crate::data::data_producer::DataProducer;
-use crate::demux::{Protocol, SocketOwners, may_be_sctp, protocol_of};
+use crate::demux::{Protocol, SocketOwners, protocol_of};
 use crate::drop_log::DropLog;
 use crate::drop_reason::DropReason;
 use crate::event::Event;
@@ -116,12 +117,6 @@ fn check_first_packet(protocol: Protocol, bytes: &[u8]) -> Result<(), DropReason
         Protocol::Rtcp if Compound::new(bytes).any(|packet| packet.is_ok()) => Ok(()),
         Protocol::Rtcp => Err(DropReason::MalformedRtcp),
     }
-}
-
-/// Why a datagram of no protocol that is spoken here goes nowhere.
-#[cold]
-fn unspoken(bytes: &[u8]) -> DropReason {
-    if may_be_sctp(bytes) { DropReason::Sctp } else { DropReason::UnknownProtocol }
 }
 
 impl std::fmt::Debug for Sfu {
@@ -306,7 +301,9 @@ impl Sfu {
         if let TransportKind::WebRtc(_) = transport.kind {
             return Err(DropReason::NoIce);
         }
-        let protocol = protocol_of(datagram.bytes).ok_or_else(|| unspoken(datagram.bytes))?;
+        let Some(protocol) = protocol_of(datagram.bytes) else {
+            return Err(self.refuse_unspoken(now, transport_id, &datagram, sockets, out));
+        };
         let origin = transport.origin(protocol, datagram.remote)?;
         let len = transport.unprotect(datagram.bytes, protocol == Protocol::Rtcp)?;
         let bytes = &datagram.bytes[..len];
@@ -318,6 +315,29 @@ impl Sfu {
             Protocol::Rtp => self.forward_rtp(now, transport_id, bytes, datagram.received, out),
             Protocol::Rtcp => self.handle_rtcp(now, transport_id, bytes, datagram.received, out),
         }
+    }
+
+    /// What is neither RTP nor RTCP goes no further. Yet an SCTP packet shows who the peer of a comedia transport is.
+    #[cold]
+    fn refuse_unspoken(
+        &mut self,
+        now: Time,
+        id: Id<Transport>,
+        datagram: &Datagram<'_>,
+        sockets: &mut dyn Sockets,
+        out: &mut Outbox,
+    ) -> DropReason {
+        if !sctp::may_be_sctp(datagram.bytes) {
+            return DropReason::UnknownProtocol;
+        }
+        let transport = &mut self.transports[id];
+        if transport.association.is_some()
+            && transport.origin(Protocol::Rtp, datagram.remote) == Ok(Origin::NewPeer)
+            && sctp::is_sctp(datagram.bytes)
+        {
+            self.learn_peer(now, id, Protocol::Rtp, datagram.remote, sockets, out);
+        }
+        DropReason::Sctp
     }
 
     /// Called when [`next_timeout`](Self::next_timeout) has come.

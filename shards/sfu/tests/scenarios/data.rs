@@ -4,6 +4,7 @@ use ringsoup_rtc::subchannels::Audience;
 use ringsoup_sfu::command::{Command, CommandError, ErrorClass, TransportCommand};
 use ringsoup_sfu::data::command::{ConsumeData, DataConsumerCommand, SctpStreamParameters};
 use ringsoup_sfu::data::reply::{SctpNegotiatedCapabilities, SctpState};
+use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::event::Event;
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::{PlainTransportDump, PlainTransportStats, Reply};
@@ -11,7 +12,7 @@ use ringsoup_sfu::reply::{PlainTransportDump, PlainTransportStats, Reply};
 use crate::common::data::{
     BINARY, audience, consume_direct, consume_sctp, message, produce_direct, produce_sctp, small_sctp,
 };
-use crate::common::{ROUTER, World, parameters};
+use crate::common::{ROUTER, World, parameters, remote};
 
 /// A direct transport with a producer, and an SCTP one.
 fn world() -> World {
@@ -295,4 +296,38 @@ fn closing_a_router_is_silent() {
     world.direct("direct");
     world.produce_data("direct", produce_direct("p"));
     world.consume_data("direct", consume_direct("c", "p"));
+}
+
+/// A SHUTDOWN COMPLETE, whose checksum is right.
+const SCTP: [u8; 16] = [0x13, 0x88, 0x13, 0x88, 1, 2, 3, 4, 0xa5, 0xc1, 0x36, 0x03, 14, 0, 0, 4];
+
+#[test]
+fn a_comedia_transport_learns_its_peer_from_sctp_where_it_is_enabled() {
+    let mut world = World::new();
+    let options = |enable_sctp| {
+        let mut options = small_sctp();
+        options.comedia = true;
+        options.base.enable_sctp = enable_sctp;
+        options
+    };
+    let mut noise = SCTP;
+    noise[15] ^= 1;
+    for (name, enable_sctp) in [("with", true), ("without", false)] {
+        let port = world.create_plain(name, options(enable_sctp)).expect("created").tuple.local_port;
+        let socket = world.socket_of(port);
+        world.receive(socket, remote(1), &noise);
+        assert!(world.take_events().is_empty());
+        world.receive(socket, remote(2), &SCTP);
+        let told = world.take_events();
+        let learned = matches!(
+            &told[..],
+            [Event::PlainTransportTuple { transport, tuple }]
+                if &**transport == name && tuple.remote == Some(remote(2))
+        );
+        assert_eq!((learned, told.len()), (enable_sctp, usize::from(enable_sctp)));
+        world.receive(socket, remote(3), &SCTP);
+        assert!(world.take_events().is_empty());
+    }
+    assert_eq!(world.dropped(DropReason::Sctp), 6);
+    world.assert_accounted();
 }
