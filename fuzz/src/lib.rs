@@ -2,6 +2,7 @@
 
 pub mod conversation;
 pub mod data_operation;
+pub mod endpoint_operation;
 pub mod heap;
 pub mod operation;
 pub mod packet;

@@ -3,6 +3,7 @@
 use arbitrary::Arbitrary;
 
 use crate::data_operation::DataOperation;
+use crate::endpoint_operation::EndpointOperation;
 use crate::packet::{Packet, Payload};
 use crate::parameters::{Addressing, Fault, Media};
 
@@ -184,6 +185,7 @@ pub enum Operation {
         packet: Packet,
     },
     Data(DataOperation),
+    Endpoint(EndpointOperation),
     Advance {
         millis: u16,
     },

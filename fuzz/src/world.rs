@@ -1,6 +1,7 @@
 //! One shard, its peers and what must hold whatever they do.
 
 mod data;
+mod endpoints;
 mod network;
 mod perform;
 
@@ -43,6 +44,7 @@ const PRODUCERS: u8 = 4;
 const CONSUMERS: u8 = 6;
 const DATA_PRODUCERS: u8 = 3;
 const DATA_CONSUMERS: u8 = 5;
+const OBSERVERS: u8 = 3;
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
@@ -52,6 +54,7 @@ enum Kind {
     Consumer,
     DataProducer,
     DataConsumer,
+    Observer,
 }
 
 pub struct World {
@@ -65,6 +68,8 @@ pub struct World {
     /// Newest sequence number sent on an SSRC.
     newest_sent: HashMap<u32, u16>,
     datagrams: u64,
+    /// The newest key given to a pipe.
+    pipe_keys: u64,
     live_before: usize,
 }
 
@@ -117,6 +122,7 @@ impl World {
             numbers: HashMap::new(),
             newest_sent: HashMap::new(),
             datagrams: 0,
+            pipe_keys: 0,
             live_before: heap::live_bytes(),
         }
     }
@@ -131,6 +137,7 @@ impl World {
             235.. => Kind::Consumer,
             230.. => Kind::DataProducer,
             225.. => Kind::DataConsumer,
+            220.. => Kind::Observer,
             _ => kind,
         };
         match kind {
@@ -140,6 +147,7 @@ impl World {
             Kind::Consumer => format!("c{}", number % CONSUMERS),
             Kind::DataProducer => format!("dp{}", number % DATA_PRODUCERS),
             Kind::DataConsumer => format!("dc{}", number % DATA_CONSUMERS),
+            Kind::Observer => format!("o{}", number % OBSERVERS),
         }
         .into()
     }
@@ -221,6 +229,7 @@ impl World {
             .chain(of(Kind::Consumer, CONSUMERS))
             .chain(of(Kind::DataProducer, DATA_PRODUCERS))
             .chain(of(Kind::DataConsumer, DATA_CONSUMERS))
+            .chain(of(Kind::Observer, OBSERVERS))
     }
 }
 

@@ -32,7 +32,7 @@ fn crypto_suite(suite: Suite) -> CryptoSuite {
 /// Small enough to become full.
 const SEND_BUFFER_BYTES: u32 = 100_000;
 
-fn transport_options(direct: bool, sctp: bool) -> TransportOptions {
+pub(super) fn transport_options(direct: bool, sctp: bool) -> TransportOptions {
     TransportOptions {
         direct,
         initial_available_outgoing_bitrate: Some(600_000),
@@ -111,6 +111,7 @@ impl World {
             Operation::TouchProducer { producer, touch } => self.touch_producer(producer, touch),
             Operation::TouchConsumer { consumer, touch } => self.touch_consumer(consumer, touch),
             Operation::Data(operation) => self.perform_data(operation),
+            Operation::Endpoint(ref operation) => self.perform_endpoint(operation),
             Operation::Advance { millis } => self.advance(u64::from(millis)),
             Operation::Flush => self.flush(),
         }
@@ -338,7 +339,7 @@ impl World {
     }
 }
 
-fn peer_key(suite: Suite, key: u8, short: bool) -> SrtpParameters {
+pub(super) fn peer_key(suite: Suite, key: u8, short: bool) -> SrtpParameters {
     let crypto_suite = crypto_suite(suite);
     let len = crypto_suite.key_and_salt_len() - usize::from(short);
     SrtpParameters { crypto_suite, key_and_salt: vec![key; len] }
