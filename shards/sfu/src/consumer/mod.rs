@@ -101,7 +101,7 @@ impl Consumer {
             let wants = consumable[index].ssrc.and_then(NonZeroU32::new);
             egresses.push(NewEgress {
                 ssrc: params.shown.ssrc,
-                wants: wants.filter(|_| is_pipe),
+                wants: wants.filter(|_| rtp_type != RtpType::Simulcast),
                 payload_types: media_payload_types(&parameters),
                 layers: set_up::layers(rtp_type, &consumable, &params, &options, first)?,
             });

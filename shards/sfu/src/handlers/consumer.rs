@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::handlers::Change;
 use crate::outbox::Outbox;
 use crate::reply::{ConsumeReply, Reply};
+use crate::rtp_parameters::RtpType;
 use crate::sfu::{Entity, Sfu};
 use crate::table::Id;
 use crate::transport::Transport;
@@ -80,7 +81,10 @@ impl Sfu {
         transport.consumers.push(id);
         transport.congestion.note_consumer(consumer.kind, &consumer.parameters);
         let streams = (0_u8..).zip(&mut consumer.streams).zip(egresses);
-        for ((index, stream), egress) in streams {
+        let is_pipe = consumer.rtp_type == RtpType::Pipe;
+        for ((index, stream), mut egress) in streams {
+            // The only stream there is goes to whoever is not particular, whatever it was called.
+            egress.wants = egress.wants.filter(|_| is_pipe || producer.streams.len() > 1);
             stream.egress = producer.egresses.len();
             producer.egresses.push(Egress::new(id, index, egress));
             transport.media_ssrcs.insert(stream.ssrc(), id);

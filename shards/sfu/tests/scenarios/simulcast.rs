@@ -527,6 +527,19 @@ fn stats_and_scores_are_of_the_stream_that_is_sent() {
 }
 
 #[test]
+fn a_consumer_of_one_encoding_gets_that_one_only() {
+    let mut request = simulcast::consume("c", "video", VP8, (None, None), SENT, &MAPPED[1..2]);
+    request.requested_type = RtpType::Simple;
+    let mut scene = Scene::with(request);
+    scene.begin();
+    scene.frame();
+    let sent = scene.gets();
+    assert_eq!(sent.len(), 3);
+    assert_contiguous(&seqs(&sent));
+    assert_eq!(scene.dump().rtp_type, RtpType::Simple);
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let mut scene = Scene::new();
     let mut refusal = |request: Consume| {
