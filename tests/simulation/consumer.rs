@@ -93,10 +93,12 @@ impl Consumer {
             }
             Some(first) if index < first => false,
             Some(_) if is_left_out => {
-                if index > self.newest_input {
-                    self.newest_input = index;
+                // A gap that a later packet went out with stays; before that it closes up, in whatever order things came.
+                let newest_sent = self.sent.values().next_back().filter(|place| place.run == self.run);
+                if newest_sent.is_none_or(|place| place.index < index) {
                     self.closed.insert(index);
                 }
+                self.newest_input = self.newest_input.max(index);
                 false
             }
             Some(_) => {
