@@ -128,7 +128,8 @@ impl World {
     fn create_listening(&mut self, transport: &Name, command: Command, binds_before_failure: Option<u8>) {
         self.sockets.bound.clear();
         self.sockets.binds_before_failure = binds_before_failure;
-        if self.command(command).is_some() {
+        // One that listens nowhere has no peer.
+        if self.command(command).is_some() && !self.sockets.bound.is_empty() {
             self.own_new_sockets(transport, false);
         }
         self.sockets.binds_before_failure = None;
