@@ -166,9 +166,6 @@ impl Driver {
             }
             self.buffers.recycle(id);
         }
-        if self.out.wants_flush() {
-            self.flush()?;
-        }
         // A handler may have closed the socket just now.
         if !completion.more && self.sockets.is_current(slot, generation) {
             self.report.receive_rearmed += 1;
@@ -214,6 +211,15 @@ impl Driver {
                 // The rest of the train was for the transport that is closed now.
                 return self.close_faulty(batch.now, CameBy::Socket(socket));
             }
+            // A train for many receivers is more than the Outbox holds.
+            if self.out.wants_flush() {
+                flush_parts(
+                    (&mut self.sfu, &mut self.out),
+                    (&mut self.sockets, &mut self.transmit, &mut self.mesh),
+                    self.clock,
+                    &mut self.report,
+                )?;
+            }
         }
         Ok(())
     }
@@ -232,11 +238,12 @@ impl Driver {
                     self.out.events.extend(line);
                     self.close_faulty(clock.now, CameBy::Pipe(piped.to))?;
                 }
+                // A batch for many receivers is more than the Outbox holds.
+                if self.out.wants_flush() {
+                    self.flush()?;
+                }
             }
             self.mesh.give_back(sender, batch);
-            if self.out.wants_flush() {
-                self.flush()?;
-            }
         }
         Ok(())
     }
@@ -333,17 +340,8 @@ impl Driver {
 
     /// Sends what the turn produced, then lets the Sfu note when it left.
     fn flush(&mut self) -> io::Result<()> {
-        if self.out.has_datagrams() || self.mesh.has_backlog() {
-            self.mesh.pass(&self.out, self.clock, &mut self.report);
-        }
-        if self.out.has_datagrams() {
-            self.transmit.flush(&self.out, &mut self.sockets, &mut self.report)?;
-            self.out.clear_datagrams();
-        }
-        if !self.out.forwarded.is_empty() {
-            self.sfu.handle_flushed(self.clock.now(), &mut self.out);
-        }
-        Ok(())
+        let Self { sfu, out, sockets, transmit, mesh, clock, report, .. } = self;
+        flush_parts((sfu, out), (sockets, transmit, mesh), *clock, report)
     }
 
     /// Tells the first of the events that wait, at most `count`.
@@ -377,4 +375,24 @@ impl Driver {
     fn io_report(&self) -> IoReport {
         IoReport { events_lost: self.mailbox.lost(), panics: self.containment.panics(), ..self.report }
     }
+}
+
+/// [`Driver::flush`] while a received datagram still lies in its buffer.
+fn flush_parts(
+    (sfu, out): (&mut Sfu, &mut Outbox),
+    (sockets, transmit, mesh): (&mut ShardSockets, &mut Transmit, &mut MeshPort),
+    clock: Clock,
+    report: &mut IoReport,
+) -> io::Result<()> {
+    if out.has_datagrams() || mesh.has_backlog() {
+        mesh.pass(out, clock, report);
+    }
+    if out.has_datagrams() {
+        transmit.flush(out, sockets, report)?;
+        out.clear_datagrams();
+    }
+    if !out.forwarded.is_empty() {
+        sfu.handle_flushed(clock.now(), out);
+    }
+    Ok(())
 }

@@ -24,10 +24,10 @@ use crate::table::Id;
 pub const ARENA_BYTES_MAX: usize = 64 << 20;
 /// First arena, bytes: a frame of 16 packets of 1,300 bytes encrypted for 50 receivers fits.
 pub const ARENA_BYTES_INITIAL: usize = 1 << 20;
-/// Above this the runtime flushes before it takes the next receive, bytes: a key frame encrypted for 100 receivers fits, so that
+/// Above this the runtime flushes before it takes the next datagram, bytes: a key frame encrypted for 100 receivers fits, so that
 /// its trains leave whole (cut at 512 KiB, a frame for 50 cost a sixth more).
 pub const ARENA_BYTES_FLUSH: usize = 2 << 20;
-/// Above this many packets the runtime flushes before it takes the next receive.
+/// Above this many packets the runtime flushes before it takes the next datagram.
 pub const DATAGRAMS_FLUSH: usize = 4096;
 
 const NONE: u32 = u32::MAX;
