@@ -12,7 +12,8 @@ pub struct PipeKey(pub u64);
 pub enum PipedKind {
     /// RTP or RTCP, never encrypted.
     Packet,
-    /// Of a data channel: a [`MessageHead`] and its payload, as SCTP would have delivered it.
+    /// Of a data channel: a [`MessageHead`] and its payload, as SCTP would have delivered it. No bytes at all: the association
+    /// of the other end has opened.
     Message,
 }
 

@@ -114,12 +114,13 @@ impl OutboundSession {
     }
 
     /// Forgets an SSRC that will send no more. If it is used again its rollover counter starts at
-    /// zero, so the caller must not reuse sequence numbers with other payloads.
-    pub fn remove_ssrc(&mut self, ssrc: u32) {
-        self.rtp_streams.remove(ssrc);
+    /// zero, so the caller must not reuse sequence numbers with other payloads. Returns whether there
+    /// are any: whether RTP was ever sent under the SSRC.
+    pub fn remove_ssrc(&mut self, ssrc: u32) -> bool {
         if let Some(next) = self.rtcp_streams.remove(ssrc) {
             self.rtcp_start = self.rtcp_start.max(next);
         }
+        self.rtp_streams.remove(ssrc).is_some()
     }
 
     fn rtp_id(&mut self, fields: RtpFields) -> Result<PacketId, SrtpError> {

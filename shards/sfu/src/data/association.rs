@@ -21,6 +21,8 @@ pub const PORT: u16 = 5_000;
 pub struct Association {
     pub(crate) state: SctpState,
     pub(crate) negotiated: SctpNegotiatedCapabilities,
+    /// Whether the other end of a pipe inside the process has opened its own.
+    pub(crate) is_called: bool,
     /// Bytes; told to the peer.
     pub(crate) max_receiver_window_buffer_size: u32,
     /// Bytes.
@@ -41,6 +43,7 @@ impl Association {
         Self {
             state: SctpState::New,
             negotiated: SctpNegotiatedCapabilities::default(),
+            is_called: false,
             max_receiver_window_buffer_size: options.sctp_max_receiver_window_buffer_size,
             send_buffer_size: options.sctp_send_buffer_size,
             per_stream_send_queue_limit: options.sctp_per_stream_send_queue_limit,

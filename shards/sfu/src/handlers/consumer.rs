@@ -37,12 +37,7 @@ impl Sfu {
         let (mut consumer, egresses) =
             Consumer::new(request, transport, *producer.as_ref().unwrap_or(&placeholder), &mut self.random)?;
         let producer = producer?;
-        // Two streams of one SSRC, at once or one after the other, would share SRTP's numbers.
-        for ssrc in consumer.ssrcs() {
-            if !self.transports[transport].may_send(ssrc) {
-                return Err(CommandError::error(format!("ssrc already used in the transport [ssrc:{ssrc}]")));
-            }
-        }
+        self.transports[transport].check_new_ssrcs(consumer.ssrcs())?;
         if self.producers[producer].paused {
             consumer.producer_paused = true;
             out.events.push(Event::ConsumerProducerPause { consumer: name.clone() });

@@ -8,6 +8,7 @@ use crate::data::Message;
 use crate::data::association::Association;
 use crate::data::command::{ConsumeData, DataConsumerCommand};
 use crate::data::data_consumer::DataConsumer;
+use crate::data::reply::SctpState;
 use crate::data::send_queue::QueueRefusal;
 use crate::data::stream_parameters::StreamParameters;
 use crate::event::{Event, LogLevel, LogLine, LogTag};
@@ -90,6 +91,7 @@ impl Sfu {
         transport.data_consumers.push(id);
         if let (Some(association), Some(stream)) = (&mut transport.association, stream) {
             association.consumers.insert(stream.stream_id, id);
+            self.data_consumers[id].association_closed = association.state == SctpState::Closed;
         }
         id
     }

@@ -7,6 +7,7 @@ use crate::command::CommandError;
 use crate::data::Message;
 use crate::data::command::{DataProducerCommand, DataType, ProduceData, SctpStreamParameters};
 use crate::data::data_producer::DataProducer;
+use crate::data::reply::SctpState;
 use crate::data::stream_parameters::StreamParameters;
 use crate::drop_reason::DropReason;
 use crate::event::Event;
@@ -206,10 +207,14 @@ impl Sfu {
         bytes: &[u8],
         out: &mut Outbox,
     ) -> Result<Outcome, DropReason> {
+        if bytes.is_empty() {
+            return self.receive_call(now, transport, out);
+        }
         let (head, payload) = MessageHead::split(bytes).ok_or(DropReason::MessageRefused)?;
         let transport = &self.transports[transport];
         let association = transport.association.as_ref().ok_or(DropReason::MessageRefused)?;
-        if payload.len() > transport.max_receive_message_size as usize {
+        let is_too_long = payload.len() > transport.max_receive_message_size as usize;
+        if is_too_long || association.state == SctpState::Closed {
             return Err(DropReason::MessageRefused);
         }
         let &producer = association.producers.get(&head.stream_id).ok_or(DropReason::MessageRefused)?;

@@ -20,6 +20,7 @@ use crate::consumer::Consumer;
 use crate::data::association::Association;
 use crate::data::data_consumer::DataConsumer;
 use crate::data::data_producer::DataProducer;
+use crate::data::reply::SctpState;
 use crate::demux::Protocol;
 use crate::drop_reason::DropReason;
 use crate::map::Map;
@@ -178,8 +179,14 @@ impl Transport {
         }
     }
 
-    /// Where messages of data channels go inside the process, if they do.
+    /// Where messages of data channels go inside the process, if they do: nothing goes into an association that is not open.
     pub(crate) fn message_destination(&self) -> Option<Destination> {
+        let association = self.association.as_ref()?;
+        self.other_end().filter(|_| association.state == SctpState::Connected)
+    }
+
+    /// The way of an association to the other end of a pipe inside the process.
+    pub(crate) fn other_end(&self) -> Option<Destination> {
         match &self.kind {
             TransportKind::Pipe(pipe) => pipe.message_destination(),
             _ => None,
@@ -222,12 +229,7 @@ impl Transport {
     /// Decrypts in place and returns the new length. Without SRTP nothing happens; with SRTP nothing is taken in before
     /// both keys are known.
     pub(crate) fn unprotect(&mut self, bytes: &mut [u8], is_rtcp: bool) -> Result<usize, DropReason> {
-        let srtp = match &mut self.kind {
-            TransportKind::Plain(plain) => plain.srtp.as_mut(),
-            TransportKind::Pipe(pipe) => pipe.srtp.as_mut(),
-            TransportKind::WebRtc(_) | TransportKind::Direct => None,
-        };
-        let Some(srtp) = srtp else { return Ok(bytes.len()) };
+        let Some(srtp) = self.srtp_mut() else { return Ok(bytes.len()) };
         srtp.sessions_mut().ok_or(DropReason::NotConnected)?.unprotect(bytes, is_rtcp)
     }
 
@@ -289,27 +291,44 @@ impl Transport {
         stats
     }
 
-    /// Both directions' sessions where the transport encrypts and has its peer's key.
-    fn srtp_sessions(&self) -> Option<&SrtpSessions> {
+    fn srtp(&self) -> Option<&Srtp> {
         match &self.kind {
-            TransportKind::Plain(plain) => plain.srtp_sessions(),
-            TransportKind::Pipe(pipe) => pipe.srtp_sessions(),
+            TransportKind::Plain(plain) => plain.srtp.as_ref(),
+            TransportKind::Pipe(pipe) => pipe.srtp.as_ref(),
             TransportKind::WebRtc(_) | TransportKind::Direct => None,
         }
     }
 
-    fn srtp_sessions_mut(&mut self) -> Option<&mut SrtpSessions> {
+    fn srtp_mut(&mut self) -> Option<&mut Srtp> {
         match &mut self.kind {
-            TransportKind::Plain(plain) => plain.srtp_sessions_mut(),
-            TransportKind::Pipe(pipe) => pipe.srtp_sessions_mut(),
+            TransportKind::Plain(plain) => plain.srtp.as_mut(),
+            TransportKind::Pipe(pipe) => pipe.srtp.as_mut(),
             TransportKind::WebRtc(_) | TransportKind::Direct => None,
         }
     }
 
-    /// Whether a new stream of this SSRC may be sent.
-    pub(crate) fn may_send(&self, ssrc: u32) -> bool {
-        let is_free = !self.media_ssrcs.contains_key(&ssrc) && !self.rtx_ssrcs.contains_key(&ssrc);
-        is_free && self.srtp_sessions().is_none_or(|sessions| sessions.may_send(ssrc))
+    /// Both directions' sessions where the transport encrypts and has its peer's key.
+    fn srtp_sessions_mut(&mut self) -> Option<&mut SrtpSessions> {
+        self.srtp_mut()?.sessions_mut()
+    }
+
+    /// Whether new streams of these SSRCs may be sent: two of one SSRC, at once or one after the other, would share SRTP's
+    /// numbers, and the receiver could not tell them apart.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn check_new_ssrcs(&self, ssrcs: impl Iterator<Item = u32>) -> Result<(), CommandError> {
+        let sessions = self.srtp().and_then(Srtp::sessions);
+        let present = self.media_ssrcs.len() + self.rtx_ssrcs.len();
+        for (ssrc, present) in ssrcs.zip(present..) {
+            if self.media_ssrcs.contains_key(&ssrc) || self.rtx_ssrcs.contains_key(&ssrc) {
+                return Err(CommandError::error(format!("ssrc already used in the transport [ssrc:{ssrc}]")));
+            }
+            if let Some(sessions) = sessions {
+                sessions.check_new_ssrc(ssrc, present)?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets an SSRC that will not be sent again.

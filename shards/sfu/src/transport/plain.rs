@@ -13,7 +13,7 @@ use crate::reply::PlainConnected;
 use crate::sockets::Sockets;
 
 use super::flow::Flow;
-use super::srtp::{Srtp, SrtpSessions};
+use super::srtp::{Srtp, Suites};
 
 #[derive(Debug)]
 pub struct PlainTransport {
@@ -84,7 +84,8 @@ impl PlainTransport {
         if self.connect_called {
             return Err(CommandError::error("connect() already called"));
         }
-        let srtp = self.agree_on_srtp(request, new_key)?;
+        let remote = request.srtp_parameters.as_ref();
+        let srtp = Srtp::connect(self.srtp.as_ref(), remote, Suites::Any(new_key))?;
         if !self.comedia {
             let (rtp, rtcp) = self.remotes(request)?;
             self.rtp.set_remote(rtp, lanes, sockets);
@@ -101,19 +102,6 @@ impl PlainTransport {
             rtcp_tuple: self.rtcp.as_ref().and_then(Flow::tuple_if_connected),
             srtp_parameters: self.local_srtp_parameters().cloned(),
         })
-    }
-
-    fn agree_on_srtp(
-        &self,
-        request: &PlainConnect,
-        new_key: &mut dyn FnMut(CryptoSuite) -> SrtpParameters,
-    ) -> Result<Option<Srtp>, CommandError> {
-        match (&self.srtp, &request.srtp_parameters) {
-            (None, None) => Ok(None),
-            (None, Some(_)) => Err(CommandError::type_error("invalid srtpParameters (SRTP not enabled)")),
-            (Some(_), None) => Err(CommandError::type_error("missing srtpParameters (SRTP enabled)")),
-            (Some(srtp), Some(remote)) => srtp.agree(remote, new_key).map(Some),
-        }
     }
 
     fn remotes(&self, request: &PlainConnect) -> Result<(SocketAddr, Option<SocketAddr>), CommandError> {
@@ -151,13 +139,5 @@ impl PlainTransport {
     pub(crate) fn rtcp_destination(&self) -> Option<Destination> {
         let rtp = self.rtp.destination()?;
         self.rtcp.as_ref().map_or(Some(rtp), Flow::destination)
-    }
-
-    pub(crate) fn srtp_sessions(&self) -> Option<&SrtpSessions> {
-        self.srtp.as_ref()?.sessions()
-    }
-
-    pub(crate) fn srtp_sessions_mut(&mut self) -> Option<&mut SrtpSessions> {
-        self.srtp.as_mut()?.sessions_mut()
     }
 }

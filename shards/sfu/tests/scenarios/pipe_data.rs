@@ -5,10 +5,11 @@ use ringsoup_sfu::data::command::DataConsumerCommand;
 use ringsoup_sfu::data::reply::{SctpNegotiatedCapabilities, SctpState};
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::event::Event;
+use ringsoup_sfu::piped::PipeEnd;
 use ringsoup_sfu::reply::Reply;
 
 use crate::common::World;
-use crate::common::bridge::{Between, Bridge, FAR, NEAR, pipe_options};
+use crate::common::bridge::{Between, Bridge, FAR, FAR_KEY, NEAR, NEAR_KEY, pipe_options};
 use crate::common::data::{
     BINARY, TEXT, audience, consume_direct, consume_sctp, message, produce_direct, produce_sctp,
 };
@@ -150,10 +151,12 @@ fn an_association_opens_with_the_first_that_uses_it_and_closes_with_the_pipe() {
     assert!(association_events(&mut bridge.near).is_empty());
     bridge.join();
     assert_eq!(association_events(&mut bridge.near), opened(NEAR));
-    assert!(association_events(&mut bridge.far).is_empty(), "nothing uses it there");
-    bridge.far.produce_data(FAR, produce_sctp("in", STREAM));
+    assert!(association_events(&mut bridge.far).is_empty(), "nothing uses it there, and nobody called yet");
+    assert!(bridge.carry());
     assert_eq!(association_events(&mut bridge.far), opened(FAR));
+    bridge.far.produce_data(FAR, produce_sctp("in", STREAM));
     bridge.far.produce_data(FAR, produce_sctp("second", STREAM + 1));
+    assert!(!bridge.carry(), "who was called does not call back");
     assert!(association_events(&mut bridge.far).is_empty());
     assert_eq!(bridge.near.pipe_stats(NEAR).sctp_state, Some(SctpState::Connected));
 
@@ -163,6 +166,44 @@ fn an_association_opens_with_the_first_that_uses_it_and_closes_with_the_pipe() {
     assert_eq!(bridge.near.pipe_stats(NEAR).sctp_state, Some(SctpState::Closed));
     let sent = bridge.near.try_data_consumer("out", DataConsumerCommand::Send(message(TEXT, b"x")));
     assert_eq!(sent.expect_err("refused"), CommandError::error("message send failed"));
+}
+
+#[test]
+fn who_is_called_before_it_knows_by_whom_opens_when_it_does() {
+    let mut bridge = Bridge::apart(Between::Mesh, &with_sctp());
+    bridge.near.produce_data(NEAR, produce_sctp("in", STREAM));
+    let end = |key, shard| TransportCommand::JoinPipe(Some(PipeEnd { key, shard }));
+    bridge.near.transport(NEAR, end(FAR_KEY, 1));
+    bridge.carry();
+    assert!(association_events(&mut bridge.far).is_empty());
+    bridge.far.transport(FAR, end(NEAR_KEY, 0));
+    assert_eq!(association_events(&mut bridge.far), opened(FAR));
+    assert!(!bridge.carry());
+    bridge.far.assert_accounted();
+}
+
+#[test]
+fn nothing_goes_into_an_association_that_was_closed() {
+    let mut bridge = bridge();
+    bridge.join();
+    bridge.carry();
+    bridge.near.transport(NEAR, TransportCommand::JoinPipe(None));
+    bridge.near.transport(NEAR, TransportCommand::JoinPipe(Some(PipeEnd { key: FAR_KEY, shard: 1 })));
+    association_events(&mut bridge.near);
+    bridge.near.consume_data(NEAR, consume_sctp("late", "data", STREAM + 1));
+    let sent = bridge.near.try_data_consumer("late", DataConsumerCommand::Send(message(TEXT, b"x")));
+    assert_eq!(sent.expect_err("refused"), CommandError::error("message send failed"));
+    bridge.near.send("data", b"x");
+    assert!(!bridge.carry() && association_events(&mut bridge.near).is_empty());
+    // Nor out of it: the other end was told nothing.
+    bridge.far.direct("source");
+    bridge.far.produce_data("source", produce_direct("back"));
+    bridge.far.consume_data(FAR, consume_sctp("out", "back", STREAM));
+    bridge.near.produce_data(NEAR, produce_sctp("in", STREAM));
+    bridge.far.send("back", b"x");
+    bridge.carry();
+    assert_eq!(bridge.near.dropped(DropReason::MessageRefused), 1);
+    assert_eq!(bridge.near.data_producer_stats("in").messages_received, 0);
 }
 
 #[test]

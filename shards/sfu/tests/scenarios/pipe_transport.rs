@@ -1,6 +1,6 @@
 //! Pipe transports: creation, connection, and media between two shards, whatever is between them.
 
-use ringsoup_rtc::srtp::CryptoSuite;
+use ringsoup_rtc::srtp::{CryptoSuite, InboundSession};
 use ringsoup_sfu::command::{
     ConsumerCommand, ErrorClass, ListenInfo, PipeConnect, PipeTransportOptions, ProducerCommand, Protocol,
     TransportCommand,
@@ -441,6 +441,16 @@ fn a_stream_goes_on_when_the_ends_are_joined_and_parted() {
         span.bridge.near.transport(NEAR, TransportCommand::JoinPipe(None));
         span.sends(0, 21, DELTA);
         let authentic = usize::from(between == Between::Mesh);
+        let Reply::PipeTransportDump(dump) = span.bridge.near.transport(NEAR, TransportCommand::Dump) else {
+            panic!("not a dump")
+        };
+        if let Some(shown) = dump.srtp_parameters {
+            let sent = span.bridge.seen.iter().rfind(|bytes| !ringsoup_rtc::rtp::is_rtcp(bytes));
+            let mut sent = sent.expect("it was sent").clone();
+            let mut reader = InboundSession::new(shown.crypto_suite, &shown.key_and_salt).expect("a key");
+            let len = reader.unprotect_rtp(&mut sent).expect("the key that is shown is the one in use");
+            assert!(sent[..len].ends_with(DELTA));
+        }
         assert_eq!(span.watcher_gets().len(), authentic, "under SRTP nobody has the new key");
         assert_eq!(span.bridge.far.dropped(DropReason::SrtpAuthentication), 1 - authentic as u64);
         span.assert_accounted();

@@ -143,7 +143,11 @@ fn an_ssrc_never_begins_anew_under_the_same_key() {
     };
     let refused = || Err("ssrc already used in the transport [ssrc:2]".to_owned());
     assert_eq!(consume(&mut room, "twin", 2), refused());
+    let packet = room.protected(1);
+    room.receive(&packet);
     room.world.transport("t", TransportCommand::CloseConsumer { consumer: "echo".into() });
     assert_eq!(consume(&mut room, "heir", 2), refused());
     assert_eq!(consume(&mut room, "other", 3), Ok(()));
+    room.world.transport("t", TransportCommand::CloseConsumer { consumer: "other".into() });
+    assert_eq!(consume(&mut room, "again", 3), Ok(()), "nothing was sent with it");
 }
