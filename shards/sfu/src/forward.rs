@@ -154,13 +154,9 @@ impl Sfu {
         let arrived = self.producers[producer].receive(now, received, packet, matched);
         self.schedule_nacks(producer, matched.index);
         if matched.is_new {
-            self.announce_stream(
-                now,
-                producer,
-                matched.index,
-                arrived.is_ok_and(|arrived| arrived.is_key_frame),
-                out,
-            );
+            // Only media can show that its beginning was missed.
+            let lacks_key_frame = arrived.is_ok_and(|arrived| !arrived.is_key_frame);
+            self.announce_stream(now, producer, matched.index, lacks_key_frame, out);
         }
         let arrived = arrived?;
         if arrived.is_key_frame
@@ -474,19 +470,19 @@ fn note_video_orientation(producer: &mut Producer, packet: &RtpPacket<'_>, out: 
 }
 
 impl Sfu {
-    /// A stream was heard for the first time.
+    /// A stream was heard for the first time; with `lacks_key_frame` by media that nobody can begin with.
     #[cold]
     fn announce_stream(
         &mut self,
         now: Time,
         producer: Id<Producer>,
         stream: usize,
-        is_key_frame: bool,
+        lacks_key_frame: bool,
         out: &mut Outbox,
     ) {
         let Self { producers, consumers, .. } = self;
         let described = &mut producers[producer];
-        let wants_key_frame = described.kind == MediaKind::Video && !described.paused && !is_key_frame;
+        let wants_key_frame = described.kind == MediaKind::Video && !described.paused && lacks_key_frame;
         if described.consumers().any(|consumer| consumers[consumer].asks_again())
             && let Some(stream) = described.streams[stream].as_mut()
         {
