@@ -54,6 +54,13 @@ impl<T> fmt::Debug for Id<T> {
     }
 }
 
+/// Removes an id from an unordered list in which entries know their places. Returns the one that has the place now, and has to be
+/// told: searching the list would make closing many of them quadratic.
+pub(crate) fn take_out<T>(list: &mut Vec<Id<T>>, place: usize) -> Option<Id<T>> {
+    list.swap_remove(place);
+    list.get(place).copied()
+}
+
 /// A slab whose keys are typed.
 #[derive(Debug)]
 pub struct Table<T> {

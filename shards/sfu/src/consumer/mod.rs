@@ -49,6 +49,8 @@ type MidElement = (u8, Box<[u8]>);
 pub struct Consumer {
     pub(crate) name: Name,
     pub(crate) transport: Id<Transport>,
+    /// Among its transport's consumers.
+    pub(crate) place: usize,
     pub(crate) producer: Id<Producer>,
     pub(crate) producer_name: Name,
     pub(crate) kind: MediaKind,
@@ -73,7 +75,7 @@ pub struct Consumer {
 
 impl Consumer {
     /// # Errors
-    /// `TypeError` naming what is wrong; `Error` for types of a later capability.
+    /// `TypeError` naming what is wrong; `Error` when two of its streams have one SSRC.
     ///
     /// Returns the consumer and its egresses to be, one per stream.
     pub(crate) fn new(
@@ -111,6 +113,7 @@ impl Consumer {
         let consumer = Self {
             name: request.consumer,
             transport,
+            place: 0,
             producer,
             producer_name: request.producer,
             kind: request.kind,

@@ -24,7 +24,11 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 pub struct DataConsumer {
     pub(crate) name: Name,
     pub(crate) transport: Id<Transport>,
+    /// Among its transport's data consumers.
+    pub(crate) place: usize,
     pub(crate) producer: Id<DataProducer>,
+    /// Among its producer's.
+    pub(crate) place_at_producer: usize,
     pub(crate) producer_name: Name,
     /// `None` for those of the application.
     pub(crate) stream: Option<StreamParameters>,
@@ -53,7 +57,9 @@ impl DataConsumer {
         Self {
             name: request.data_consumer,
             transport,
+            place: 0,
             producer,
+            place_at_producer: 0,
             producer_name: request.data_producer,
             stream,
             is_pipe,

@@ -16,6 +16,8 @@ use super::stream_parameters::StreamParameters;
 pub struct DataProducer {
     pub(crate) name: Name,
     pub(crate) transport: Id<Transport>,
+    /// Among its transport's data producers.
+    pub(crate) place: usize,
     pub(crate) router: Id<Router>,
     /// `None` for those of the application.
     pub(crate) stream: Option<StreamParameters>,
@@ -38,6 +40,7 @@ impl DataProducer {
         Self {
             name: request.data_producer,
             transport,
+            place: 0,
             router,
             stream,
             label: request.label,

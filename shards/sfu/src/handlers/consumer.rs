@@ -12,7 +12,7 @@ use crate::outbox::Outbox;
 use crate::reply::{ConsumeReply, Reply};
 use crate::rtp_parameters::RtpType;
 use crate::sfu::{Entity, Sfu};
-use crate::table::Id;
+use crate::table::{Id, take_out};
 use crate::transport::Transport;
 
 impl Sfu {
@@ -73,6 +73,7 @@ impl Sfu {
         self.names.insert(consumer.name.clone(), Entity::Consumer(id));
         let producer = &mut self.producers[consumer.producer];
         let transport = &mut self.transports[consumer.transport];
+        consumer.place = transport.consumers.len();
         transport.consumers.push(id);
         transport.congestion.note_consumer(consumer.kind, &consumer.parameters);
         let streams = (0_u8..).zip(&mut consumer.streams).zip(egresses);
@@ -88,6 +89,7 @@ impl Sfu {
             }
         }
         if consumer.asks_again() {
+            producer.asking += 1;
             for mapped_ssrc in consumer.mapped_ssrcs() {
                 if let Some(index) = producer.stream_index_of_mapped_ssrc(mapped_ssrc)
                     && let Some(stream) = producer.streams[index].as_mut()
@@ -125,13 +127,16 @@ impl Sfu {
                     self.consumers[moved.consumer].streams[usize::from(moved.stream)].egress = place;
                 }
             }
+            producer.asking -= usize::from(consumer.asks_again());
             // Nobody left who could ask for a packet again: no need to keep any.
-            if !producer.consumers().any(|other| self.consumers[other].asks_again()) {
+            if producer.asking == 0 {
                 producer.streams.iter_mut().flatten().for_each(|stream| stream.history = None);
             }
         }
         let transport = &mut self.transports[consumer.transport];
-        transport.consumers.retain(|&other| other != id);
+        if let Some(moved) = take_out(&mut transport.consumers, consumer.place) {
+            self.consumers[moved].place = consumer.place;
+        }
         // No two consumers of a transport share an SSRC.
         for ssrc in consumer.ssrcs() {
             transport.media_ssrcs.remove(&ssrc);

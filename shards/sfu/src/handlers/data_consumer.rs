@@ -17,7 +17,7 @@ use crate::outbox::{Destination, Outbox};
 use crate::piped::MessageHead;
 use crate::reply::Reply;
 use crate::sfu::{Entity, Sfu};
-use crate::table::Id;
+use crate::table::{Id, take_out};
 use crate::transport::Transport;
 
 /// Why a message did not leave.
@@ -86,8 +86,10 @@ impl Sfu {
         let (transport, producer) = (consumer.transport, consumer.producer);
         let id = self.data_consumers.insert(consumer);
         self.names.insert(name, Entity::DataConsumer(id));
-        self.data_producers[producer].consumers.push(id);
-        let transport = &mut self.transports[transport];
+        let (producer, transport) = (&mut self.data_producers[producer], &mut self.transports[transport]);
+        self.data_consumers[id].place_at_producer = producer.consumers.len();
+        producer.consumers.push(id);
+        self.data_consumers[id].place = transport.data_consumers.len();
         transport.data_consumers.push(id);
         if let (Some(association), Some(stream)) = (&mut transport.association, stream) {
             association.consumers.insert(stream.stream_id, id);
@@ -118,12 +120,14 @@ impl Sfu {
         let Some(consumer) = self.data_consumers.remove(id) else { return };
         self.names.remove(&consumer.name);
         if let Some(producer) = self.data_producers.get_mut(consumer.producer)
-            && let Some(place) = producer.consumers.iter().position(|&other| other == id)
+            && let Some(moved) = take_out(&mut producer.consumers, consumer.place_at_producer)
         {
-            producer.consumers.swap_remove(place);
+            self.data_consumers[moved].place_at_producer = consumer.place_at_producer;
         }
         let transport = &mut self.transports[consumer.transport];
-        transport.data_consumers.retain(|&other| other != id);
+        if let Some(moved) = take_out(&mut transport.data_consumers, consumer.place) {
+            self.data_consumers[moved].place = consumer.place;
+        }
         if let (Some(association), Some(stream)) = (&mut transport.association, consumer.stream) {
             association.consumers.remove(&stream.stream_id);
         }

@@ -16,7 +16,7 @@ use crate::piped::MessageHead;
 use crate::reply::Reply;
 use crate::sfu::{Entity, Sfu};
 use crate::stats::Outcome;
-use crate::table::Id;
+use crate::table::{Id, take_out};
 use crate::transport::{Transport, TransportKind};
 
 /// The stream of a data producer or consumer, `None` for those of the application.
@@ -84,8 +84,10 @@ impl Sfu {
             }
             association.producers.insert(stream.stream_id, id);
         }
+        let place = owner.data_producers.len();
         owner.data_producers.push(id);
-        let producer = DataProducer::new(request, stream, transport, owner.router);
+        let mut producer = DataProducer::new(request, stream, transport, owner.router);
+        producer.place = place;
         let dump = Box::new(producer.dump());
         self.data_producers.insert(producer);
         self.names.insert(name, Entity::DataProducer(id));
@@ -123,7 +125,9 @@ impl Sfu {
         }
         self.names.remove(&producer.name);
         let transport = &mut self.transports[producer.transport];
-        transport.data_producers.retain(|&other| other != id);
+        if let Some(moved) = take_out(&mut transport.data_producers, producer.place) {
+            self.data_producers[moved].place = producer.place;
+        }
         if let (Some(association), Some(stream)) = (&mut transport.association, producer.stream) {
             association.producers.remove(&stream.stream_id);
         }

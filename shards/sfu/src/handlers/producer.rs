@@ -11,7 +11,7 @@ use crate::reply::Reply;
 use crate::rtp_parameters::MediaKind;
 use crate::sfu::{Entity, Sfu};
 use crate::stats::Latency;
-use crate::table::Id;
+use crate::table::{Id, take_out};
 use crate::transport::Transport;
 
 /// Longest RTP packet an application may send into a producer, bytes: what a datagram can hold.
@@ -33,13 +33,14 @@ impl Sfu {
         }
         self.check_name_is_free(&name)?;
         let router = self.transports[transport].router;
-        let producer = Producer::new(request, transport, router)?;
+        let mut producer = Producer::new(request, transport, router)?;
         let rtp_type = producer.rtp_type;
         let id = self.producers.next_id();
         let owner = &mut self.transports[transport];
         owner.listener.add(id, &producer.parameters)?;
         owner.learn_extensions(&producer.parameters);
         owner.congestion.note_producer(&producer.parameters);
+        producer.place = owner.producers.len();
         owner.producers.push(id);
         self.routers[router].latency.get_or_insert_with(Box::<Latency>::default);
         self.producers.insert(producer);
@@ -71,8 +72,10 @@ impl Sfu {
         let Some(producer) = self.producers.remove(id) else { return };
         self.names.remove(&producer.name);
         let transport = &mut self.transports[producer.transport];
-        transport.listener.remove(id);
-        transport.producers.retain(|&other| other != id);
+        transport.listener.remove(id, &producer.parameters);
+        if let Some(moved) = take_out(&mut transport.producers, producer.place) {
+            self.producers[moved].place = producer.place;
+        }
         for stream in producer.streams() {
             transport.forget_received_ssrc(stream.ssrc());
             if let Some(rtx_ssrc) = stream.rtx_ssrc() {

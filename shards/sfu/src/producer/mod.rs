@@ -36,6 +36,8 @@ pub const ENCODINGS_MAX: usize = 32;
 pub struct Producer {
     pub(crate) name: Name,
     pub(crate) transport: Id<Transport>,
+    /// Among its transport's producers.
+    pub(crate) place: usize,
     pub(crate) router: Id<Router>,
     pub(crate) kind: MediaKind,
     pub(crate) rtp_type: RtpType,
@@ -46,6 +48,8 @@ pub struct Producer {
     pub(crate) streams: Vec<Option<RecvStream>>,
     /// Its consumers, as the packet path sees them.
     pub(crate) egresses: Vec<Egress>,
+    /// Consumers whose receivers may ask for packets again.
+    pub(crate) asking: usize,
     pub(crate) paused: bool,
     /// Its places in observers; nearly always none.
     pub(crate) seats: Vec<Seat>,
@@ -81,6 +85,7 @@ impl Producer {
         Ok(Self {
             name: request.producer,
             transport,
+            place: 0,
             router,
             kind: request.kind,
             rtp_type,
@@ -89,6 +94,7 @@ impl Producer {
             parameters,
             rtp_mapping: request.rtp_mapping,
             egresses: Vec::new(),
+            asking: 0,
             paused: request.paused,
             seats: Vec::new(),
             trace_events: Vec::new(),

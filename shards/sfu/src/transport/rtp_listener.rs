@@ -1,6 +1,8 @@
 //! Which producer of a transport a packet belongs to: by SSRC, else by MID, else by RID (RFC 8843 section 9.2).
 
+use std::borrow::Borrow;
 use std::collections::VecDeque;
+use std::hash::Hash;
 
 use crate::command::CommandError;
 use crate::map::Map;
@@ -29,7 +31,7 @@ impl RtpListener {
     pub fn add(&mut self, producer: Id<Producer>, parameters: &RtpParameters) -> Result<(), CommandError> {
         let added = self.try_add(producer, parameters);
         if added.is_err() {
-            self.remove(producer);
+            self.remove(producer, parameters);
         }
         added
     }
@@ -68,11 +70,24 @@ impl RtpListener {
         Ok(())
     }
 
-    pub fn remove(&mut self, producer: Id<Producer>) {
-        self.by_ssrc.retain(|_, owner| *owner != producer);
-        self.learned.retain(|ssrc| self.by_ssrc.contains_key(ssrc));
-        self.by_mid.retain(|_, owner| *owner != producer);
-        self.by_rid.retain(|_, owner| *owner != producer);
+    /// Forgets a producer that was added with these parameters, and what packets taught of it.
+    pub fn remove(&mut self, producer: Id<Producer>, parameters: &RtpParameters) {
+        let Self { by_ssrc, by_mid, by_rid, learned } = self;
+        for encoding in &parameters.encodings {
+            for ssrc in [encoding.ssrc, encoding.rtx_ssrc].into_iter().flatten() {
+                forget(by_ssrc, &ssrc, producer);
+            }
+            if let Some(rid) = &encoding.rid {
+                forget(by_rid, rid.as_bytes(), producer);
+            }
+        }
+        if let Some(mid) = &parameters.mid {
+            forget(by_mid, mid.as_bytes(), producer);
+        }
+        learned.retain(|ssrc| {
+            forget(by_ssrc, ssrc, producer);
+            by_ssrc.contains_key(ssrc)
+        });
     }
 
     pub fn producer_of_ssrc(&self, ssrc: u32) -> Option<Id<Producer>> {
@@ -119,6 +134,17 @@ impl RtpListener {
     }
 }
 
+/// Others' entries stay: what a producer names may be theirs.
+fn forget<K, Q>(owners: &mut Map<K, Id<Producer>>, key: &Q, producer: Id<Producer>)
+where
+    K: Eq + Hash + Borrow<Q>,
+    Q: Eq + Hash + ?Sized,
+{
+    if owners.get(key) == Some(&producer) {
+        owners.remove(key);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +174,30 @@ mod tests {
         assert_eq!(listener.producer_of(&parse(&second), &ids), None);
         assert_eq!(listener.producer_of(&parse(&first), &ids), Some(Id::new(7)));
         assert_eq!(listener.producer_of(&parse(&second), &ids), Some(Id::new(7)));
+    }
+
+    #[test]
+    fn who_leaves_takes_its_own_along_and_what_was_learned_of_it() {
+        let mut listener = RtpListener::default();
+        let (mut one, mut other) = (h264_with_rtx(1, 2), h264_with_rtx(3, 4));
+        for (parameters, mid) in [(&mut one, "a"), (&mut other, "b")] {
+            parameters.mid = Some(mid.into());
+            parameters.encodings[0].rid = Some("r".into());
+        }
+        listener.add(Id::new(7), &one).expect("free");
+        listener.add(Id::new(8), &other).expect("free");
+        let ids = RecvRtpHeaderExtensions { mid: Some(1), ..RecvRtpHeaderExtensions::default() };
+        for (ssrc, mid) in [(98, "b"), (99, "a")] {
+            let packet = RtpWriter::new(100, 1, 1, ssrc).extension(1, mid.as_bytes()).to_vec().expect("fits");
+            listener.producer_of(&RtpPacket::parse(&packet).expect("RTP"), &ids).expect("learned");
+        }
+        listener.remove(Id::new(8), &other);
+        let owner = |ssrc| listener.producer_of_ssrc(ssrc).map(Id::index);
+        assert_eq!([1, 2, 3, 4, 98, 99].map(owner), [Some(7), Some(7), None, None, None, Some(7)]);
+        assert_eq!((listener.mids().count(), listener.rids().count(), listener.learned.len()), (1, 1, 1));
+        listener.remove(Id::new(7), &one);
+        assert_eq!((listener.ssrcs().count(), listener.mids().count(), listener.rids().count()), (0, 0, 0));
+        assert!(listener.learned.is_empty());
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Closing: what goes with what, who is told, and that nothing is left behind.
 
-use ringsoup_sfu::command::{Command, TransportCommand};
+use ringsoup_sfu::command::{Command, ConsumerCommand, ProducerCommand, TransportCommand};
 use ringsoup_sfu::drop_reason::DropReason;
 
 use crate::common::ROUTER;
 use crate::common::packets::{DELTA, KEY, SPEECH, nack, rtp};
-use crate::common::parameters::{H264, OPUS, consume_video, produce_video};
-use crate::room::{AUDIO, BOB_VIDEO, MAPPED_VIDEO, Room, VIDEO, VIDEO_RTX, seqs, told};
+use crate::common::parameters::{H264, OPUS, consume_audio, consume_video, produce_audio, produce_video};
+use crate::room::{AUDIO, BOB_VIDEO, MAPPED_AUDIO, MAPPED_VIDEO, Room, VIDEO, VIDEO_RTX, seqs, told};
 
 #[test]
 fn a_closed_producer_takes_its_consumers_along_and_they_are_told() {
@@ -131,4 +131,43 @@ fn packets_are_kept_only_while_somebody_can_ask_for_them() {
     assert_eq!(room.bob_gets().len(), 1, "kept again from the new consumer on");
     let sender = room.sender.clone();
     room.world.from(&sender, &rtp(OPUS, 1, 1, AUDIO, SPEECH));
+}
+
+/// Far more than fit anybody's patience were each close to search the others.
+const CROWD: u32 = 20_000;
+
+#[test]
+fn a_crowd_on_one_transport_goes_at_once() {
+    let mut room = Room::new();
+    for number in 0..CROWD {
+        let name = number.to_string();
+        room.world.consume("bob", consume_audio(&name, "audio", 1_000_000 + number, MAPPED_AUDIO));
+        room.world.produce("sender", produce_audio(&format!("p{number}"), 2_000_000 + number, 3_000_000));
+    }
+    // From both ends and the middle: whoever moved into a gap is still found.
+    for number in [0, CROWD - 1, 1, 77, 76, CROWD - 2] {
+        let consumer = number.to_string();
+        room.world.transport("bob", TransportCommand::CloseConsumer { consumer: consumer.into() });
+        room.world
+            .transport("sender", TransportCommand::CloseProducer { producer: format!("p{number}").into() });
+    }
+    room.world.consumer("78", ConsumerCommand::Dump);
+    room.world.producer("p78", ProducerCommand::Dump);
+    room.world.close_transport("bob");
+    assert_eq!(room.world.report().consumers, 2);
+    room.world.close_transport("sender");
+    let report = room.world.report();
+    assert_eq!((report.producers, report.consumers), (0, 0));
+}
+
+#[test]
+fn a_crowd_at_one_producer_goes_at_once() {
+    let mut room = Room::new();
+    for number in 0..CROWD {
+        let request = consume_audio(&number.to_string(), "audio", 1_000_000 + number, MAPPED_AUDIO);
+        room.world.consume("bob", request);
+    }
+    room.world.take_events();
+    room.world.transport("sender", TransportCommand::CloseProducer { producer: "audio".into() });
+    assert_eq!(room.world.take_events().len(), 1 + CROWD as usize);
 }
