@@ -3,6 +3,7 @@
 //! The set of codecs is closed and equals the one mediasoup's worker accepts; a MIME type outside
 //! it is the controller's error and is answered with the same words.
 
+pub mod dependency_descriptor;
 pub mod h264;
 pub mod opus;
 pub mod vp8;

@@ -1,0 +1,188 @@
+//! The dependency descriptor: what a frame is to whom, told in a header extension so that payloads can stay closed.
+//!
+//! RTP Payload Format for AV1, appendix A. AV1 tells its layers and key frames here only, H264 its temporal layers.
+//!
+//! ```text
+//!  0 1 2 3 4 5 6 7
+//! +-+-+-+-+-+-+-+-+
+//! |S|E| template  |  first and last packet of the frame
+//! | frame number  |  two bytes
+//! |T|A|D|F|C| …      only when there is more: a template structure, which decode targets are alive,
+//!                    and what differs from the template (indications, frame differences, chains)
+//! ```
+//! A structure comes with the first packet of a key frame and holds until the next one comes.
+
+mod bits;
+mod structure;
+pub mod writer;
+
+use bits::Bits;
+use structure::Structure;
+
+/// Templates of a structure: their ids have six bits.
+pub const TEMPLATES_MAX: usize = 64;
+
+/// Decode targets of a structure: their count less one has five bits.
+pub const DECODE_TARGETS_MAX: usize = 32;
+
+/// Spatial layers: AV1's `spatial_id` has two bits (AV1 specification section 5.3.3).
+pub const SPATIAL_LAYERS_MAX: u8 = 4;
+
+/// Temporal layers: AV1's `temporal_id` has three bits.
+pub const TEMPORAL_LAYERS_MAX: u8 = 8;
+
+/// There is a place of two bits for each pair of layers.
+const _: () = assert!(2 * SPATIAL_LAYERS_MAX as u32 * TEMPORAL_LAYERS_MAX as u32 == u64::BITS);
+
+/// What a frame is to a decode target (table A.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Indication {
+    /// Not part of it.
+    NotPresent,
+    /// No later frame of it refers to this one.
+    Discardable,
+    /// Whoever can decode this one can decode all that follows of it.
+    Switch,
+    Required,
+}
+
+/// A packet's frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Below `SPATIAL_LAYERS_MAX`.
+    pub spatial: u8,
+    /// Below `TEMPORAL_LAYERS_MAX`.
+    pub temporal: u8,
+    /// First packet of the frame.
+    pub starts_frame: bool,
+    /// Last packet of the frame.
+    pub ends_frame: bool,
+    /// First packet of a sequence that refers to nothing before it.
+    pub is_key_frame: bool,
+    /// Two bits for each pair of layers.
+    indications: u64,
+}
+
+/// What is to be remembered of a frame for who asks for its packets again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptFrame {
+    pub spatial: u8,
+    pub temporal: u8,
+    pub ends_frame: bool,
+    pub is_key_frame: bool,
+    pub is_for_higher: bool,
+}
+
+/// The bits of a pair of layers, counted in indications.
+const fn place(spatial: u8, temporal: u8) -> u8 {
+    spatial * TEMPORAL_LAYERS_MAX + temporal
+}
+
+impl Frame {
+    /// What the frame is to the decode target with these highest layers; not present where there is none.
+    pub fn indication(&self, spatial: u8, temporal: u8) -> Indication {
+        if spatial >= SPATIAL_LAYERS_MAX || temporal >= TEMPORAL_LAYERS_MAX {
+            return Indication::NotPresent;
+        }
+        match self.indications >> (2 * place(spatial, temporal)) & 3 {
+            0 => Indication::NotPresent,
+            1 => Indication::Discardable,
+            2 => Indication::Switch,
+            _ => Indication::Required,
+        }
+    }
+
+    /// Whether a receiver of this frame can take everything of a spatial layer up to this temporal layer from now on (section A.7).
+    pub fn opens(&self, spatial: u8, temporal: u8) -> bool {
+        (temporal..TEMPORAL_LAYERS_MAX)
+            .any(|temporal| self.indication(spatial, temporal) == Indication::Switch)
+    }
+
+    /// Whether receivers of a higher spatial layer need the frame.
+    pub fn is_for_higher(&self) -> bool {
+        let own_and_lower = 2 * u32::from(place(self.spatial + 1, 0));
+        self.indications.checked_shr(own_and_lower).is_some_and(|higher| higher != 0)
+    }
+
+    pub fn kept(&self) -> KeptFrame {
+        KeptFrame {
+            spatial: self.spatial,
+            temporal: self.temporal,
+            ends_frame: self.ends_frame,
+            is_key_frame: self.is_key_frame,
+            is_for_higher: self.is_for_higher(),
+        }
+    }
+}
+
+/// Reads the descriptors of one stream.
+#[derive(Debug, Clone, Default)]
+pub struct Reader {
+    structure: Option<Structure>,
+    /// The packet that brought it.
+    since: u64,
+}
+
+impl Reader {
+    /// Reads the value of packet `seq`'s element. `None` when it is no descriptor, or names a template of a structure that did not come
+    /// (yet): then nothing is known of the frame.
+    pub fn read(&mut self, seq: u64, value: &[u8]) -> Option<Frame> {
+        let ([first, _, _], extended) = value.split_first_chunk()?;
+        if extended.is_empty() {
+            return frame(self.structure.as_ref()?, *first, None);
+        }
+        let mut bits = Bits::new(extended);
+        let brings_structure = bits.flag()?;
+        let tells_active = bits.flag()?;
+        let (has_indications, has_differences, has_chains) = (bits.flag()?, bits.flag()?, bits.flag()?);
+        let brought = if brings_structure { Some(Structure::parse(&mut bits)?) } else { None };
+        let structure = brought.as_ref().or(self.structure.as_ref())?;
+        if tells_active {
+            bits.skip(structure.decode_target_count)?;
+        }
+        let indications = if has_indications { Some(structure.read_indications(&mut bits)?) } else { None };
+        if has_differences {
+            skip_differences(&mut bits)?;
+        }
+        if has_chains {
+            bits.skip(usize::from(structure.chain_count) * 8)?;
+        }
+        let frame = frame(structure, *first, indications)?;
+        // A packet that comes late may bring the structure of an earlier sequence.
+        if let Some(structure) = brought.filter(|_| self.structure.is_none() || seq >= self.since) {
+            (self.structure, self.since) = (Some(structure), seq);
+        }
+        Some(Frame { is_key_frame: brings_structure, ..frame })
+    }
+
+    /// The sender began anew.
+    pub fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// A frame by its template, but for indications of its own.
+fn frame(structure: &Structure, first: u8, indications: Option<u64>) -> Option<Frame> {
+    let template = structure.template(first & 0x3f)?;
+    Some(Frame {
+        spatial: template.spatial,
+        temporal: template.temporal,
+        starts_frame: first & 0x80 != 0,
+        ends_frame: first & 0x40 != 0,
+        is_key_frame: false,
+        indications: indications.map_or(template.indications, |own| structure.by_layers(own)),
+    })
+}
+
+/// Differences of 4, 8 or 12 bits, each behind the number of its half bytes.
+fn skip_differences(bits: &mut Bits<'_>) -> Option<()> {
+    loop {
+        match bits.read(2)? {
+            0 => return Some(()),
+            half_bytes => bits.skip(4 * usize::from(half_bytes))?,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

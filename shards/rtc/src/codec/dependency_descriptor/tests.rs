@@ -1,0 +1,199 @@
+use proptest::prelude::*;
+
+use super::Indication::{Discardable, NotPresent, Required, Switch};
+use super::writer::{NewDescriptor, NewStructure, NewTemplate, layered};
+use super::*;
+
+const INDICATIONS: [Indication; 4] = [NotPresent, Discardable, Switch, Required];
+
+fn key(structure: &NewStructure) -> Vec<u8> {
+    let descriptor =
+        NewDescriptor { starts_frame: true, structure: Some(structure), ..NewDescriptor::default() };
+    descriptor.write(structure)
+}
+
+#[test]
+fn a_key_frame_brings_the_templates_of_what_follows() {
+    let structure = NewStructure { id_offset: 60, ..layered(3, 3, false) };
+    let mut reader = Reader::default();
+    let short =
+        NewDescriptor { ends_frame: true, template: 15, ..NewDescriptor::default() }.write(&structure);
+    assert_eq!(short.len(), 3);
+    assert_eq!(reader.read(1, &short), None, "nothing is known yet");
+    let first = reader.read(2, &key(&structure)).unwrap();
+    assert!(first.is_key_frame && first.starts_frame && !first.ends_frame && first.is_for_higher());
+    assert_eq!((first.spatial, first.temporal), (0, 0));
+    assert!((0..3).all(|spatial| first.opens(spatial, 2)));
+    // Template 15 of 18 has the id 11: ids wrap.
+    let frame = reader.read(3, &short).unwrap();
+    assert!(!frame.is_key_frame && !frame.starts_frame && frame.ends_frame && !frame.is_for_higher());
+    assert_eq!((frame.spatial, frame.temporal), (2, 1));
+    assert_eq!(frame.indication(1, 2), NotPresent);
+    assert_eq!((frame.indication(2, 0), frame.indication(2, 1)), (NotPresent, Discardable));
+    assert_eq!((frame.indication(2, 2), frame.indication(3, 0)), (Switch, NotPresent));
+    assert!(frame.opens(2, 1) && frame.opens(2, 2) && !frame.opens(2, 3));
+    let unknown = NewDescriptor { template: 18, ..NewDescriptor::default() }.write(&structure);
+    assert_eq!(reader.read(4, &unknown), None);
+    reader.reset();
+    assert_eq!(reader.read(5, &short), None);
+}
+
+#[test]
+fn in_keyed_modes_a_frame_between_key_pictures_is_for_its_own_layer() {
+    let structure = layered(2, 1, true);
+    let mut reader = Reader::default();
+    assert!(reader.read(1, &key(&structure)).unwrap().is_for_higher());
+    let delta = NewDescriptor { template: 1, ..NewDescriptor::default() }.write(&structure);
+    let frame = reader.read(2, &delta).unwrap();
+    assert!(!frame.is_for_higher());
+    assert_eq!((frame.indication(0, 0), frame.indication(1, 0)), (Switch, NotPresent));
+}
+
+#[test]
+fn a_structure_that_comes_late_does_not_replace_a_newer_one() {
+    let (old, new) = (layered(1, 2, false), NewStructure { id_offset: 4, ..layered(1, 3, false) });
+    let mut reader = Reader::default();
+    assert!(reader.read(20, &key(&new)).is_some());
+    let late = reader.read(10, &key(&old)).unwrap();
+    assert!(late.is_key_frame && late.opens(0, 1) && !late.opens(0, 2));
+    let frame = NewDescriptor { template: 4, ..NewDescriptor::default() }.write(&new);
+    assert_eq!(reader.read(21, &frame).unwrap().temporal, 2);
+}
+
+#[test]
+fn what_cannot_be_is_no_descriptor() {
+    let mut structure = layered(4, 8, false);
+    assert!(Reader::default().read(1, &key(&structure)).is_some(), "as many as there can be");
+    structure.templates.push(NewTemplate { spatial: 4, ..NewTemplate::default() });
+    assert_eq!(Reader::default().read(1, &key(&structure)), None, "a fifth spatial layer");
+    let flat = |temporal| NewTemplate { temporal, indications: vec![Switch], ..NewTemplate::default() };
+    let structure = |templates| NewStructure { decode_targets: 1, templates, ..NewStructure::default() };
+    assert!(Reader::default().read(1, &key(&structure(vec![flat(0); 64]))).is_some());
+    assert_eq!(Reader::default().read(1, &key(&structure(vec![flat(0); 65]))), None, "a 65th template");
+    assert_eq!(Reader::default().read(1, &key(&structure((0..9).map(flat).collect()))), None);
+}
+
+/// Structures with any of their parts, and a frame of each kind.
+fn structures() -> impl Strategy<Value = NewStructure> {
+    let shape = (1_u8..=32, 0_u8..=32, proptest::collection::vec((0_u8..3, 0_usize..4), 0..20));
+    (shape, 0_u8..64, any::<bool>(), any::<u64>()).prop_map(
+        |((targets, chains, steps), id_offset, sizes, seed)| {
+            let mut state = seed;
+            let mut any_below = move |below: usize| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                usize::try_from(state >> 33).unwrap() % below
+            };
+            let (mut layers, chains) = ((0, 0), chains.min(targets));
+            let mut templates = Vec::new();
+            for (step, differences) in std::iter::once((0, 0)).chain(steps) {
+                match step {
+                    1 if layers.1 < TEMPORAL_LAYERS_MAX - 1 => layers.1 += 1,
+                    2 if layers.0 < SPATIAL_LAYERS_MAX - 1 => layers = (layers.0 + 1, 0),
+                    _ => {}
+                }
+                templates.push(NewTemplate {
+                    spatial: layers.0,
+                    temporal: layers.1,
+                    indications: (0..targets).map(|_| INDICATIONS[any_below(4)]).collect(),
+                    differences: (0..differences).map(|_| u8::try_from(any_below(16) + 1).unwrap()).collect(),
+                    chains: (0..chains).map(|_| u8::try_from(any_below(16)).unwrap()).collect(),
+                });
+            }
+            let protected_by =
+                (0..targets).map(|_| u8::try_from(any_below(chains.max(1).into())).unwrap()).collect();
+            let resolutions = sizes.then(|| (0..=layers.0).map(|_| (640, 480)).collect());
+            NewStructure { id_offset, decode_targets: targets, templates, chains, protected_by, resolutions }
+        },
+    )
+}
+
+/// The layers of each decode target by the specification's words: the highest among the frames that are for it.
+fn decode_targets(structure: &NewStructure) -> Vec<(u8, u8)> {
+    let layers = |target: usize| {
+        let has = |template: &&NewTemplate| template.indications[target] != NotPresent;
+        let of = structure.templates.iter().filter(has);
+        of.fold((0, 0), |top, template| (top.0.max(template.spatial), top.1.max(template.temporal)))
+    };
+    (0..structure.decode_targets.into()).map(layers).collect()
+}
+
+/// What a frame with these indications is to the decode target of these layers.
+fn expected(targets: &[(u8, u8)], indications: &[Indication], layers: (u8, u8)) -> Indication {
+    let own = targets.iter().zip(indications).filter(|(target, _)| **target == layers);
+    own.map(|(_, indication)| *indication).find(|indication| *indication != NotPresent).unwrap_or(NotPresent)
+}
+
+proptest! {
+    #[test]
+    fn what_was_written_reads_back(
+        structure in structures(),
+        custom in any::<[bool; 4]>(),
+        own in proptest::collection::vec(0_usize..4, 32),
+        differences in proptest::collection::vec(1_u16..=4_096, 0..5),
+        number: u16,
+    ) {
+        let targets = decode_targets(&structure);
+        let mut reader = Reader::default();
+        let first = NewDescriptor {
+            structure: Some(&structure),
+            active: custom[0].then_some(5),
+            ..NewDescriptor::default()
+        };
+        let key = reader.read(9, &first.write(&structure)).unwrap();
+        prop_assert!(key.is_key_frame && !key.starts_frame);
+        let own: Vec<_> = own[..targets.len()].iter().map(|index| INDICATIONS[*index]).collect();
+        for (index, template) in structure.templates.iter().enumerate() {
+            let descriptor = NewDescriptor {
+                starts_frame: number % 2 == 0,
+                ends_frame: number % 3 == 0,
+                template: u8::try_from(index).unwrap(),
+                number,
+                structure: None,
+                active: custom[0].then_some(u32::from(number)),
+                indications: custom[1].then(|| own.clone()),
+                differences: custom[2].then(|| differences.clone()),
+                chains: custom[3].then(|| vec![200; structure.chains.into()]),
+            };
+            let written = descriptor.write(&structure);
+            let frame = reader.read(10, &written).unwrap();
+            prop_assert_eq!((frame.spatial, frame.temporal), (template.spatial, template.temporal));
+            prop_assert_eq!((frame.starts_frame, frame.ends_frame), (number % 2 == 0, number % 3 == 0));
+            prop_assert!(!frame.is_key_frame);
+            let indications = if custom[1] { &own } else { &template.indications };
+            for layers in (0..4).flat_map(|spatial| (0..8).map(move |temporal| (spatial, temporal))) {
+                prop_assert_eq!(frame.indication(layers.0, layers.1), expected(&targets, indications, layers));
+            }
+            let higher = targets.iter().zip(indications).any(|(target, indication)| {
+                target.0 > template.spatial && *indication != NotPresent
+            });
+            prop_assert_eq!(frame.is_for_higher(), higher);
+            // Whatever is cut off is missed.
+            for len in 0..written.len() {
+                let cut = reader.clone().read(10, &written[..len]);
+                prop_assert!(cut.is_none() || len == 3, "cut to {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_bits_are_answered(
+        structure in structures(),
+        values in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 1..20),
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), 0_u8..8), 0..4),
+    ) {
+        let mut reader = Reader::default();
+        let mut damaged = key(&structure);
+        for (at, bit) in flips {
+            let at = at.index(damaged.len());
+            damaged[at] ^= 1 << bit;
+        }
+        reader.read(1, &damaged);
+        for (seq, value) in (2..).zip(&values) {
+            if let Some(frame) = reader.read(seq, value) {
+                prop_assert!(frame.spatial < SPATIAL_LAYERS_MAX && frame.temporal < TEMPORAL_LAYERS_MAX);
+                frame.opens(frame.spatial, frame.temporal);
+                frame.kept();
+            }
+        }
+    }
+}
