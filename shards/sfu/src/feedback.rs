@@ -300,7 +300,7 @@ fn retransmit(
     transport.traffic.rtx_sent.update(now, len.rtp);
     transport.traffic.count_overhead(now, len);
     if !consumer.trace_events.is_empty() {
-        trace::resent_packet(consumer, stream, now, &fields, packet.payload, len.rtp, out);
+        trace::resent_packet(consumer, stream, now, &fields, &packet, len.rtp, out);
     }
     true
 }

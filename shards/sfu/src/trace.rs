@@ -1,7 +1,7 @@
 //! Trace events: what a controller asked to see of the packets. Off the packet path unless asked for.
 
-use ringsoup_rtc::codec::Descriptor;
 use ringsoup_rtc::rtp::{HeaderFields, RtpPacket};
+use ringsoup_rtc::rtx::HistoryPacket;
 use ringsoup_rtc::time::Time;
 
 use crate::command::{ConsumerTraceEvent, ProducerTraceEvent};
@@ -75,7 +75,7 @@ pub(crate) fn sent_packet(
         is_rtx: false,
         size,
         payload: arrived.payload.len(),
-        descriptor: arrived.descriptor,
+        layers: (arrived.descriptor.spatial_layer(), arrived.descriptor.temporal_layer()),
     };
     sent(consumer, passing.now, fields, info, out);
 }
@@ -87,16 +87,22 @@ pub(crate) fn resent_packet(
     stream: usize,
     now: Time,
     fields: &HeaderFields<'_>,
-    payload: &[u8],
+    packet: &HistoryPacket<'_>,
     size: usize,
     out: &mut Outbox,
 ) {
     let stream = &consumer.streams[stream];
     let codec = stream.params.mime_type.codec;
-    let is_key_frame = codec.is_key_frame(payload).unwrap_or(false);
-    let is_rtx = stream.rtx().is_some();
+    let payload = packet.payload;
+    let in_payload = codec.is_key_frame(payload).unwrap_or(false);
+    let is_key_frame = in_payload || packet.frame.is_some_and(|frame| frame.is_key_frame);
     let descriptor = codec.describe(payload);
-    let info = Sent { is_key_frame, is_rtx, size, payload: payload.len(), descriptor };
+    let layers = match packet.frame {
+        Some(frame) => (frame.spatial, frame.temporal),
+        None => (descriptor.spatial_layer(), descriptor.temporal_layer()),
+    };
+    let is_rtx = stream.rtx().is_some();
+    let info = Sent { is_key_frame, is_rtx, size, payload: payload.len(), layers };
     sent(consumer, now, fields, info, out);
 }
 
@@ -106,7 +112,8 @@ struct Sent {
     is_rtx: bool,
     size: usize,
     payload: usize,
-    descriptor: Descriptor,
+    /// Spatial and temporal.
+    layers: (u8, u8),
 }
 
 fn sent(consumer: &Consumer, now: Time, fields: &HeaderFields<'_>, packet: Sent, out: &mut Outbox) {
@@ -127,8 +134,8 @@ fn sent(consumer: &Consumer, now: Time, fields: &HeaderFields<'_>, packet: Sent,
         is_key_frame: packet.is_key_frame,
         size: packet.size as u64,
         payload_size: packet.payload as u64,
-        spatial_layer: packet.descriptor.spatial_layer(),
-        temporal_layer: packet.descriptor.temporal_layer(),
+        spatial_layer: packet.layers.0,
+        temporal_layer: packet.layers.1,
         mid: text(fields.mid.map(|(_, mid)| mid)),
         ..RtpPacketDump::default()
     };

@@ -3,6 +3,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use ringsoup_rtc::codec::dependency_descriptor::writer::{NewDescriptor, layered};
+use ringsoup_rtc::rtp::RtpWriter;
 use ringsoup_rtc::srtp::{CryptoSuite, InboundSession, OutboundSession};
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{
@@ -13,6 +15,7 @@ use ringsoup_sfu::event::Event;
 use ringsoup_sfu::outbox::Route;
 use ringsoup_sfu::piped::Piped;
 use ringsoup_sfu::reply::Reply;
+use ringsoup_sfu::rtp_parameters::ExtensionUri;
 use ringsoup_sfu::sfu::Datagram;
 use ringsoup_sfu::sockets::SocketId;
 
@@ -21,8 +24,8 @@ mod common;
 use common::bridge::{Between, Bridge, FAR, NEAR, produce_piped};
 use common::packets::{DELTA, KEY, SPEECH, nack, rtp, rtx};
 use common::parameters::{
-    H264, H264_RTX, LEVEL_ID, OPUS, connect_to, consume_audio, consume_video, key, plain, produce_audio,
-    produce_video,
+    H264, H264_RTX, LEVEL_ID, OPUS, connect_to, consume_audio, consume_video, extension, key, plain,
+    produce_audio, produce_video,
 };
 use common::simulcast;
 use common::{Peer, ROUTER, World, remote};
@@ -156,7 +159,7 @@ impl Room {
 
     fn send(&mut self, payload_type: u8, seq: u16, timestamp: u32, ssrc: u32, payload_len: usize) {
         let payload = &self.payload[..payload_len];
-        let packet = ringsoup_rtc::rtp::RtpWriter::new(payload_type, seq, timestamp, ssrc).payload(payload);
+        let packet = RtpWriter::new(payload_type, seq, timestamp, ssrc).payload(payload);
         let mut len = packet.write(&mut self.buffer).expect("it fits");
         if let Some(session) = &mut self.session {
             len = session.protect_rtp(&mut self.buffer, 12, len).expect("it fits");
@@ -267,7 +270,7 @@ fn observe(world: &mut World) {
 fn hearing_levels_allocates_nothing() {
     let mut room = Room::new(None);
     observe(&mut room.world);
-    let packet = ringsoup_rtc::rtp::RtpWriter::new(OPUS, 0, 0, AUDIO).extension(LEVEL_ID, &[30]);
+    let packet = RtpWriter::new(OPUS, 0, 0, AUDIO).extension(LEVEL_ID, &[30]);
     let packet = packet.payload(SPEECH).to_vec().expect("no CSRCs");
     let say = |room: &mut Room, seq: u16| {
         room.world.now = Time::from_nanos(room.world.now.as_nanos() + PACKET_NANOS);
@@ -496,7 +499,7 @@ impl Span {
         near.now = Time::from_nanos(near.now.as_nanos() + PACKET_NANOS);
         far.now = near.now;
         let payload = if index == 0 { KEY } else { &payload[..] };
-        let packet = ringsoup_rtc::rtp::RtpWriter::new(simulcast::VIDEO, index as u16, index * 180, VIDEO);
+        let packet = RtpWriter::new(simulcast::VIDEO, index as u16, index * 180, VIDEO);
         let len = packet.payload(payload).write(&mut buffer[..]).expect("it fits");
         let (socket, remote) = (sender.socket, sender.remote);
         let datagram = Datagram { socket, remote, bytes: &mut buffer[..len], received: near.now };
@@ -592,8 +595,7 @@ impl Layered {
             is_key,
         ]);
         for ssrc in LAYERS {
-            let packet = ringsoup_rtc::rtp::RtpWriter::new(simulcast::VIDEO, index as u16, index * 180, ssrc)
-                .payload(&payload);
+            let packet = RtpWriter::new(simulcast::VIDEO, index as u16, index * 180, ssrc).payload(&payload);
             let len = packet.write(&mut self.buffer).expect("it fits");
             let World { sfu, sockets, out, now, .. } = &mut self.world;
             let datagram = Datagram {
@@ -629,5 +631,86 @@ fn choosing_layers_and_piping_allocates_nothing() {
     let (all, half) = (u64::from(MEASURED), u64::from(LAYERED_CONSUMERS / 2));
     let expected = 2 * half * 2 * all + half * all + half * all / 2;
     assert_eq!(layered.sent - before, expected);
+    assert_eq!(allocations, 0);
+}
+
+/// An AV1 stream in layers that its dependency descriptors tell, for receivers of all and of the lowest.
+struct Described {
+    world: World,
+    sender: Peer,
+    buffer: [u8; 2_048],
+    sent: u64,
+    /// A key picture's, then one per temporal layer.
+    descriptors: Vec<Vec<u8>>,
+}
+
+impl Described {
+    const ID: u8 = 9;
+    const KEY_INTERVAL: u32 = 100;
+
+    fn new() -> Self {
+        let mut world = World::new();
+        let sender = world.plain("sender");
+        let mode = Some("L1T2");
+        let mut request = simulcast::produce("video", "video/AV1", mode, &LAYERS[..1], &MAPPED_LAYERS[..1]);
+        request.rtp_parameters.header_extensions =
+            vec![extension(ExtensionUri::DependencyDescriptor, Self::ID)];
+        world.produce("sender", request);
+        for index in 0..LAYERED_CONSUMERS {
+            let name = format!("receiver {index}");
+            world.plain(&name);
+            let (ssrc, mapped) = (10_000 + 10 * index, &MAPPED_LAYERS[..1]);
+            let mut request =
+                simulcast::consume(&format!("c{index}"), "video", "video/AV1", (mode, mode), ssrc, mapped);
+            request.preferred_layers = (index % 2 == 0).then_some(Layers { spatial: 0, temporal: Some(0) });
+            world.consume(&name, request);
+        }
+        let structure = layered(1, 2, false);
+        let frame = NewDescriptor { starts_frame: true, ends_frame: true, ..NewDescriptor::default() };
+        let descriptors = vec![
+            NewDescriptor { structure: Some(&structure), ..frame.clone() }.write(&structure),
+            NewDescriptor { template: 1, ..frame.clone() }.write(&structure),
+            NewDescriptor { template: 3, ..frame }.write(&structure),
+        ];
+        Self { world, sender, buffer: [0; 2_048], sent: 0, descriptors }
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "numbers wrap")]
+    fn step(&mut self, index: u32) {
+        self.world.now = Time::from_nanos(self.world.now.as_nanos() + PACKET_NANOS);
+        let is_key = index.is_multiple_of(Self::KEY_INTERVAL);
+        let descriptor = &self.descriptors[if is_key { 0 } else { 1 + index as usize % 2 }];
+        let packet = RtpWriter::new(simulcast::VIDEO, index as u16, index * 180, LAYERS[0])
+            .extension(Self::ID, descriptor)
+            .payload(&[7; PAYLOAD_LEN]);
+        let len = packet.write(&mut self.buffer).expect("it fits");
+        let World { sfu, sockets, out, now, .. } = &mut self.world;
+        let bytes = &mut self.buffer[..len];
+        let (socket, remote) = (self.sender.socket, self.sender.remote);
+        sfu.handle_datagram(*now, Datagram { socket, remote, bytes, received: *now }, sockets, out);
+        for destination in out.destinations() {
+            self.sent += out.datagrams(destination.lane).count() as u64;
+        }
+        out.clear_datagrams();
+        sfu.handle_flushed(*now, out);
+    }
+}
+
+#[test]
+fn reading_dependency_descriptors_allocates_nothing() {
+    let mut described = Described::new();
+    for index in 0..WARM_UP {
+        described.step(index);
+    }
+    described.world.out.events.clear();
+    let before = described.sent;
+    let allocations = allocations_of(|| {
+        for index in WARM_UP..WARM_UP + MEASURED {
+            described.step(index);
+        }
+    });
+    let (all, half) = (u64::from(MEASURED), u64::from(LAYERED_CONSUMERS / 2));
+    assert_eq!(described.sent - before, half * all + half * all / 2);
+    assert!(described.world.out.events.is_empty(), "key frames change no layers");
     assert_eq!(allocations, 0);
 }

@@ -115,6 +115,11 @@ impl Codec {
         matches!(self, Self::Rtx | Self::Ulpfec | Self::XUlpfecuc | Self::Flexfec | Self::Red)
     }
 
+    /// Whether the layers are told in the dependency descriptor, the payload having none of its own.
+    pub const fn needs_dependency_descriptor(self) -> bool {
+        matches!(self, Self::H264 | Self::Av1)
+    }
+
     /// Reads the payload descriptor, for the codecs that have one.
     pub fn describe(self, payload: &[u8]) -> Descriptor {
         let described = match self {
@@ -137,31 +142,44 @@ impl Codec {
     }
 }
 
-/// What precedes the bitstream in a payload.
+/// What a packet says of its place in the stream: in front of the bitstream in its payload, or in its dependency descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Descriptor {
-    /// The codec has none, or it could not be read.
+    /// There is none, or it could not be read.
     #[default]
     None,
     Vp8(vp8::Descriptor),
     Vp9(vp9::Descriptor),
+    Dependency(dependency_descriptor::Frame),
+    /// A dependency descriptor that says nothing: damaged, or of a structure that did not come.
+    Unresolved,
 }
 
 impl Descriptor {
-    /// Zero where the payload does not tell.
-    pub fn spatial_layer(&self) -> u8 {
+    /// What a retransmission needs of it, where it cannot be read from the payload again.
+    pub fn kept(&self) -> Option<dependency_descriptor::KeptFrame> {
         match self {
-            Self::Vp9(descriptor) => descriptor.layers.map_or(0, |layers| layers.spatial),
-            Self::Vp8(_) | Self::None => 0,
+            Self::Dependency(frame) => Some(frame.kept()),
+            _ => None,
         }
     }
 
-    /// Zero where the payload does not tell.
+    /// Zero where the packet does not tell.
+    pub fn spatial_layer(&self) -> u8 {
+        match self {
+            Self::Vp9(descriptor) => descriptor.layers.map_or(0, |layers| layers.spatial),
+            Self::Dependency(frame) => frame.spatial,
+            Self::Vp8(_) | Self::None | Self::Unresolved => 0,
+        }
+    }
+
+    /// Zero where the packet does not tell.
     pub fn temporal_layer(&self) -> u8 {
         match self {
             Self::Vp8(descriptor) => descriptor.temporal_layer.unwrap_or(0),
             Self::Vp9(descriptor) => descriptor.layers.map_or(0, |layers| layers.temporal),
-            Self::None => 0,
+            Self::Dependency(frame) => frame.temporal,
+            Self::None | Self::Unresolved => 0,
         }
     }
 }

@@ -96,7 +96,7 @@ impl NackGenerator {
     pub fn new() -> Self {
         Self {
             missing: VecDeque::with_capacity(LIST_INITIAL_PACKETS),
-            key_frames: VecDeque::new(),
+            key_frames: VecDeque::with_capacity(KEY_FRAMES_MAX),
             newest: None,
             deadline: None,
         }

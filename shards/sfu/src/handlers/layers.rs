@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ringsoup_rtc::codec::Codec;
 use ringsoup_rtc::score::SCORE_MAX;
 use ringsoup_rtc::time::Time;
 
@@ -160,10 +159,8 @@ fn available(now: Time, consumer: &Consumer, producer: &Producer) -> Vec<Option<
         return (0..consumer.mapped_ssrcs().count()).map(score).collect();
     }
     let Some(stream) = stream(0) else { return Vec::new() };
-    // AV1 tells its layers where they are not read: the stream passes whole, so all of them are there.
-    let is_opaque = consumer.streams[0].params.mime_type.codec == Codec::Av1;
     let has_bitrate = |spatial| match &stream.layers {
-        Some(layers) => layers.has_spatial(now, if is_opaque { 0 } else { spatial }),
+        Some(layers) => layers.has_spatial(now, spatial),
         None => spatial == 0 && stream.traffic.bitrate(now) > 0,
     };
     let layer = |spatial| Some(Available { score: stream.score.value(), has_bitrate: has_bitrate(spatial) });

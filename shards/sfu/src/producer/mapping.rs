@@ -27,6 +27,7 @@ pub struct ExtensionIds {
     pub rrid: Option<u8>,
     pub audio_level: Option<u8>,
     pub video_orientation: Option<u8>,
+    pub dependency_descriptor: Option<u8>,
     pub packet_id: Option<u8>,
     pub transport_wide_cc: Option<u8>,
 }
@@ -92,6 +93,7 @@ impl Mapping {
                 rrid: parameters.extension_id(ExtensionUri::RepairRtpStreamId),
                 audio_level: parameters.extension_id(ExtensionUri::SsrcAudioLevel),
                 video_orientation: parameters.extension_id(ExtensionUri::VideoOrientation),
+                dependency_descriptor: parameters.extension_id(ExtensionUri::DependencyDescriptor),
                 packet_id: parameters.extension_id(ExtensionUri::MediasoupPacketId),
                 transport_wide_cc: parameters.extension_id(ExtensionUri::TransportWideCc01),
             },

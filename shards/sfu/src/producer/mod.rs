@@ -166,6 +166,7 @@ impl Producer {
         let checks_inactivity = self.rtp_type == RtpType::Simulcast && self.parameters.encodings.len() > 1;
         let mapped_ssrc = self.mapping.mapped_ssrc(index);
         let mut stream = RecvStream::new(params, mapped_ssrc, self.key_frame_delay, checks_inactivity, now);
+        stream.read_dependencies(self.mapping.ids.dependency_descriptor);
         if self.paused {
             stream.pause();
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringsoup_rtc::codec::Descriptor;
+use ringsoup_rtc::codec::dependency_descriptor::Reader;
 use ringsoup_rtc::jitter::Jitter;
 use ringsoup_rtc::loss::{LossReport, Sequence, SequenceStats};
 use ringsoup_rtc::nack::generator::NackGenerator;
@@ -50,6 +51,8 @@ pub struct RecvStream {
     last_sender_report: Option<(u32, Time)>,
     /// What the newest sender report says of the stream's clock.
     pub(crate) clock: Option<SenderClock>,
+    /// `None` where none was negotiated, or the payload tells its layers itself.
+    dependencies: Option<Box<Dependencies>>,
     /// `None` for a stream of one layer.
     pub(crate) layers: Option<Box<LayerRates>>,
     /// The deadline for which a timer is set.
@@ -83,6 +86,14 @@ pub struct RecvCounters {
 pub struct SenderClock {
     pub ntp: NtpTime,
     pub rtp_timestamp: u32,
+}
+
+/// The stream's dependency descriptors.
+#[derive(Debug)]
+struct Dependencies {
+    /// The sender's id of the extension.
+    id: u8,
+    reader: Reader,
 }
 
 /// A media packet that is new to the stream, whether it came by itself or by RTX.
@@ -133,6 +144,7 @@ impl RecvStream {
             key_frame_timer: None,
             last_sender_report: None,
             clock: None,
+            dependencies: None,
             layers,
             layer_timer: None,
             last_rtx_sender_report: None,
@@ -144,6 +156,12 @@ impl RecvStream {
             inactivity_timer: None,
             fir_sequence: 0,
         }
+    }
+
+    /// Reads the extension with this id, where the codec needs it.
+    pub(crate) fn read_dependencies(&mut self, id: Option<u8>) {
+        let id = id.filter(|_| self.params.mime_type.codec.needs_dependency_descriptor());
+        self.dependencies = id.map(|id| Box::new(Dependencies { id, reader: Reader::default() }));
     }
 
     pub(crate) fn ssrc(&self) -> u32 {
@@ -163,7 +181,7 @@ impl RecvStream {
     ) -> Result<Arrived<'a>, DropReason> {
         let (seq, has_restarted) = self.place(packet.sequence_number(), SequenceStats::receive)?;
         let payload = packet.payload();
-        let (descriptor, is_key_frame) = self.describe(packet.payload_type(), payload);
+        let (descriptor, is_key_frame) = self.describe(packet, seq, packet.payload_type(), payload);
         let is_new = self.window.insert(seq);
         self.jitter.update(received, packet.timestamp());
         // The packet that gave the restart away was refused: it may have been the key frame's first.
@@ -212,7 +230,7 @@ impl RecvStream {
         self.counters.retransmitted += 1;
         let (seq, has_restarted) = self.place(original.sequence_number, SequenceStats::receive_recovered)?;
         let payload_type = self.params.shown.payload_type;
-        let (descriptor, is_key_frame) = self.describe(payload_type, original.payload);
+        let (descriptor, is_key_frame) = self.describe(packet, seq, payload_type, original.payload);
         if let Some(nack) = &mut self.nack {
             nack.receive(now, seq, is_key_frame, true);
         }
@@ -268,6 +286,9 @@ impl RecvStream {
     fn forget_packets(&mut self) {
         self.clock = None;
         self.window.clear();
+        if let Some(dependencies) = &mut self.dependencies {
+            dependencies.reader.reset();
+        }
         if let Some(nack) = &mut self.nack {
             nack.reset();
         }
@@ -276,16 +297,33 @@ impl RecvStream {
         }
     }
 
-    fn describe(&self, payload_type: u8, payload: &[u8]) -> (Descriptor, bool) {
+    /// Layers and whether a key frame begins; a packet of the RTX stream has the original's extensions.
+    fn describe(
+        &mut self,
+        packet: &RtpPacket<'_>,
+        seq: u64,
+        payload_type: u8,
+        payload: &[u8],
+    ) -> (Descriptor, bool) {
         if payload_type != self.params.shown.payload_type {
             return (Descriptor::None, false);
         }
         let codec = self.params.mime_type.codec;
+        if let Some(dependencies) = &mut self.dependencies
+            && let Some(value) = packet.extension(dependencies.id)
+        {
+            // A payload that is encrypted end to end tells no key frame, and a sender may tell it in the payload only.
+            let in_payload = codec.is_key_frame(payload).unwrap_or(false);
+            return match dependencies.reader.read(seq, value) {
+                Some(frame) => (Descriptor::Dependency(frame), frame.is_key_frame || in_payload),
+                None => (Descriptor::Unresolved, in_payload),
+            };
+        }
         let descriptor = codec.describe(payload);
         let is_key_frame = match &descriptor {
             Descriptor::Vp8(picture) => picture.is_key_frame(payload),
             Descriptor::Vp9(picture) => picture.is_key_frame(),
-            Descriptor::None => codec.is_key_frame(payload).unwrap_or(false),
+            _ => codec.is_key_frame(payload).unwrap_or(false),
         };
         (descriptor, is_key_frame)
     }

@@ -6,6 +6,7 @@ mod common;
 mod closing;
 mod data;
 mod data_refusals;
+mod dependency_descriptors;
 mod direct_data;
 mod direct_transport;
 mod drop_reasons;

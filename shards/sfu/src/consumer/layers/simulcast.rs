@@ -8,10 +8,12 @@
 //! A run is the time during which one stream is sent. What is sent is the *current* layer, what shall be is the *target*,
 //! chosen by the controller's preference among the streams that are alive. Between the two lies a key frame.
 
+use ringsoup_rtc::codec::dependency_descriptor::Frame;
 use ringsoup_rtc::codec::{Descriptor, MimeType};
 use ringsoup_rtc::rtx::HistoryPacket;
 
 use crate::consumer::decision::{Decision, LayerChange, Offer, Rewrite, Withheld};
+use crate::consumer::layers::frames::{open_from, still_reached};
 use crate::consumer::layers::pictures::Pictures;
 use crate::consumer::layers::timeline::Timeline;
 use crate::consumer::layers::{Again, Available, LayerPair, Retarget, Source, choose};
@@ -39,6 +41,8 @@ pub struct SimulcastLayers {
     timeline: Timeline,
     /// The newest packet sent was a frame's last.
     frame_is_whole: bool,
+    /// Of a stream with dependency descriptors, frames up to this temporal layer are sent.
+    open: u8,
 }
 
 #[derive(Debug)]
@@ -87,6 +91,7 @@ impl SimulcastLayers {
             runs: std::array::from_fn(|_| Run::new(new.first_sequence_number)),
             timeline: Timeline::new(new.clock_rate),
             frame_is_whole: true,
+            open: 0,
         }
     }
 
@@ -171,6 +176,7 @@ impl SimulcastLayers {
         run.pictures.follow(pictures);
         let descriptor = &offer.arrived.descriptor;
         self.needs_sync = false;
+        self.open = target.temporal;
         let temporal = descriptor.temporal_layer().min(target.temporal);
         self.current = Some(LayerPair { spatial: layer, temporal });
         if let Descriptor::Vp8(picture) = descriptor {
@@ -195,11 +201,37 @@ impl SimulcastLayers {
                 }
                 admitted.temporal
             }
-            // H264 tells its temporal layers in the dependency descriptor only, which nobody negotiates for it.
+            Descriptor::Dependency(frame) => {
+                let Some(temporal) = self.admit(frame, offer, current.temporal, wanted) else {
+                    self.runs[0].sequence.drop_input(offer.arrived.seq);
+                    return Decision::Withhold(Withheld::Layer);
+                };
+                temporal
+            }
+            Descriptor::Unresolved => current.temporal,
             _ => 0,
         };
         self.current = Some(LayerPair { temporal, ..current });
         self.send(offer)
+    }
+
+    /// The temporal layer that is sent with this frame; `None` leaves it out.
+    fn admit(&mut self, frame: &Frame, offer: &Offer<'_>, current: u8, wanted: u8) -> Option<u8> {
+        let arrived = offer.arrived;
+        let is_newest = arrived.seq >= self.runs[0].sequence.max_input();
+        if is_newest {
+            self.open = if arrived.is_key_frame {
+                wanted
+            } else {
+                open_from(frame, frame.spatial, self.open, wanted)
+            };
+        }
+        let reached = match (is_newest, arrived.is_key_frame) {
+            (false, _) => current,
+            (true, true) => still_reached(frame, frame.spatial, current),
+            (true, false) => current.max(frame.temporal),
+        };
+        (frame.temporal <= self.open).then_some(reached.min(self.open))
     }
 
     fn send(&mut self, offer: &Offer<'_>) -> Decision {

@@ -1,20 +1,26 @@
 //! One stream that carries its layers itself: what is above the receiver's layers is left out of it.
 //!
-//! VP9 tells the layers of each packet, VP8 the temporal ones. H264 and AV1 tell them in the dependency descriptor, which is not
-//! read here: their streams pass whole.
+//! VP9 tells the layers of each packet, VP8 the temporal ones. H264 and AV1 tell them in the dependency descriptor; where they do not,
+//! their streams pass whole, and the lowest layer is all that is known to be sent.
 
 use std::collections::VecDeque;
 
-use ringsoup_rtc::codec::{Codec, Descriptor, MimeType, vp9};
+use ringsoup_rtc::codec::dependency_descriptor::{Frame, KeptFrame};
+use ringsoup_rtc::codec::{Descriptor, MimeType, vp9};
 use ringsoup_rtc::rtx::HistoryPacket;
 
 use crate::consumer::decision::{Decision, LayerChange, Offer, Rewrite, Withheld};
+use crate::consumer::layers::frames::{open_from, still_reached};
 use crate::consumer::layers::pictures::Pictures;
 use crate::consumer::layers::{Again, Available, LayerPair, Retarget, choose};
 use crate::consumer::seq_map::SeqMap;
+use crate::producer::recv_stream::Arrived;
 
 /// Changes of the layers that are remembered, for packets that come late or are asked for again.
 const CHANGES_MAX: usize = 16;
+
+/// What is sent of a stream that does not tell.
+const LOWEST: LayerPair = LayerPair { spatial: 0, temporal: 0 };
 
 #[derive(Debug)]
 pub struct SvcLayers {
@@ -24,7 +30,10 @@ pub struct SvcLayers {
     is_k_svc: bool,
     preferred: LayerPair,
     target: Option<LayerPair>,
+    /// What is above is not sent.
     current: Option<LayerPair>,
+    /// Of frames with dependency descriptors, the highest temporal layer that came since it may be sent.
+    reached: u8,
     /// What the controller was told of it.
     told: Option<LayerPair>,
     needs_sync: bool,
@@ -54,6 +63,7 @@ impl SvcLayers {
             preferred: new.preferred,
             target: None,
             current: None,
+            reached: 0,
             told: None,
             needs_sync: true,
             sequence: SeqMap::new(new.first_sequence_number),
@@ -74,8 +84,10 @@ impl SvcLayers {
         self.target
     }
 
+    /// What is sent: nothing that did not come.
     pub fn current(&self) -> Option<LayerPair> {
-        self.current
+        let current = self.current?;
+        Some(LayerPair { temporal: current.temporal.min(self.reached), ..current })
     }
 
     pub fn sync(&mut self) {
@@ -89,10 +101,13 @@ impl SvcLayers {
             return Decision::Withhold(Withheld::Layer);
         };
         if self.needs_sync {
-            if self.mime_type.can_be_key_framed() && !arrived.is_key_frame {
+            // AV1 without dependency descriptors tells no key frames. What begins above the target is none to begin with.
+            let tells = self.mime_type.can_be_key_framed() || arrived.descriptor != Descriptor::None;
+            let begins = arrived.is_key_frame && arrived.descriptor.spatial_layer() <= target.spatial;
+            if tells && !begins {
                 return Decision::Withhold(Withheld::BeforeKeyFrame);
             }
-            self.begin(arrived.seq);
+            self.begin(arrived);
         }
         let is_newest = arrived.seq >= self.sequence.max_input();
         let admitted = match &arrived.descriptor {
@@ -101,11 +116,12 @@ impl SvcLayers {
                 let current = self.current.map_or(0, |current| current.temporal);
                 let admitted = self.pictures.admit(picture, current, target.temporal);
                 let layers = LayerPair { spatial: 0, temporal: admitted.temporal };
-                self.current = Some(layers);
+                (self.current, self.reached) = (Some(layers), layers.temporal);
                 admitted.passes.then_some(layers)
             }
-            Descriptor::None if self.mime_type.codec == Codec::Av1 => Some(target),
-            Descriptor::None => Some(LayerPair { spatial: 0, temporal: 0 }),
+            Descriptor::Dependency(frame) => self.admit_frame(frame, arrived, is_newest, target),
+            Descriptor::Unresolved => self.current.or_else(|| arrived.is_key_frame.then_some(LOWEST)),
+            Descriptor::None => Some(self.current.unwrap_or(LOWEST)),
         };
         let Some(layers) = admitted else {
             self.sequence.drop_input(arrived.seq);
@@ -114,10 +130,14 @@ impl SvcLayers {
         self.send(offer, layers, is_newest)
     }
 
-    fn begin(&mut self, seq: u64) {
+    fn begin(&mut self, first: &Arrived<'_>) {
         self.needs_sync = false;
-        self.sequence.sync(seq);
+        self.sequence.sync(first.seq);
         self.changes.clear();
+        if first.descriptor == Descriptor::None {
+            // Nothing more is known of it.
+            self.current = None;
+        }
         let newest = self.pictures.newest();
         self.pictures.follow(newest);
     }
@@ -179,6 +199,71 @@ impl SvcLayers {
         Some(LayerPair { temporal, ..current })
     }
 
+    /// The layers that are sent from this frame on; `None` leaves it out.
+    fn admit_frame(
+        &mut self,
+        frame: &Frame,
+        arrived: &Arrived<'_>,
+        is_newest: bool,
+        target: LayerPair,
+    ) -> Option<LayerPair> {
+        if frame.spatial >= self.layers.spatial || frame.temporal >= self.layers.temporal {
+            return None;
+        }
+        let layers = match is_newest {
+            true => self.layers_from(frame, arrived.is_key_frame, target)?,
+            false => self.layers_at(arrived.seq)?,
+        };
+        if is_newest {
+            if arrived.is_key_frame {
+                let goes_on = self.current.is_some_and(|current| current.spatial == layers.spatial);
+                let before = if goes_on { self.reached } else { 0 };
+                self.reached = still_reached(frame, layers.spatial, before);
+            }
+            // Also with a frame that is left out: the rest of it is too.
+            self.move_to(arrived.seq, layers);
+        }
+        let is_sent = self.has(&frame.kept(), layers);
+        if is_newest && is_sent {
+            self.reached = self.reached.max(frame.temporal).min(layers.temporal);
+        }
+        is_sent.then_some(layers)
+    }
+
+    fn layers_from(&self, frame: &Frame, is_key_frame: bool, target: LayerPair) -> Option<LayerPair> {
+        if is_key_frame {
+            // Whatever follows refers to nothing before it.
+            return Some(target);
+        }
+        let current = self.current?;
+        // Layers below do not depend on those above: down after any whole frame.
+        let ends_target = frame.spatial == target.spatial && frame.ends_frame;
+        let goes_down = target.spatial < current.spatial && !self.is_k_svc && ends_target;
+        let spatial = if goes_down { target.spatial } else { current.spatial };
+        let open = open_from(frame, spatial, current.temporal, target.temporal);
+        // A frame that is not sent opens nothing.
+        let temporal = if self.has(&frame.kept(), current) { open } else { open.min(current.temporal) };
+        Some(LayerPair { spatial, temporal })
+    }
+
+    /// Whether a frame is sent to a receiver of these layers.
+    fn has(&self, frame: &KeptFrame, layers: LayerPair) -> bool {
+        let is_of_another = self.is_k_svc && frame.spatial != layers.spatial;
+        let is_needed = !is_of_another || frame.is_for_higher || frame.is_key_frame;
+        frame.spatial <= layers.spatial && frame.temporal <= layers.temporal && is_needed
+    }
+
+    /// These layers are sent from this number on.
+    fn move_to(&mut self, seq: u64, layers: LayerPair) {
+        self.current = Some(layers);
+        if self.changes.back().is_none_or(|(_, last)| *last != layers) {
+            if self.changes.len() == CHANGES_MAX {
+                self.changes.pop_front();
+            }
+            self.changes.push_back((seq, layers));
+        }
+    }
+
     fn layers_at(&self, seq: u64) -> Option<LayerPair> {
         let change = self.changes.iter().rev().find(|(from, _)| *from <= seq)?;
         Some(change.1)
@@ -190,16 +275,13 @@ impl SvcLayers {
             return Decision::Withhold(Withheld::BeforeStart);
         };
         if is_newest {
-            self.current = Some(layers);
-        }
-        let change = LayerChange::between(self.told, self.current);
-        if change != LayerChange::None {
-            self.told = self.current;
-            if self.changes.len() == CHANGES_MAX {
-                self.changes.pop_front();
+            self.move_to(arrived.seq, layers);
+            if !matches!(arrived.descriptor, Descriptor::Dependency(_) | Descriptor::Unresolved) {
+                self.reached = layers.temporal;
             }
-            self.changes.push_back((arrived.seq, layers));
         }
+        let change = LayerChange::between(self.told, self.current());
+        self.told = self.current();
         let prefix = match &arrived.descriptor {
             Descriptor::Vp8(picture) => self.pictures.prefix(picture, arrived.payload),
             _ => None,
@@ -209,7 +291,7 @@ impl SvcLayers {
         Decision::Forward(Rewrite {
             sequence_number,
             timestamp: arrived.timestamp,
-            marker: marker(arrived.marker, &arrived.descriptor, layers),
+            marker: marker(arrived.marker, &arrived.descriptor, arrived.descriptor.kept(), layers),
             prefix,
             // One stream: whatever changes does so within it.
             change: change.min(LayerChange::Within),
@@ -244,9 +326,12 @@ impl SvcLayers {
                 return None;
             }
         }
+        if packet.frame.is_some_and(|frame| !self.has(&frame, layers)) {
+            return None;
+        }
         Some(Again {
             timestamp: packet.timestamp,
-            marker: marker(packet.marker, &descriptor, layers),
+            marker: marker(packet.marker, &descriptor, packet.frame, layers),
             prefix,
         })
     }
@@ -254,6 +339,7 @@ impl SvcLayers {
     pub fn clear(&mut self) {
         self.target = None;
         self.current = None;
+        self.reached = 0;
         self.told = None;
     }
 
@@ -288,12 +374,12 @@ fn layers_of(picture: &vp9::Descriptor) -> LayerPair {
     })
 }
 
-/// The last packet of the highest layer sent ends the picture for the receiver (RFC 9628 section 4.1).
-fn marker(marker: bool, descriptor: &Descriptor, sent: LayerPair) -> bool {
-    match descriptor {
-        Descriptor::Vp9(picture) => {
-            marker || (picture.ends_frame && layers_of(picture).spatial == sent.spatial)
-        }
-        _ => marker,
-    }
+/// The last packet of the highest layer sent ends the picture for the receiver (RFC 9628 section 4.1, and AV1's likewise).
+fn marker(marker: bool, descriptor: &Descriptor, frame: Option<KeptFrame>, sent: LayerPair) -> bool {
+    let ends_top = match (descriptor, frame) {
+        (Descriptor::Vp9(picture), _) => picture.ends_frame && layers_of(picture).spatial == sent.spatial,
+        (_, Some(frame)) => frame.ends_frame && frame.spatial == sent.spatial,
+        _ => false,
+    };
+    marker || ends_top
 }
