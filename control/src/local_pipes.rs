@@ -52,6 +52,12 @@ pub struct LocalPipes {
 }
 
 impl LocalPipes {
+    /// Pipes that are known, and addresses under which.
+    pub fn counts(&self) -> (usize, usize) {
+        debug_assert_eq!(self.pipes.len(), self.by_name.len());
+        (self.pipes.len(), self.by_address.len())
+    }
+
     /// A pipe transport is being created.
     pub fn insert(&mut self, key: PipeKey, name: &Name, shard: ShardIndex) {
         let pipe = Pipe {

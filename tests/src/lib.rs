@@ -6,6 +6,7 @@
 
 pub mod binary;
 pub mod channel;
+pub mod connected;
 pub mod data;
 pub mod data_channel;
 pub mod listen;

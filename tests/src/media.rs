@@ -92,23 +92,69 @@ impl Codec {
     }
 }
 
-fn encodings(builder: &mut Builder, ssrc: u32) -> Encodings {
-    let args = RtpEncodingParametersArgs { ssrc: Some(ssrc), ..RtpEncodingParametersArgs::default() };
-    let encoding = RtpEncodingParameters::create(builder, &args);
-    builder.create_vector(&[encoding])
+/// Streams: the first one's SSRC, which the others' follow, how many, and what layers each has.
+#[derive(Debug, Clone, Copy)]
+struct Streams<'a> {
+    ssrc: u32,
+    count: u32,
+    mode: Option<&'a str>,
+}
+
+impl Streams<'_> {
+    const fn one(ssrc: u32) -> Self {
+        Self { ssrc, count: 1, mode: None }
+    }
+
+    const fn mapped(self) -> Self {
+        Self { ssrc: self.ssrc + MAPPED_SSRC_OFFSET, ..self }
+    }
+
+    fn ssrcs(self) -> std::ops::Range<u32> {
+        self.ssrc..self.ssrc + self.count
+    }
+}
+
+/// H264 in layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layered {
+    /// Three streams.
+    Simulcast,
+    /// Three spatial layers in one stream.
+    Svc,
+}
+
+impl Layered {
+    const fn streams(self, ssrc: u32) -> Streams<'static> {
+        match self {
+            Self::Simulcast => Streams { ssrc, count: 3, mode: None },
+            Self::Svc => Streams { ssrc, count: 1, mode: Some("L3T3") },
+        }
+    }
+}
+
+fn encodings(builder: &mut Builder, streams: Streams<'_>) -> Encodings {
+    let encodings: Vec<_> = streams
+        .ssrcs()
+        .map(|ssrc| {
+            let scalability_mode = streams.mode.map(|mode| builder.create_string(mode));
+            let args = RtpEncodingParametersArgs { ssrc: Some(ssrc), scalability_mode, ..Default::default() };
+            RtpEncodingParameters::create(builder, &args)
+        })
+        .collect();
+    builder.create_vector(&encodings)
 }
 
 fn parameters(
     builder: &mut Builder,
     codec: Codec,
     payload_type: u8,
-    ssrc: u32,
+    streams: Streams<'_>,
 ) -> WIPOffset<RtpParameters<'static>> {
     let codec = codec.parameters(builder, payload_type);
     let codecs = Some(builder.create_vector(&[codec]));
     let header_extensions =
         Some(builder.create_vector::<WIPOffset<RtpHeaderExtensionParameters<'static>>>(&[]));
-    let encodings = Some(encodings(builder, ssrc));
+    let encodings = Some(encodings(builder, streams));
     let cname = Some(builder.create_string("cname"));
     let rtcp = Some(RtcpParameters::create(builder, &RtcpParametersArgs { cname, reduced_size: true }));
     let args =
@@ -117,15 +163,28 @@ fn parameters(
 }
 
 pub fn produce(id: u32, transport: &str, producer: &str, codec: Codec, ssrc: u32) -> Vec<u8> {
+    produce_streams(id, transport, producer, codec, Streams::one(ssrc))
+}
+
+pub fn produce_layered(id: u32, transport: &str, producer: &str, layered: Layered, ssrc: u32) -> Vec<u8> {
+    produce_streams(id, transport, producer, Codec::H264, layered.streams(ssrc))
+}
+
+fn produce_streams(id: u32, transport: &str, producer: &str, codec: Codec, streams: Streams<'_>) -> Vec<u8> {
     with_body(id, Method::TRANSPORT_PRODUCE, transport, |builder| {
         let (payload_type, mapped_payload_type) = codec.payload_types();
-        let rtp_parameters = Some(parameters(builder, codec, payload_type, ssrc));
+        let rtp_parameters = Some(parameters(builder, codec, payload_type, streams));
         let mapping = CodecMapping::create(builder, &CodecMappingArgs { payload_type, mapped_payload_type });
         let codecs = Some(builder.create_vector(&[mapping]));
-        let args =
-            EncodingMappingArgs { rid: None, ssrc: Some(ssrc), mapped_ssrc: ssrc + MAPPED_SSRC_OFFSET };
-        let encoding = EncodingMapping::create(builder, &args);
-        let encodings = Some(builder.create_vector(&[encoding]));
+        let mapped: Vec<_> = streams
+            .ssrcs()
+            .map(|ssrc| {
+                let mapped_ssrc = ssrc + MAPPED_SSRC_OFFSET;
+                let args = EncodingMappingArgs { rid: None, ssrc: Some(ssrc), mapped_ssrc };
+                EncodingMapping::create(builder, &args)
+            })
+            .collect();
+        let encodings = Some(builder.create_vector(&mapped));
         let rtp_mapping = Some(RtpMapping::create(builder, &RtpMappingArgs { codecs, encodings }));
         let args = ProduceRequestArgs {
             producer_id: Some(builder.create_string(producer)),
@@ -147,15 +206,76 @@ pub fn consume(
     of: (&str, u32),
     ssrc: u32,
 ) -> Vec<u8> {
+    let consume = Consume {
+        type_: Type::SIMPLE,
+        codec,
+        producer: of.0,
+        consumable: Streams::one(of.1).mapped(),
+        received: Streams::one(ssrc),
+    };
+    consume_streams(id, transport, consumer, &consume)
+}
+
+/// One stream of a [`Layered`] producer, whose layers the worker chooses.
+pub fn consume_layered(
+    id: u32,
+    transport: &str,
+    consumer: &str,
+    layered: Layered,
+    of: (&str, u32),
+    ssrc: u32,
+) -> Vec<u8> {
+    let (type_, mode) = match layered {
+        Layered::Simulcast => (Type::SIMULCAST, "L3T1"),
+        Layered::Svc => (Type::SVC, "L3T3"),
+    };
+    let consume = Consume {
+        type_,
+        codec: Codec::H264,
+        producer: of.0,
+        consumable: layered.streams(of.1).mapped(),
+        received: Streams { mode: Some(mode), ..Streams::one(ssrc) },
+    };
+    consume_streams(id, transport, consumer, &consume)
+}
+
+/// All streams of a [`Layered`] producer, as a pipe takes them.
+pub fn consume_piped(
+    id: u32,
+    transport: &str,
+    consumer: &str,
+    layered: Layered,
+    of: (&str, u32),
+    ssrc: u32,
+) -> Vec<u8> {
+    let consume = Consume {
+        type_: Type::PIPE,
+        codec: Codec::H264,
+        producer: of.0,
+        consumable: layered.streams(of.1).mapped(),
+        received: layered.streams(ssrc),
+    };
+    consume_streams(id, transport, consumer, &consume)
+}
+
+struct Consume<'a> {
+    type_: Type,
+    codec: Codec,
+    producer: &'a str,
+    consumable: Streams<'a>,
+    received: Streams<'a>,
+}
+
+fn consume_streams(id: u32, transport: &str, consumer: &str, consume: &Consume<'_>) -> Vec<u8> {
     with_body(id, Method::TRANSPORT_CONSUME, transport, |builder| {
-        let (_, payload_type) = codec.payload_types();
+        let (_, payload_type) = consume.codec.payload_types();
         let args = ConsumeRequestArgs {
             consumer_id: Some(builder.create_string(consumer)),
-            producer_id: Some(builder.create_string(of.0)),
-            kind: codec.kind(),
-            rtp_parameters: Some(parameters(builder, codec, payload_type, ssrc)),
-            type_: Type::SIMPLE,
-            consumable_rtp_encodings: Some(encodings(builder, of.1 + MAPPED_SSRC_OFFSET)),
+            producer_id: Some(builder.create_string(consume.producer)),
+            kind: consume.codec.kind(),
+            rtp_parameters: Some(parameters(builder, consume.codec, payload_type, consume.received)),
+            type_: consume.type_,
+            consumable_rtp_encodings: Some(encodings(builder, consume.consumable)),
             ..ConsumeRequestArgs::default()
         };
         (Body::Transport_ConsumeRequest, ConsumeRequest::create(builder, &args).as_union_value())

@@ -66,6 +66,10 @@ impl Offer {
 }
 
 impl WebRtcServers {
+    pub(super) fn count(&self) -> usize {
+        self.listening.len()
+    }
+
     fn candidates(&self, server: &str, offer: Offer) -> Vec<Candidate> {
         let listening = self.listening.get(server).into_iter().flatten().enumerate();
         let offered = listening.filter(|(_, one)| offer.takes(one.info.protocol));

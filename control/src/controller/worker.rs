@@ -134,6 +134,18 @@ impl Controller {
         }
     }
 
+    /// What control holds beside the registry, whose names a dump lists.
+    fn held(&self) -> [(&'static str, u64); 4] {
+        let (pipes, pipe_addresses) = self.local_pipes.counts();
+        [
+            ("control_pipes", pipes as u64),
+            ("control_pipe_addresses", pipe_addresses as u64),
+            ("control_webrtc_servers", self.webrtc_servers.count() as u64),
+            // Commands that are not answered yet, and requests that wait for several.
+            ("control_pending", (self.pending.len() + self.gathers.len() + self.server_gathers.len()) as u64),
+        ]
+    }
+
     /// One shard's part of a dump has come, or will not come any more.
     pub(super) fn gathered(
         &mut self,
@@ -154,7 +166,11 @@ impl Controller {
         if gather.outstanding > 0 {
             return;
         }
-        if let Some(Gather { request_id, dump, .. }) = self.gathers.remove(&key) {
+        if let Some(Gather { request_id, mut dump, .. }) = self.gathers.remove(&key) {
+            // They are of the whole worker, and stand once: with the first shard that reported.
+            if let Some(report) = dump.shards.iter_mut().find_map(|shard| shard.report.as_mut()) {
+                report.io.extend(self.held());
+            }
             out.push(Effect::Respond(Response {
                 id: request_id,
                 result: Ok(ResponseBody::WorkerDump(dump)),

@@ -25,6 +25,21 @@ pub(crate) fn files_max() -> u64 {
     if known { limit.rlim_cur } else { FILES_DEFAULT }
 }
 
+/// Bytes that the process has allocated, as its allocator counts them (modulo 2^32 per kind of block). 0 where that is not
+/// glibc's.
+pub(crate) fn heap_bytes() -> u64 {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: takes and returns plain values.
+        let info = unsafe { libc::mallinfo() };
+        // What the fields cannot hold wraps; they count no less than nothing. mallinfo2 has wider ones, but glibc has it
+        // since 2.33 only.
+        u64::from(info.uordblks.cast_unsigned()) + u64::from(info.hblkhd.cast_unsigned())
+    }
+    #[cfg(not(target_env = "gnu"))]
+    0
+}
+
 /// Sets a socket option whose value is an int.
 pub(crate) fn set_option(
     fd: RawFd,

@@ -46,6 +46,11 @@ impl SocketOwners {
         self.owners[index] = Some(owner);
     }
 
+    /// Sockets that belong to someone.
+    pub fn count(&self) -> usize {
+        self.owners.iter().flatten().count()
+    }
+
     pub fn remove(&mut self, socket: SocketId) {
         if let Some(owner) = self.owners.get_mut(socket.0 as usize) {
             *owner = None;

@@ -14,6 +14,7 @@ pub mod event;
 mod feedback;
 mod forward;
 mod handlers;
+mod held;
 pub mod listen;
 pub mod map;
 pub mod name;

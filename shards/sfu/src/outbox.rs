@@ -70,6 +70,11 @@ impl LaneAllocator {
     pub fn release(&mut self, lane: Lane) {
         self.free.push(lane.0);
     }
+
+    /// Lanes that were given out and not released.
+    pub fn allocated(&self) -> usize {
+        self.next as usize - self.free.len()
+    }
 }
 
 /// A payload written once and sent to many receivers.

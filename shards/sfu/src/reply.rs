@@ -97,7 +97,8 @@ pub struct ShardReport {
     pub sent_packets: u64,
     pub dropped: Vec<(&'static str, u64)>,
     pub latency: LatencyHistogram,
-    /// What sockets, ring and queues counted, by name. Filled in by the runtime; the Sfu knows none of it.
+    /// What the shard holds, then what sockets, ring and queues counted, by name. The Sfu knows the first part, the
+    /// runtime adds the second, and control what it holds itself.
     pub io: Vec<(&'static str, u64)>,
 }
 

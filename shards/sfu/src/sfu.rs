@@ -436,7 +436,7 @@ impl Sfu {
             sent_packets: self.counters.sent,
             dropped: dropped.map(|(reason, count)| (reason.as_str(), count)).collect(),
             latency: self.latency.report(),
-            io: Vec::new(),
+            io: self.held(),
         }
     }
 }
