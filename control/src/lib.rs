@@ -10,6 +10,7 @@ pub mod local_pipes;
 pub mod message;
 pub mod method;
 pub mod placement;
+pub mod ports;
 pub mod registry;
 pub mod resource_usage;
 pub mod run;

@@ -27,6 +27,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it may have sockets.
+    fn listens(self) -> bool {
+        self.is_transport() && self != Self::DirectTransport || self == Self::WebRtcServer
+    }
+
     pub fn is_transport(self) -> bool {
         matches!(
             self,
@@ -53,7 +58,7 @@ struct Entry {
 }
 
 /// The request that made an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Birth(pub u64);
 
 /// An entity that was looked up.
@@ -115,6 +120,11 @@ impl Registry {
         }
     }
 
+    /// Through which server a transport listens, if it is the one that this request made.
+    pub fn server_of(&self, transport: &str, birth: Birth) -> Option<Name> {
+        self.entries.get(transport).filter(|entry| entry.birth == birth)?.server.clone()
+    }
+
     /// The transports that listen through a server. Looks at everything: servers are dumped and closed rarely.
     pub fn served_by(&self, server: &str) -> Vec<Found> {
         let served = self.names(|entry| entry.server.as_deref() == Some(server));
@@ -156,11 +166,11 @@ impl Registry {
         &mut self.loads[usize::from(shard.0)]
     }
 
-    /// Removes the entity and everything under it. Returns the pipe transports that went with it.
+    /// Removes the entity and everything under it. Returns those of them that may have sockets.
     pub fn remove(&mut self, name: &str) -> Vec<Name> {
-        let mut pipes = Vec::new();
+        let mut listeners = Vec::new();
         let Some(entry) = self.entries.get(name) else {
-            return pipes;
+            return listeners;
         };
         if let Some(parent) = entry.parent.clone().and_then(|parent| self.entries.get_mut(&parent)) {
             parent.children.remove(name);
@@ -172,11 +182,11 @@ impl Registry {
             };
             self.load(entry.shard).remove(entry.kind);
             doomed.extend(entry.children);
-            if entry.kind == Kind::PipeTransport {
-                pipes.push(name);
+            if entry.kind.listens() {
+                listeners.push(name);
             }
         }
-        pipes
+        listeners
     }
 
     /// Removes what a refused request had made, and only that.

@@ -6,6 +6,7 @@
 //!   └─ not read while anything is full   └────────────────── replies, events ◄───────────┘
 //!                                                            not taken while fd 4 is full
 //! ```
+//! A request for a port that an earlier one is still giving back waits, and what is behind it too (`ports.rs`).
 //! A shard that is slow keeps its own commands waiting, in a backlog of its own, and nobody else's. A controller that
 //! does not read keeps everything waiting but the media: nothing is taken from shards then, which go on forwarding
 //! and in turn take no commands once their own queue is half full (`mailbox.rs`).
@@ -26,7 +27,7 @@ use crate::channel::io::{Channel, Incoming};
 use crate::channel::writer::{Importance, QueueError};
 use crate::controller::{Controller, ControllerConfig, Effect};
 use crate::dtls_certificate::{self, CertificateError};
-use crate::message::{Response, ResponseBody};
+use crate::message::{self, Response, ResponseBody};
 use crate::placement::ShardIndex;
 use crate::resource_usage;
 use crate::settings::{LogSettings, Verbosity};
@@ -100,6 +101,8 @@ struct ControlThread {
     shards_have_more: bool,
     /// Bytes of the frame being handled: what its commands count for while they wait.
     frame_bytes: usize,
+    /// A request that has to wait, with the bytes of its frame. Nothing is read behind it.
+    held: Option<(message::Incoming, usize)>,
     closing: bool,
 }
 
@@ -135,6 +138,7 @@ impl ControlThread {
             tell_failures: config.log.verbosity >= Verbosity::Error,
             shards_have_more: false,
             frame_bytes: 0,
+            held: None,
             closing: false,
         })
     }
@@ -202,10 +206,21 @@ impl ControlThread {
 
     /// True while reading further requests would only make queues longer.
     fn is_congested(&self) -> bool {
-        self.channel.is_congested() || self.shards.is_congested()
+        self.held.is_some() || self.channel.is_congested() || self.shards.is_congested()
+    }
+
+    /// Goes on with the request that had to wait, if it need no more.
+    fn retry_held(&mut self) {
+        let ready = self.held.take_if(|(incoming, _)| !self.controller.must_wait(incoming));
+        if let Some((incoming, bytes)) = ready {
+            self.frame_bytes = bytes;
+            self.controller.handle_incoming(incoming, &mut self.effects);
+            self.act();
+        }
     }
 
     fn read_channel(&mut self) {
+        self.retry_held();
         for _ in 0..FRAMES_PER_TURN {
             if self.closing || self.is_congested() {
                 return;
@@ -214,6 +229,9 @@ impl ControlThread {
                 Incoming::Frame(frame) => {
                     self.frame_bytes = frame.len();
                     match wire::decode(frame) {
+                        Ok(incoming) if self.controller.must_wait(&incoming) => {
+                            self.held = Some((incoming, self.frame_bytes));
+                        }
                         Ok(incoming) => self.controller.handle_incoming(incoming, &mut self.effects),
                         Err(error) => self.controller.handle_undecodable(error, &mut self.effects),
                     }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use ringsoup_tests::channel::Channel;
 use ringsoup_tests::listen::{
-    Listen, Protocol, TCP, UDP, candidates, create_plain, create_server, create_webrtc, plain_local,
+    Listen, Protocol, TCP, UDP, candidates, close_server, create_plain, create_server, create_webrtc,
+    plain_local,
 };
 use ringsoup_tests::request;
 use ringsoup_tests::worker::{Launch, PATIENCE, Worker};
@@ -69,6 +70,41 @@ fn a_fixed_port_is_taken_once_and_free_after_its_close() {
     assert!(is_free(port));
     let dump = channel.accepted(&create_plain(8, "r", "u", udp, None));
     assert_eq!(plain_local(&dump).port(), port);
+}
+
+#[test]
+fn a_port_is_closed_and_asked_for_in_one_breath() {
+    const ROUNDS: u32 = 20;
+    let mut worker = start(&Launch::default().env("RINGSOUP_SHARDS", "2"));
+    let channel = &mut worker.channel;
+    channel.accepted(&request::create_router(2, "r2"));
+    let port = free_ports(0);
+    let (udp, tcp) = (Listen { port, ..UDP }, Listen { port, ..TCP });
+    let mut requests = create_server(10, "s0", &[udp, tcp]);
+    for round in 0..ROUNDS {
+        let id = 10 + round * 10;
+        let ask = [
+            // From server to server, to a transport, to one on another shard, and back.
+            close_server(id + 1, &format!("s{round}")),
+            create_server(id + 2, "s", &[udp, tcp]),
+            close_server(id + 3, "s"),
+            create_webrtc(id + 4, "r", "t", &[tcp, udp]),
+            request::close_transport(id + 5, "r", "t"),
+            create_webrtc(id + 6, "r2", "t", &[udp, tcp]),
+            request::close_transport(id + 7, "r2", "t"),
+            create_plain(id + 8, "r", "t", Listen { range: (port, port), ..UDP }, None),
+            request::close_transport(id + 9, "r", "t"),
+            create_server(id + 10, &format!("s{}", round + 1), &[udp, tcp]),
+        ];
+        requests.extend(ask.concat());
+    }
+    channel.send(&requests);
+    for id in 10..=10 + ROUNDS * 10 {
+        let answer = channel.response(id);
+        let response = answer.response().unwrap();
+        assert!(response.accepted(), "{id}: {:?}", response.reason());
+    }
+    assert!(!is_free(port), "the last server has it");
 }
 
 #[test]

@@ -26,6 +26,7 @@ use crate::message::{
     DecodeError, Incoming, Method, Notification, NotificationBody, Request, Response, ResponseBody,
 };
 use crate::placement::{Placement, ShardIndex};
+use crate::ports::{Ports, Wanted};
 use crate::registry::{Birth, Found, Kind, Registry};
 use crate::settings::LogSettings;
 
@@ -111,6 +112,7 @@ pub struct Controller {
     registry: Registry,
     placement: Placement,
     local_pipes: LocalPipes,
+    ports: Ports,
     /// By index: shards that were sent anything and have not failed since.
     started: Vec<bool>,
     pending: HashMap<u64, Pending>,
@@ -129,6 +131,7 @@ impl Controller {
             registry: Registry::new(shards),
             placement: Placement::new(shards, config.pid),
             local_pipes: LocalPipes::default(),
+            ports: Ports::default(),
             started: vec![false; shards],
             pending: HashMap::new(),
             gathers: HashMap::new(),
@@ -148,6 +151,20 @@ impl Controller {
             Incoming::Request(request) => self.handle_request(request, out),
             Incoming::Notification(notification) => self.handle_notification(notification, out),
         }
+    }
+
+    /// Whether a request wants a port that an earlier one is still giving back. To be asked again when shards have
+    /// answered; nothing that came later may be handled before.
+    pub fn must_wait(&self, incoming: &Incoming) -> bool {
+        if self.ports.are_settled() {
+            return false;
+        }
+        let Incoming::Request(Request { method, handler_id, body: Ok(body), .. }) = incoming else {
+            return false;
+        };
+        let shard = self.registry.find(handler_id).map(|handler| handler.shard);
+        let is_handled = shard.is_some() || is_worker_method(*method);
+        is_handled && self.ports.are_awaited(&Wanted::by(body), shard)
     }
 
     /// Answers what can be answered of a frame that is no message, and logs the rest.
@@ -181,15 +198,19 @@ impl Controller {
         if handler.kind == Kind::WebRtcServer {
             return self.handle_webrtc_server_request(id, method, &handler, out);
         }
+        let ports = body.as_ref().map_or_else(|_| Vec::new(), Wanted::by);
         match plan(&handler, method, body)? {
             Plan::CreateServed(request) => {
                 self.create_served_transport(id, method, &handler, *request, out)?;
             }
-            Plan::Ask(command) => self.ask(handler.shard, id, method, None, command, out),
+            Plan::Ask(command) => {
+                self.ask(handler.shard, id, method, None, command, out);
+            }
             Plan::Create { mut command, child, kind } => {
                 self.check_new(&handler, &child, kind, method)?;
                 self.name_pipe(handler.shard, &mut command);
                 self.registry.insert_child(&child, kind, &handler.name, Birth(self.next_token));
+                self.ports.open(&child, ports);
                 self.ask(handler.shard, id, method, Some(child), command, out);
             }
             Plan::Close { command, child, noun } => {
@@ -198,9 +219,9 @@ impl Controller {
                 if !exists && !noun.shard_refuses() {
                     return Err(not_found(noun.text(), method));
                 }
-                self.ask(handler.shard, id, method, None, command, out);
+                let token = self.ask(handler.shard, id, method, None, command, out);
                 if exists {
-                    self.forget(&child, out);
+                    self.forget_closing(&child, handler.shard, token, out);
                 }
             }
         }
@@ -245,16 +266,18 @@ impl Controller {
         created: Option<Name>,
         command: Command,
         out: &mut Vec<Effect>,
-    ) {
-        self.send(shard, Purpose::Request { id, method, created }, command, out);
+    ) -> u64 {
+        self.send(shard, Purpose::Request { id, method, created }, command, out)
     }
 
-    fn send(&mut self, shard: ShardIndex, purpose: Purpose, command: Command, out: &mut Vec<Effect>) {
+    /// Returns the token that comes back with the reply.
+    fn send(&mut self, shard: ShardIndex, purpose: Purpose, command: Command, out: &mut Vec<Effect>) -> u64 {
         let token = self.next_token;
         self.next_token += 1;
         self.started[usize::from(shard.0)] = true;
         self.pending.insert(token, Pending { shard, purpose });
         out.push(Effect::Command { shard, token, command });
+        token
     }
 
     fn handle_notification(&mut self, notification: Notification, out: &mut Vec<Effect>) {
@@ -272,7 +295,9 @@ impl Controller {
         };
         let shard = handler.shard;
         match plan_notification(handler, body) {
-            Some(command) => self.send(shard, Purpose::Notification { what }, command, out),
+            Some(command) => {
+                self.send(shard, Purpose::Notification { what }, command, out);
+            }
             None => self.log_failed_notification(what, "not for this kind of object", out),
         }
     }
@@ -283,15 +308,22 @@ impl Controller {
         let Some(pending) = self.pending.remove(&token) else {
             return;
         };
+        self.ports.closed(token);
         match (pending.purpose, result) {
-            (Purpose::Request { id, .. }, Ok(reply)) => {
+            (Purpose::Request { id, method, created }, Ok(reply)) => {
                 self.watch_pipes(&reply, out);
-                out.push(Effect::Respond(Response { id, result: Ok(ResponseBody::Shard(reply)) }));
+                let response = Response { id, result: Ok(ResponseBody::Shard(reply)) };
+                match created.and_then(|name| self.unconfirmed_server(&name, Birth(token))) {
+                    Some(server) => self.webrtc_servers.keep_back(server, method, response),
+                    None => out.push(Effect::Respond(response)),
+                }
+                self.server_confirmed(token, out);
             }
             (Purpose::Request { id, method, created }, Err(error)) => {
+                self.server_refused(token, out);
                 if let Some(name) = created {
-                    let pipes = self.registry.retract(&name, Birth(token));
-                    self.pipes_closed(&pipes, out);
+                    let listeners = self.registry.retract(&name, Birth(token));
+                    self.listeners_left(&listeners, out);
                     if !self.registry.contains(&name) {
                         self.webrtc_server_lost(&name, out);
                     }
@@ -343,8 +375,8 @@ impl Controller {
             let error = CommandError::error(format!("shard {} lost: {reason}", shard.0));
             self.handle_reply(token, Err(error), out);
         }
-        let pipes = self.registry.remove_shard(shard);
-        self.pipes_closed(&pipes, out);
+        let listeners = self.registry.remove_shard(shard);
+        self.listeners_left(&listeners, out);
         for server in self.registry.webrtc_servers_on(shard) {
             self.webrtc_server_lost(&server, out);
         }
@@ -354,8 +386,16 @@ impl Controller {
 
     /// Takes an object that closes, and all under it, out of the books.
     fn forget(&mut self, name: &str, out: &mut Vec<Effect>) {
-        let pipes = self.registry.remove(name);
-        self.pipes_closed(&pipes, out);
+        let listeners = self.registry.remove(name);
+        self.listeners_left(&listeners, out);
+    }
+
+    /// The same for one that the command `token` closes: until that is answered its ports are not free.
+    fn forget_closing(&mut self, name: &str, shard: ShardIndex, token: u64, out: &mut Vec<Effect>) {
+        let listeners = self.registry.remove(name);
+        let ports = self.ports.take(&listeners);
+        self.ports.close(token, shard, ports);
+        self.listeners_left(&listeners, out);
     }
 
     /// The same for an object that its shard says is gone. A shard speaks in order, so if whoever has the name now is not

@@ -35,8 +35,9 @@ impl Controller {
         }
     }
 
-    /// To be called with all pipe transports that have left the registry.
-    pub(super) fn pipes_closed(&mut self, names: &[Name], out: &mut Vec<Effect>) {
+    /// To be called with everything that listens and has left the registry.
+    pub(super) fn listeners_left(&mut self, names: &[Name], out: &mut Vec<Effect>) {
+        self.ports.take(names);
         // All of them first: ends that close together need no word of each other.
         let left: Vec<_> = names.iter().filter_map(|name| self.local_pipes.remove(name)).collect();
         for introduction in left {

@@ -4,7 +4,7 @@
 //! candidates without a word from another shard. The shards know which of their transports use which server; for
 //! a dump each of them is asked, behind whatever it was sent before.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 
 use ringsoup_rtc::ice::Candidate;
@@ -17,6 +17,7 @@ use ringsoup_sfu::reply::Reply;
 
 use crate::message::{Method, Offer, Response, ResponseBody, ServedTransportRequest, WebRtcServerDump};
 use crate::placement::ShardIndex;
+use crate::ports::Wanted;
 use crate::registry::{Birth, Found, Kind};
 
 use super::plan::{not_found, unknown_method};
@@ -26,6 +27,9 @@ use super::{Controller, Effect, Pending, Purpose, handler_exists};
 #[derive(Debug, Default)]
 pub(super) struct WebRtcServers {
     listening: HashMap<Name, Vec<Listening>>,
+    /// Answers to creations of transports whose server is not confirmed yet, by the server's own request. Bounded by
+    /// the commands under way.
+    kept_back: HashMap<Birth, Vec<(Method, Response)>>,
 }
 
 #[derive(Debug)]
@@ -85,7 +89,37 @@ impl WebRtcServers {
     }
 }
 
+impl WebRtcServers {
+    pub(super) fn keep_back(&mut self, server: Birth, method: Method, response: Response) {
+        self.kept_back.entry(server).or_default().push((method, response));
+    }
+}
+
+fn no_server() -> CommandError {
+    CommandError::error("wrong webRtcServerId (no associated WebRtcServer found)")
+}
+
 impl Controller {
+    /// The server of a transport that was just created, while its shard may still refuse it. A transport that goes with
+    /// it must not have been said to be there.
+    pub(super) fn unconfirmed_server(&self, transport: &str, birth: Birth) -> Option<Birth> {
+        let server = self.registry.server_of(transport, birth)?;
+        self.registry.birth(&server).filter(|server| self.pending.contains_key(&server.0))
+    }
+
+    /// What was kept back until this request was accepted, if anything, is answered.
+    pub(super) fn server_confirmed(&mut self, token: u64, out: &mut Vec<Effect>) {
+        let kept_back = self.webrtc_servers.kept_back.remove(&Birth(token)).into_iter().flatten();
+        out.extend(kept_back.map(|(_, response)| Effect::Respond(response)));
+    }
+
+    /// The same when it was refused.
+    pub(super) fn server_refused(&mut self, token: u64, out: &mut Vec<Effect>) {
+        for (method, response) in self.webrtc_servers.kept_back.remove(&Birth(token)).into_iter().flatten() {
+            self.refuse(response.id, method, no_server(), out);
+        }
+    }
+
     pub(super) fn create_webrtc_server(
         &mut self,
         id: u32,
@@ -111,8 +145,8 @@ impl Controller {
         let shard = self.placement.place(self.registry.loads());
         let token = self.next_token;
         self.next_token += 1;
-        self.started[usize::from(shard.0)] = true;
         self.registry.insert_webrtc_server(&server, shard, Birth(token));
+        self.ports.open(&server, Wanted::all(&listen_infos));
         let purpose = Purpose::Request { id, method, created: Some(server.clone()) };
         self.pending.insert(token, Pending { shard, purpose });
         out.push(Effect::OpenWebRtcServer { shard, token, server, listen_infos });
@@ -121,6 +155,9 @@ impl Controller {
 
     /// The server's sockets are bound: what was asked for, and what it came to.
     pub fn handle_bound(&mut self, server: Name, infos: Vec<ListenInfo>, locals: Vec<SocketAddr>) {
+        if let Some(found) = self.registry.find(&server) {
+            self.started[usize::from(found.shard.0)] = true;
+        }
         let listening = infos.into_iter().zip(locals).map(|(info, local)| Listening { info, local });
         self.webrtc_servers.listening.insert(server, listening.collect());
     }
@@ -133,12 +170,17 @@ impl Controller {
     ) -> Result<(), CommandError> {
         let found = self.registry.find(server).filter(|found| found.kind == Kind::WebRtcServer);
         let found = found.ok_or_else(|| not_found("WebRtcServer", Method::WorkerCloseWebRtcServer))?;
+        let ports = self.ports.take(std::slice::from_ref(server));
         let mut shards = self.forget_webrtc_server(server, out);
         shards.insert(found.shard);
         let gather = self.gather_of(id, shards.len(), Answer::Closed);
+        let mut tokens = BTreeMap::new();
         for shard in shards {
             let command = Command::CloseWebRtcServer { server: server.clone() };
-            self.send(shard, Purpose::ServerPart { gather }, command, out);
+            tokens.insert(shard, self.send(shard, Purpose::ServerPart { gather }, command, out));
+        }
+        if let Some(&token) = tokens.get(&found.shard) {
+            self.ports.close(token, found.shard, ports);
         }
         Ok(())
     }
@@ -161,9 +203,22 @@ impl Controller {
         if !self.webrtc_servers.listening.contains_key(server) {
             return;
         }
+        for transport in self.registry.served_by(server) {
+            self.refuse_pending(&transport.name, out);
+        }
         for shard in self.forget_webrtc_server(server, out) {
             let command = Command::CloseWebRtcServer { server: server.clone() };
             self.send(shard, Purpose::Cleanup, command, out);
+        }
+    }
+
+    /// Refuses the creation of a transport, whatever its shard is about to say.
+    fn refuse_pending(&mut self, transport: &str, out: &mut Vec<Effect>) {
+        let Some(birth) = self.registry.birth(transport) else { return };
+        let Some(pending) = self.pending.get_mut(&birth.0) else { return };
+        if let Purpose::Request { id, method, .. } = std::mem::replace(&mut pending.purpose, Purpose::Cleanup)
+        {
+            self.refuse(id, method, no_server(), out);
         }
     }
 
@@ -241,7 +296,7 @@ impl Controller {
         self.check_new(router, &transport, Kind::WebRtcTransport, method)?;
         let found = self.registry.find(&server).filter(|found| found.kind == Kind::WebRtcServer);
         if found.is_none() {
-            return Err(CommandError::error("wrong webRtcServerId (no associated WebRtcServer found)"));
+            return Err(no_server());
         }
         let candidates = self.webrtc_servers.candidates(&server, offer);
         let birth = Birth(self.next_token);
@@ -260,7 +315,7 @@ impl Controller {
 mod tests {
     use super::super::tests::{Bench, Sent, base_options, bench, one, router};
     use super::*;
-    use crate::message::RequestBody;
+    use crate::message::{Incoming, Request, RequestBody};
     use ringsoup_sfu::command::ErrorClass;
     use ringsoup_sfu::reply::ServedTransport;
 
@@ -362,7 +417,34 @@ mod tests {
         let effect = one(bench.reply(token, Err(CommandError::error("no more available ports"))));
         assert!(matches!(effect, Effect::Respond(Response { result: Err(_), .. })));
         assert!(bench.controller.registry.request_handlers().is_empty());
+        let dump = one(bench.request(Method::WorkerDump, "", RequestBody::None));
+        assert!(matches!(dump, Effect::Respond(_)), "no shard is started for it");
         open(&mut bench, "s");
+    }
+
+    #[test]
+    fn a_port_is_waited_for_where_another_place_gives_it_back() {
+        let fixed = |port| vec![ListenInfo { port, ..info(Protocol::Udp) }];
+        let asks = |server: &str, port| {
+            Incoming::Request(Request {
+                id: 1_000,
+                method: Method::WorkerCreateWebRtcServer,
+                handler_id: String::new(),
+                body: Ok(create(server, fixed(port))),
+            })
+        };
+        let mut bench = bench(1);
+        let created = bench.request(Method::WorkerCreateWebRtcServer, "", create("s", fixed(4_000)));
+        let Effect::OpenWebRtcServer { token, .. } = one(created) else { panic!("no server") };
+        let locals = vec!["127.0.0.1:4000".parse().unwrap()];
+        bench.controller.handle_bound("s".into(), fixed(4_000), locals);
+        bench.reply(token, Ok(Reply::Done));
+        assert!(!bench.controller.must_wait(&asks("s2", 4_000)), "it is taken, and that is to be said");
+        let closing = one(sent_to(bench.request(Method::WorkerCloseWebRtcServer, "", close("s"))));
+        assert!(bench.controller.must_wait(&asks("s2", 4_000)));
+        assert!(!bench.controller.must_wait(&asks("s2", 4_001)));
+        bench.reply(closing.1, Ok(Reply::Done));
+        assert!(!bench.controller.must_wait(&asks("s2", 4_000)));
     }
 
     #[test]
@@ -450,6 +532,42 @@ mod tests {
         let refused = bench.refused(Method::WorkerCloseWebRtcServer, "", close("s"));
         assert_eq!(refused.0, ErrorClass::NotFound);
         assert!(bench.controller.server_gathers.is_empty());
+    }
+
+    #[test]
+    fn no_transport_is_said_to_be_there_before_its_server_is() {
+        for refused in [false, true] {
+            let mut bench = bench(2);
+            bench.done(Method::WorkerCreateRouter, "", router("r1"));
+            bench.done(Method::WorkerCreateRouter, "", router("r2"));
+            let server = open(&mut bench, "s").1;
+            let first = create_served(&mut bench, "r1", "t1");
+            let second = create_served(&mut bench, "r2", "t2");
+            assert!(bench.reply(first.token, Ok(Reply::Done)).is_empty());
+            let answer = if refused { Err(CommandError::error("no room")) } else { Ok(Reply::Done) };
+            let effects = bench.reply(server, answer);
+            let accepted: Vec<bool> = (effects.iter())
+                .filter_map(|effect| match effect {
+                    Effect::Respond(response) => Some(response.result.is_ok()),
+                    _ => None,
+                })
+                .collect();
+            let late = bench.reply(second.token, Ok(Reply::Done));
+            if refused {
+                assert_eq!(accepted, [false; 3], "the server, what its shards have made and will make");
+                assert!(late.is_empty());
+                let closed = effects.iter().filter(|effect| match effect {
+                    Effect::Command { command, .. } => matches!(command, Command::CloseWebRtcServer { .. }),
+                    _ => false,
+                });
+                assert_eq!(closed.count(), 2);
+                assert_eq!(bench.controller.registry.request_handlers().len(), 2);
+            } else {
+                assert_eq!(accepted, [true; 2]);
+                assert!(matches!(one(late), Effect::Respond(Response { result: Ok(_), .. })));
+            }
+            assert!(bench.controller.webrtc_servers.kept_back.is_empty());
+        }
     }
 
     #[test]

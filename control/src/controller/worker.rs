@@ -76,8 +76,8 @@ impl Controller {
             return Err(not_found("Router", method));
         };
         let command = Command::CloseRouter { router: router.clone() };
-        self.ask(found.shard, id, method, None, command, out);
-        self.forget(&router, out);
+        let token = self.ask(found.shard, id, method, None, command, out);
+        self.forget_closing(&router, found.shard, token, out);
         Ok(())
     }
 

@@ -41,15 +41,21 @@ pub fn udp(info: &ListenInfo, worker_ports: (u16, u16)) -> Result<UdpBind, Comma
 }
 
 fn port_choice(info: &ListenInfo, worker_ports: (u16, u16)) -> Result<PortChoice, CommandError> {
-    let (min, max) = match (info.port_range, info.port) {
-        ((min, max), _) if min != 0 && max != 0 => (min, max),
-        (_, port) if port != 0 => return Ok(PortChoice::Fixed(port)),
-        _ => worker_ports,
-    };
-    if max < min {
+    let (min, max) = worker_ports;
+    let choice = asked_port(info).unwrap_or(PortChoice::Range { min, max });
+    if matches!(choice, PortChoice::Range { min, max } if max < min) {
         return Err(CommandError::type_error("maxPort cannot be less than minPort"));
     }
-    Ok(PortChoice::Range { min, max })
+    Ok(choice)
+}
+
+/// The port or range that is asked for; `None` leaves it to the worker's.
+pub fn asked_port(info: &ListenInfo) -> Option<PortChoice> {
+    match (info.port_range, info.port) {
+        ((min, max), _) if min != 0 && max != 0 => Some(PortChoice::Range { min, max }),
+        (_, 0) => None,
+        (_, port) => Some(PortChoice::Fixed(port)),
+    }
 }
 
 /// Binds them in order.
