@@ -138,10 +138,10 @@ impl Router {
     fn connect(&mut self, name: &str, srtp: Option<CryptoSuite>) {
         let key = |suite| SrtpParameters { crypto_suite: suite, key_and_salt: key_and_salt(suite) };
         let connect = PlainConnect {
-            ip: Some(PEER.ip().to_string()),
+            ip: Some(Ok(PEER.ip())),
             port: Some(PEER.port()),
             rtcp_port: None,
-            srtp_parameters: srtp.map(key),
+            srtp_parameters: srtp.map(key).map(Ok),
         };
         let command = TransportCommand::ConnectPlain(connect);
         self.command(Command::Transport { transport: name.into(), command });

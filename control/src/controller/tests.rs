@@ -473,7 +473,8 @@ impl Bench {
 
     /// What follows when it connects.
     fn connect_pipe(&mut self, name: &str, key: PipeKey, port: u16, remote_port: u16) -> Vec<Effect> {
-        let request = PipeConnect { ip: "127.0.0.1".into(), port: Some(remote_port), srtp_parameters: None };
+        let request =
+            PipeConnect { ip: Ok([127, 0, 0, 1].into()), port: Some(remote_port), srtp_parameters: None };
         let sent = self.sent(Method::PipeTransportConnect, name, RequestBody::ConnectPipeTransport(request));
         let tuple = tuple(port, Some(remote_port));
         self.reply(sent.token, Ok(Reply::PipeConnect { key, tuple, peer_srtp: None }))

@@ -5,7 +5,7 @@ use ringsoup_fbs::fbs::router::CreatePipeTransportRequest;
 use ringsoup_sfu::command::{CommandError, PipeConnect, PipeTransportOptions};
 use ringsoup_sfu::reply::{PipeTransportDump, PipeTransportStats, Tuple};
 
-use super::{Builder, Union, srtp_parameters, transport};
+use super::{Builder, Union, ip_address, srtp_parameters, transport};
 use crate::message::RequestBody;
 
 pub(super) fn create(body: CreatePipeTransportRequest<'_>) -> Result<RequestBody, CommandError> {
@@ -23,8 +23,8 @@ pub(super) fn create(body: CreatePipeTransportRequest<'_>) -> Result<RequestBody
 
 pub(super) fn connect(body: wire::ConnectRequest<'_>) -> Result<RequestBody, CommandError> {
     Ok(RequestBody::ConnectPipeTransport(PipeConnect {
-        srtp_parameters: body.srtp_parameters().map(srtp_parameters::decode).transpose()?,
-        ip: body.ip().to_owned(),
+        srtp_parameters: body.srtp_parameters().map(srtp_parameters::decode),
+        ip: ip_address(body.ip()),
         port: body.port(),
     }))
 }

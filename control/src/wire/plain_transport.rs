@@ -5,7 +5,7 @@ use ringsoup_fbs::fbs::router::CreatePlainTransportRequest;
 use ringsoup_sfu::command::{CommandError, PlainConnect, PlainTransportOptions};
 use ringsoup_sfu::reply::{PlainConnected, PlainTransportDump, PlainTransportStats, Tuple};
 
-use super::{Builder, Union, srtp_parameters, transport};
+use super::{Builder, Union, ip_address, srtp_parameters, transport};
 use crate::message::RequestBody;
 
 pub(super) fn create(body: CreatePlainTransportRequest<'_>) -> Result<RequestBody, CommandError> {
@@ -33,10 +33,10 @@ pub(super) fn create(body: CreatePlainTransportRequest<'_>) -> Result<RequestBod
 
 pub(super) fn connect(body: wire::ConnectRequest<'_>) -> Result<RequestBody, CommandError> {
     Ok(RequestBody::ConnectPlainTransport(PlainConnect {
-        ip: body.ip().map(str::to_owned),
+        ip: body.ip().map(ip_address),
         port: body.port(),
         rtcp_port: body.rtcp_port(),
-        srtp_parameters: body.srtp_parameters().map(srtp_parameters::decode).transpose()?,
+        srtp_parameters: body.srtp_parameters().map(srtp_parameters::decode),
     }))
 }
 

@@ -58,7 +58,7 @@ impl World {
                 let srtp_parameters = srtp.then(|| peer_key(Suite::Gcm256, 1, false));
                 // A port of 0 can never be sent to, and is not the shard's business.
                 let port = port.map(|port| port.max(1));
-                let connect = PipeConnect { ip: LOCALHOST.to_string(), port, srtp_parameters };
+                let connect = PipeConnect { ip: Ok(LOCALHOST), port, srtp_parameters: srtp_parameters.map(Ok) };
                 self.tell_transport(name(Transport, *transport), TransportCommand::ConnectPipe(connect));
             }
             EndpointOperation::CreateWebRtc { router, transport, listen, binds_before_failure } => {

@@ -157,10 +157,10 @@ impl World {
         let sockets = self.transports.get(&transport).map(|peer| peer.sockets.clone()).unwrap_or_default();
         let port = |index: usize| sockets.get(index).map(|&socket| peer_address(socket).port());
         let request = PlainConnect {
-            ip: address.then(|| LOCALHOST.to_string()),
+            ip: address.then_some(Ok(LOCALHOST)),
             port: port(0).filter(|_| address),
             rtcp_port: port(1).filter(|_| rtcp_port),
-            srtp_parameters: srtp.clone(),
+            srtp_parameters: srtp.clone().map(Ok),
         };
         let command = TransportCommand::ConnectPlain(request);
         let reply = self.command(Command::Transport { transport: transport.clone(), command });

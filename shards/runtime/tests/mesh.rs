@@ -120,7 +120,7 @@ fn plain(shard: &ShardHandle, name: &str, socket: &UdpSocket) -> u16 {
     let create = Command::CreatePlainTransport { router, transport: name.into(), options };
     let Reply::PlainTransportDump(dump) = command(shard, create) else { panic!("not a dump") };
     let remote = socket.local_addr().expect("works on loopback");
-    let (ip, port) = (Some(remote.ip().to_string()), Some(remote.port()));
+    let (ip, port) = (Some(Ok(remote.ip())), Some(remote.port()));
     let request = PlainConnect { ip, port, rtcp_port: None, srtp_parameters: None };
     transport(shard, name, TransportCommand::ConnectPlain(request));
     dump.tuple.local_port
@@ -136,7 +136,7 @@ fn pipe(shard: &ShardHandle, key: PipeKey) -> u16 {
 }
 
 fn join(shard: &ShardHandle, port: u16, end: PipeEnd) {
-    let ip = Ipv4Addr::LOCALHOST.to_string();
+    let ip = Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let request = PipeConnect { ip, port: Some(port), srtp_parameters: None };
     transport(shard, "pipe", TransportCommand::ConnectPipe(request));
     transport(shard, "pipe", TransportCommand::JoinPipe(Some(end)));

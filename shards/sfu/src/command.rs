@@ -309,19 +309,21 @@ impl std::fmt::Debug for SrtpParameters {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlainConnect {
-    /// As it was written: comedia does not look at it, and keys are judged before it.
-    pub ip: Option<String>,
+    /// What is wrong with it is told when its turn has come: comedia does not look at it.
+    pub ip: Option<Result<IpAddr, CommandError>>,
     pub port: Option<u16>,
     pub rtcp_port: Option<u16>,
-    pub srtp_parameters: Option<SrtpParameters>,
+    /// The same.
+    pub srtp_parameters: Option<Result<SrtpParameters, CommandError>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipeConnect {
-    /// As given.
-    pub ip: String,
+    /// What is wrong with it is told when its turn has come.
+    pub ip: Result<IpAddr, CommandError>,
     pub port: Option<u16>,
-    pub srtp_parameters: Option<SrtpParameters>,
+    /// The same.
+    pub srtp_parameters: Option<Result<SrtpParameters, CommandError>>,
 }
 
 #[derive(Debug, Clone)]

@@ -110,7 +110,7 @@ fn srtp_plain(suite: CryptoSuite) -> PlainTransportOptions {
 fn srtp_peer(world: &mut World, name: &str, suite: CryptoSuite, port: u16) -> Peer {
     let dump = world.create_plain(name, srtp_plain(suite)).expect("created");
     let mut request = connect_to(remote(port));
-    request.srtp_parameters = Some(key(suite, 7));
+    request.srtp_parameters = Some(Ok(key(suite, 7)));
     world.connect(name, request).expect("connected");
     let socket = world.socket_of(dump.tuple.local_port);
     let local = std::net::SocketAddr::from(([127, 0, 0, 1], dump.tuple.local_port));
@@ -449,7 +449,7 @@ fn receivers_can_decrypt_what_was_measured() {
     let dump = world.create_plain("t", srtp_plain(suite)).expect("created");
     let local = dump.srtp_parameters.expect("SRTP is on");
     let mut request = connect_to(remote(1));
-    request.srtp_parameters = Some(key(suite, 7));
+    request.srtp_parameters = Some(Ok(key(suite, 7)));
     let Reply::PlainConnect(_) = world.transport("t", TransportCommand::ConnectPlain(request)) else {
         panic!("not connected")
     };

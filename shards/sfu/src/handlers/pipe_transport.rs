@@ -51,9 +51,10 @@ impl Sfu {
         };
         pipe.connect(request, &mut self.lanes, sockets)?;
         let (key, tuple) = (pipe.key, pipe.flow.tuple());
+        let peer_srtp = request.srtp_parameters.clone().and_then(Result::ok);
         out.reply_here();
         self.transport_connected(now, id, out);
-        Ok(Reply::PipeConnect { key, tuple, peer_srtp: request.srtp_parameters.clone() })
+        Ok(Reply::PipeConnect { key, tuple, peer_srtp })
     }
 
     /// The other end turned out to be in this process (`Some`), or has gone.

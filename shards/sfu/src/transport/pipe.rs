@@ -80,8 +80,7 @@ impl PipeTransport {
         }
         let remote = request.srtp_parameters.as_ref();
         let srtp = Srtp::connect(self.srtp.as_ref(), remote, Suites::Only(CRYPTO_SUITE))?;
-        let ip = &request.ip;
-        let ip = ip.parse().map_err(|_| CommandError::type_error(format!("invalid IP '{ip}'")))?;
+        let ip = request.ip.clone()?;
         let port = request.port.ok_or_else(|| CommandError::type_error("missing port"))?;
         self.flow.check_family(ip)?;
         self.flow.set_remote(SocketAddr::new(ip, port), lanes, sockets);

@@ -105,8 +105,7 @@ impl PlainTransport {
     }
 
     fn remotes(&self, request: &PlainConnect) -> Result<(SocketAddr, Option<SocketAddr>), CommandError> {
-        let ip = request.ip.as_ref().ok_or_else(|| CommandError::type_error("missing ip"))?;
-        let ip = ip.parse().map_err(|_| CommandError::type_error(format!("invalid IP '{ip}'")))?;
+        let ip = request.ip.clone().ok_or_else(|| CommandError::type_error("missing ip"))??;
         let port = request.port.ok_or_else(|| CommandError::type_error("missing port"))?;
         let rtcp = match (request.rtcp_port, self.rtcp_mux) {
             (Some(_), true) => {

@@ -51,7 +51,7 @@ impl Srtp {
     /// Only one side has SRTP, the suite is not allowed here, or the key is none of its suite.
     pub(crate) fn connect(
         srtp: Option<&Self>,
-        remote: Option<&SrtpParameters>,
+        remote: Option<&Result<SrtpParameters, CommandError>>,
         suites: Suites<'_>,
     ) -> Result<Option<Self>, CommandError> {
         let (srtp, remote) = match (srtp, remote) {
@@ -62,7 +62,7 @@ impl Srtp {
             (Some(_), None) => {
                 return Err(CommandError::type_error("missing srtpParameters (SRTP enabled)"));
             }
-            (Some(srtp), Some(remote)) => (srtp, remote),
+            (Some(srtp), Some(remote)) => (srtp, remote.as_ref().map_err(Clone::clone)?),
         };
         if matches!(&suites, Suites::Only(suite) if *suite != remote.crypto_suite) {
             return Err(CommandError::type_error("invalid/unsupported srtpParameters.cryptoSuite"));
@@ -181,7 +181,7 @@ mod tests {
     fn connected() -> Srtp {
         let remote = key(2);
         let only = Suites::Only(remote.crypto_suite);
-        let srtp = Srtp::connect(Some(&Srtp::new(key(1))), Some(&remote), only);
+        let srtp = Srtp::connect(Some(&Srtp::new(key(1))), Some(&Ok(remote)), only);
         srtp.expect("they fit").expect("SRTP is on")
     }
 

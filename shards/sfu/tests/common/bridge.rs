@@ -149,9 +149,9 @@ impl Bridge {
         let far_end = far.create_pipe(FAR, FAR_KEY, far_options).expect("created");
         let (near_address, far_address) = (address_of(&near_end.tuple), address_of(&far_end.tuple));
         let to = |end: &PipeTransportDump| PipeConnect {
-            ip: address_of(&end.tuple).ip().to_string(),
+            ip: Ok(address_of(&end.tuple).ip()),
             port: Some(end.tuple.local_port),
-            srtp_parameters: end.srtp_parameters.clone(),
+            srtp_parameters: end.srtp_parameters.clone().map(Ok),
         };
         near.connect_pipe(NEAR, to(&far_end)).expect("connected");
         far.connect_pipe(FAR, to(&near_end)).expect("connected");

@@ -70,7 +70,7 @@ pub(crate) fn plain() -> PlainTransportOptions {
 
 pub(crate) fn connect_to(remote: SocketAddr) -> PlainConnect {
     PlainConnect {
-        ip: Some(remote.ip().to_string()),
+        ip: Some(Ok(remote.ip())),
         port: Some(remote.port()),
         rtcp_port: None,
         srtp_parameters: None,

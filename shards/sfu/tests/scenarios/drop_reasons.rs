@@ -33,7 +33,7 @@ const CAUSES: [(DropReason, Cause); 24] = [
     (DropReason::MessageRefused, |room| {
         let end = PipeEnd { key: PipeKey(7), shard: 0 };
         room.world.create_pipe("pipe", end.key, pipe_options()).expect("created");
-        let request = PipeConnect { ip: remote(1).ip().to_string(), port: Some(1), srtp_parameters: None };
+        let request = PipeConnect { ip: Ok(remote(1).ip()), port: Some(1), srtp_parameters: None };
         room.world.connect_pipe("pipe", request).expect("connected");
         let message = |bytes: &[u8]| Passed { end, kind: PipedKind::Message, bytes: bytes.to_vec() };
         room.world.take_in(vec![message(&[0, 1, 0, 0, 0, 51, b'x']), message(&[0])]);
@@ -171,7 +171,7 @@ fn srtp_peer(world: &mut World) -> (Peer, OutboundSession) {
     let options = PlainTransportOptions { srtp_crypto_suite: Some(suite), ..plain() };
     let dump = world.create_plain("srtp", options).expect("created");
     let mut request = connect_to(remote(1));
-    request.srtp_parameters = Some(key(suite, 7));
+    request.srtp_parameters = Some(Ok(key(suite, 7)));
     world.connect("srtp", request).expect("connected");
     let socket = world.socket_of(dump.tuple.local_port);
     let local = std::net::SocketAddr::from(([127, 0, 0, 1], dump.tuple.local_port));

@@ -110,8 +110,7 @@ fn a_key_frame_is_asked_for_after_the_reply_to_a_pipes_connect() {
     room.world.consume("pipe", consume_video("piped", "video", 30_000, None, MAPPED_VIDEO));
     trace_all(&mut room.world, "video");
     let remote = remote(9_999);
-    let request =
-        PipeConnect { ip: remote.ip().to_string(), port: Some(remote.port()), srtp_parameters: None };
+    let request = PipeConnect { ip: Ok(remote.ip()), port: Some(remote.port()), srtp_parameters: None };
     room.world.connect_pipe("pipe", request).expect("connected");
     assert_eq!(told(&mut room.world), (vec![], vec!["Pli of video".to_owned()]));
 }

@@ -2,8 +2,8 @@
 
 use ringsoup_rtc::srtp::{CryptoSuite, InboundSession};
 use ringsoup_sfu::command::{
-    ConsumerCommand, ErrorClass, ListenInfo, PipeConnect, PipeTransportOptions, ProducerCommand, Protocol,
-    TransportCommand,
+    CommandError, ConsumerCommand, ErrorClass, ListenInfo, PipeConnect, PipeTransportOptions,
+    ProducerCommand, Protocol, TransportCommand,
 };
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::piped::{PipeEnd, PipeKey, PipedKind};
@@ -28,7 +28,7 @@ const FAR_MAPPED: [u32; 2] = [6_000, 6_001];
 const WATCHED: [u32; 2] = [12_000, 12_010];
 
 fn connect_to(port: u16) -> PipeConnect {
-    PipeConnect { ip: remote(1).ip().to_string(), port: Some(port), srtp_parameters: None }
+    PipeConnect { ip: Ok(remote(1).ip()), port: Some(port), srtp_parameters: None }
 }
 
 #[test]
@@ -80,25 +80,31 @@ fn connect_refuses_with_the_words_of_the_original() {
         let error = world.connect_pipe(transport, request).expect_err("refused");
         (error.class, error.reason)
     };
-    let keyed = |suite| PipeConnect { srtp_parameters: Some(key(suite, 7)), ..connect_to(1) };
+    let keyed = |suite| PipeConnect { srtp_parameters: Some(Ok(key(suite, 7))), ..connect_to(1) };
     let good = CryptoSuite::AeadAes256Gcm;
     assert_eq!(refused("bare", keyed(good)), type_error("invalid srtpParameters (SRTP not enabled)"));
     assert_eq!(refused("srtp", connect_to(1)), type_error("missing srtpParameters (SRTP enabled)"));
     let other = keyed(CryptoSuite::AesCm128HmacSha1_80);
     assert_eq!(refused("srtp", other), type_error("invalid/unsupported srtpParameters.cryptoSuite"));
-    let mut short = keyed(good);
-    short.srtp_parameters.as_mut().expect("just given").key_and_salt.pop();
+    let mut short_key = key(good, 7);
+    short_key.key_and_salt.pop();
+    let short = PipeConnect { srtp_parameters: Some(Ok(short_key)), ..connect_to(1) };
     assert_eq!(refused("srtp", short), type_error("invalid decoded SRTP key length"));
-    let nowhere = PipeConnect { ip: "chicken".into(), port: None, srtp_parameters: None };
-    assert_eq!(refused("bare", nowhere.clone()), type_error("invalid IP 'chicken'"));
-    assert_eq!(refused("srtp", nowhere), type_error("missing srtpParameters (SRTP enabled)"));
     let portless = PipeConnect { port: None, ..connect_to(1) };
     assert_eq!(refused("bare", portless), type_error("missing port"));
+    let nowhere = || PipeConnect { ip: Err(CommandError::type_error("nowhere")), ..connect_to(1) };
+    assert_eq!(refused("bare", nowhere()), type_error("nowhere"));
+    assert_eq!(refused("srtp", nowhere()), type_error("missing srtpParameters (SRTP enabled)"));
+    let bad = Some(Err(CommandError::type_error("bad")));
+    let keyless = PipeConnect { srtp_parameters: bad, ..connect_to(1) };
+    assert_eq!(refused("srtp", keyless.clone()), type_error("bad"));
     let tuple = world.connect_pipe("bare", connect_to(9)).expect("good");
     assert_eq!(tuple.remote, Some(remote(9)));
     world.connect_pipe("srtp", keyed(good)).expect("good");
-    let error = world.connect_pipe("bare", connect_to(9)).expect_err("refused");
-    assert_eq!((error.class, &error.reason[..]), (ErrorClass::Error, "connect() already called"));
+    for again in [connect_to(9), nowhere(), keyless] {
+        let error = world.connect_pipe("bare", again).expect_err("refused");
+        assert_eq!((error.class, &error.reason[..]), (ErrorClass::Error, "connect() already called"));
+    }
 }
 
 #[test]
@@ -357,7 +363,7 @@ fn ends_on_one_shard_reach_each_other() {
     let mut world = World::new();
     let near = world.create_pipe(NEAR, NEAR_KEY, pipe_options()).expect("created");
     let far = world.create_pipe(FAR, FAR_KEY, pipe_options()).expect("created");
-    let to = |port| PipeConnect { ip: listen_info().ip.to_string(), port: Some(port), srtp_parameters: None };
+    let to = |port| PipeConnect { ip: Ok(listen_info().ip), port: Some(port), srtp_parameters: None };
     world.connect_pipe(NEAR, to(far.tuple.local_port)).expect("connected");
     world.connect_pipe(FAR, to(near.tuple.local_port)).expect("connected");
     assert_ne!(address_of(&near.tuple), address_of(&far.tuple));

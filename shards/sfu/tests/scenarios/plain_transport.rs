@@ -2,7 +2,8 @@
 
 use ringsoup_rtc::srtp::CryptoSuite;
 use ringsoup_sfu::command::{
-    Command, ErrorClass, ListenInfo, PlainConnect, PlainTransportOptions, Protocol, TransportCommand,
+    Command, CommandError, ErrorClass, ListenInfo, PlainConnect, PlainTransportOptions, Protocol,
+    TransportCommand,
 };
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::event::Event;
@@ -74,7 +75,7 @@ fn connect_refuses_with_the_words_of_the_original() {
     let with_rtcp = PlainConnect { rtcp_port: Some(2), ..address() };
     assert_eq!(refused(&mut world, "mux", with_rtcp), "cannot set rtcpPort with rtcpMux enabled");
     let suite = CryptoSuite::AeadAes128Gcm;
-    let keyed = || PlainConnect { srtp_parameters: Some(key(suite, 1)), ..address() };
+    let keyed = || PlainConnect { srtp_parameters: Some(Ok(key(suite, 1))), ..address() };
     assert_eq!(refused(&mut world, "mux", keyed()), "invalid srtpParameters (SRTP not enabled)");
     let options = PlainTransportOptions { rtcp_mux: false, ..plain() };
     world.create_plain("apart", options).expect("created");
@@ -83,12 +84,21 @@ fn connect_refuses_with_the_words_of_the_original() {
     let options = PlainTransportOptions { srtp_crypto_suite: Some(suite), ..plain() };
     world.create_plain("srtp", options).expect("created");
     assert_eq!(refused(&mut world, "srtp", address()), "missing srtpParameters (SRTP enabled)");
-    let mut short = keyed();
-    short.srtp_parameters.as_mut().expect("just given").key_and_salt.pop();
+    let mut short_key = key(suite, 1);
+    short_key.key_and_salt.pop();
+    let short = PlainConnect { srtp_parameters: Some(Ok(short_key)), ..address() };
     assert_eq!(refused(&mut world, "srtp", short), "invalid decoded SRTP key length");
+    let bad = || Err(CommandError::type_error("bad"));
+    let keyless = PlainConnect { srtp_parameters: Some(bad()), ..address() };
+    assert_eq!(refused(&mut world, "srtp", keyless), "bad");
+    let nowhere = || PlainConnect { ip: Some(Err(CommandError::type_error("nowhere"))), ..address() };
+    assert_eq!(refused(&mut world, "mux", nowhere()), "nowhere");
     world.connect("mux", address()).expect("good");
-    let error = world.connect("mux", address()).expect_err("refused");
-    assert_eq!((error.class, &error.reason[..]), (ErrorClass::Error, "connect() already called"));
+    let keyless = PlainConnect { srtp_parameters: Some(bad()), ..address() };
+    for again in [address(), nowhere(), keyless] {
+        let error = world.connect("mux", again).expect_err("refused");
+        assert_eq!((error.class, &error.reason[..]), (ErrorClass::Error, "connect() already called"));
+    }
     let error = world.connect("nobody", address()).expect_err("refused");
     assert_eq!(error.class, ErrorClass::NotFound);
 }

@@ -32,7 +32,7 @@ impl Encrypted {
 
     fn connect(&mut self, suite: CryptoSuite) {
         let mut request = connect_to(remote(1));
-        request.srtp_parameters = Some(key(suite, 7));
+        request.srtp_parameters = Some(Ok(key(suite, 7)));
         let connected = self.world.connect("t", request).expect("connected");
         let local = connected.srtp_parameters.expect("SRTP is on");
         assert_eq!(local.crypto_suite, suite);
@@ -113,7 +113,7 @@ fn forgeries_and_replays_are_refused_and_teach_no_address() {
     let options = PlainTransportOptions { srtp_crypto_suite: Some(suite), comedia: true, ..plain() };
     let dump = comedia.create_plain("t", options).expect("created");
     let mut request = connect_to(remote(1));
-    request.srtp_parameters = Some(key(suite, 7));
+    request.srtp_parameters = Some(Ok(key(suite, 7)));
     comedia.connect("t", request).expect("connected");
     let socket = comedia.socket_of(dump.tuple.local_port);
     comedia.receive(socket, remote(66), &forged);
