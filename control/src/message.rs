@@ -42,7 +42,27 @@ pub struct Request {
     /// A body that was read but makes no sense (a bad IP, a bad key) is an error of its own, so that an
     /// unknown handler can be reported first, as controllers expect. A body of the wrong kind for the
     /// method or without a required part is such an error too.
-    pub body: Result<RequestBody, CommandError>,
+    pub body: Result<RequestBody, BadBody>,
+}
+
+/// A body that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadBody {
+    pub error: CommandError,
+    /// What the request was to make, where that could be read: that the name is taken is told first.
+    pub child: Option<Name>,
+}
+
+impl From<CommandError> for BadBody {
+    fn from(error: CommandError) -> Self {
+        Self { error, child: None }
+    }
+}
+
+impl From<BadBody> for CommandError {
+    fn from(bad: BadBody) -> Self {
+        bad.error
+    }
 }
 
 #[derive(Debug)]

@@ -1,97 +1,93 @@
-//! What requests to data producers and data consumers come to, and those that make and end them.
+//! The table of methods of data producers and data consumers, and of those that make and end them.
 
 use ringsoup_sfu::command::{Command, TransportCommand};
 use ringsoup_sfu::data::command::{DataConsumerCommand, DataProducerCommand};
 use ringsoup_sfu::name::Name;
 
-use super::plan::{Noun, Plan};
+use super::plan::{Entry, Noun, takes, to_transport};
 use crate::message::{Method, RequestBody};
 use crate::registry::Kind;
 
-/// Requests to a transport about its data producers and consumers; anything else is given back.
-pub(super) fn transport_plan(
-    transport: &Name,
-    method: Method,
-    body: RequestBody,
-) -> Result<Plan, RequestBody> {
-    let to = |command| Command::Transport { transport: transport.clone(), command };
-    Ok(match (method, body) {
-        (Method::TransportProduceData, RequestBody::ProduceData(produce)) => Plan::Create {
-            child: produce.data_producer.clone(),
-            kind: Kind::DataProducer,
-            command: to(TransportCommand::ProduceData(produce)),
-        },
-        (Method::TransportConsumeData, RequestBody::ConsumeData(consume)) => Plan::Create {
-            child: consume.data_consumer.clone(),
-            kind: Kind::DataConsumer,
-            command: to(TransportCommand::ConsumeData(consume)),
-        },
-        (Method::TransportCloseDataProducer, RequestBody::CloseDataProducer { data_producer }) => {
-            Plan::Close {
-                child: data_producer.clone(),
-                noun: Noun::DataProducer,
-                command: to(TransportCommand::CloseDataProducer { data_producer }),
-            }
-        }
-        (Method::TransportCloseDataConsumer, RequestBody::CloseDataConsumer { data_consumer }) => {
-            Plan::Close {
-                child: data_consumer.clone(),
-                noun: Noun::DataConsumer,
-                command: to(TransportCommand::CloseDataConsumer { data_consumer }),
-            }
-        }
-        (_, body) => return Err(body),
-    })
-}
-
-pub(super) fn producer_command(method: Method) -> Option<DataProducerCommand> {
+/// What all transports know about data.
+pub(super) fn transport_entry(method: Method) -> Option<Entry> {
+    use RequestBody as B;
+    use TransportCommand as C;
     Some(match method {
-        Method::DataProducerDump => DataProducerCommand::Dump,
-        Method::DataProducerGetStats => DataProducerCommand::Stats,
-        Method::DataProducerPause => DataProducerCommand::Pause,
-        Method::DataProducerResume => DataProducerCommand::Resume,
+        Method::TransportProduceData => Entry::Make(
+            Kind::DataProducer,
+            takes!(name, B::ProduceData(produce) => {
+                (produce.data_producer.clone(), to_transport(name, C::ProduceData(produce)))
+            }),
+        ),
+        Method::TransportConsumeData => Entry::Make(
+            Kind::DataConsumer,
+            takes!(name, B::ConsumeData(consume) => {
+                (consume.data_consumer.clone(), to_transport(name, C::ConsumeData(consume)))
+            }),
+        ),
+        Method::TransportCloseDataProducer => Entry::End(
+            Noun::DataProducer,
+            takes!(name, B::CloseDataProducer { data_producer } => {
+                (data_producer.clone(), to_transport(name, C::CloseDataProducer { data_producer }))
+            }),
+        ),
+        Method::TransportCloseDataConsumer => Entry::End(
+            Noun::DataConsumer,
+            takes!(name, B::CloseDataConsumer { data_consumer } => {
+                (data_consumer.clone(), to_transport(name, C::CloseDataConsumer { data_consumer }))
+            }),
+        ),
         _ => return None,
     })
 }
 
-pub(super) fn is_consumer_method(method: Method) -> bool {
-    matches!(
-        method,
-        Method::DataConsumerDump
-            | Method::DataConsumerGetStats
-            | Method::DataConsumerPause
-            | Method::DataConsumerResume
-            | Method::DataConsumerGetBufferedAmount
-            | Method::DataConsumerSetBufferedAmountLowThreshold
-            | Method::DataConsumerSend
-            | Method::DataConsumerSetSubchannels
-            | Method::DataConsumerAddSubchannel
-            | Method::DataConsumerRemoveSubchannel
-    )
+pub(super) fn producer_entry(method: Method) -> Option<Entry> {
+    use DataProducerCommand as C;
+    Some(match method {
+        Method::DataProducerDump => Entry::Ask(|name, _| Some(to_producer(name, C::Dump))),
+        Method::DataProducerGetStats => Entry::Ask(|name, _| Some(to_producer(name, C::Stats))),
+        Method::DataProducerPause => Entry::Ask(|name, _| Some(to_producer(name, C::Pause))),
+        Method::DataProducerResume => Entry::Ask(|name, _| Some(to_producer(name, C::Resume))),
+        _ => return None,
+    })
 }
 
-pub(super) fn consumer_command(method: Method, body: RequestBody) -> Option<DataConsumerCommand> {
+fn to_producer(data_producer: Name, command: DataProducerCommand) -> Command {
+    Command::DataProducer { data_producer, command }
+}
+
+pub(super) fn consumer_entry(method: Method) -> Option<Entry> {
     use DataConsumerCommand as C;
-    Some(match (method, body) {
-        (Method::DataConsumerDump, _) => C::Dump,
-        (Method::DataConsumerGetStats, _) => C::Stats,
-        (Method::DataConsumerPause, _) => C::Pause,
-        (Method::DataConsumerResume, _) => C::Resume,
-        (Method::DataConsumerGetBufferedAmount, _) => C::GetBufferedAmount,
-        (
-            Method::DataConsumerSetBufferedAmountLowThreshold,
-            RequestBody::SetBufferedAmountLowThreshold(bytes),
-        ) => C::SetBufferedAmountLowThreshold(bytes),
-        (Method::DataConsumerSend, RequestBody::SendData(message)) => C::Send(message),
-        (Method::DataConsumerSetSubchannels, RequestBody::SetSubchannels(subchannels)) => {
-            C::SetSubchannels(subchannels)
+    use RequestBody as B;
+    Some(match method {
+        Method::DataConsumerDump => Entry::Ask(|name, _| Some(to_consumer(name, C::Dump))),
+        Method::DataConsumerGetStats => Entry::Ask(|name, _| Some(to_consumer(name, C::Stats))),
+        Method::DataConsumerPause => Entry::Ask(|name, _| Some(to_consumer(name, C::Pause))),
+        Method::DataConsumerResume => Entry::Ask(|name, _| Some(to_consumer(name, C::Resume))),
+        Method::DataConsumerGetBufferedAmount => {
+            Entry::Ask(|name, _| Some(to_consumer(name, C::GetBufferedAmount)))
         }
-        (Method::DataConsumerAddSubchannel, RequestBody::Subchannel(subchannel)) => {
-            C::AddSubchannel(subchannel)
+        Method::DataConsumerSetBufferedAmountLowThreshold => {
+            Entry::Ask(takes!(name, B::SetBufferedAmountLowThreshold(bytes) => {
+                to_consumer(name, C::SetBufferedAmountLowThreshold(bytes))
+            }))
         }
-        (Method::DataConsumerRemoveSubchannel, RequestBody::Subchannel(subchannel)) => {
-            C::RemoveSubchannel(subchannel)
+        Method::DataConsumerSend => {
+            Entry::Ask(takes!(name, B::SendData(message) => to_consumer(name, C::Send(message))))
+        }
+        Method::DataConsumerSetSubchannels => {
+            Entry::Ask(takes!(name, B::SetSubchannels(all) => to_consumer(name, C::SetSubchannels(all))))
+        }
+        Method::DataConsumerAddSubchannel => {
+            Entry::Ask(takes!(name, B::Subchannel(one) => to_consumer(name, C::AddSubchannel(one))))
+        }
+        Method::DataConsumerRemoveSubchannel => {
+            Entry::Ask(takes!(name, B::Subchannel(one) => to_consumer(name, C::RemoveSubchannel(one))))
         }
         _ => return None,
     })
+}
+
+fn to_consumer(data_consumer: Name, command: DataConsumerCommand) -> Command {
+    Command::DataConsumer { data_consumer, command }
 }

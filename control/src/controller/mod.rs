@@ -206,6 +206,10 @@ impl Controller {
             Plan::Ask(command) => {
                 self.ask(handler.shard, id, method, None, command, out);
             }
+            Plan::Misshapen { error, child, kind } => {
+                self.check_no_sibling(&handler, &child, kind, method)?;
+                return Err(error);
+            }
             Plan::Create { mut command, child, kind } => {
                 self.check_new(&handler, &child, kind, method)?;
                 self.name_pipe(handler.shard, &mut command);
@@ -228,7 +232,7 @@ impl Controller {
         Ok(())
     }
 
-    /// Whether `child` may be made under `handler`; siblings of its kind are named as such.
+    /// Whether `child` may be made under `handler`.
     fn check_new(
         &self,
         handler: &Found,
@@ -236,24 +240,30 @@ impl Controller {
         kind: Kind,
         method: Method,
     ) -> Result<(), CommandError> {
-        if !self.registry.contains(child) {
+        self.check_no_sibling(handler, child, kind, method)?;
+        if self.registry.contains(child) { Err(handler_exists(child)) } else { Ok(()) }
+    }
+
+    /// Looked at before anything that is said of the child; whoever else has the name, after it.
+    fn check_no_sibling(
+        &self,
+        handler: &Found,
+        child: &str,
+        kind: Kind,
+        method: Method,
+    ) -> Result<(), CommandError> {
+        let sibling = self.registry.find_child(&handler.name, child);
+        let is_same = |other: Kind| other == kind || other.is_transport() && kind.is_transport();
+        if !sibling.is_some_and(|sibling| is_same(sibling.kind)) {
             return Ok(());
         }
-        let sibling = self.registry.find_child(&handler.name, child);
-        let noun = match (sibling, kind) {
-            (Some(sibling), _) if kind.is_transport() && sibling.kind.is_transport() => {
-                "a Transport with same id"
-            }
-            (Some(Found { kind: Kind::Producer, .. }), Kind::Producer) => "a Producer with same producerId",
-            (Some(Found { kind: Kind::Consumer, .. }), Kind::Consumer) => "a Consumer with same consumerId",
-            (Some(Found { kind: Kind::RtpObserver, .. }), Kind::RtpObserver) => "an RtpObserver with same id",
-            (Some(Found { kind: Kind::DataProducer, .. }), Kind::DataProducer) => {
-                "a DataProducer with same dataProducerId"
-            }
-            (Some(Found { kind: Kind::DataConsumer, .. }), Kind::DataConsumer) => {
-                "a DataConsumer with same dataConsumerId"
-            }
-            _ => return Err(handler_exists(child)),
+        let noun = match kind {
+            Kind::Producer => "a Producer with same producerId",
+            Kind::Consumer => "a Consumer with same consumerId",
+            Kind::RtpObserver => "an RtpObserver with same id",
+            Kind::DataProducer => "a DataProducer with same dataProducerId",
+            Kind::DataConsumer => "a DataConsumer with same dataConsumerId",
+            _ => "a Transport with same id",
         };
         Err(CommandError::error(format!("{noun} already exists [method:{}]", method.name())))
     }

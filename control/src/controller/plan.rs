@@ -1,4 +1,6 @@
-//! What a request to an object of a shard comes to: the one place that maps methods to commands.
+//! What a request to an object of a shard comes to: one table, in parts, of which kind of object knows which method and
+//! what command that is. The part about data is in `data_plan`; the methods of the worker and of WebRTC servers, which
+//! have no single command, are in `worker` and `webrtc_servers`.
 //!
 //! The order of the checks is the order in which controllers expect the errors: the handler, then whether
 //! it knows the method, then what the body says.
@@ -11,7 +13,7 @@ use ringsoup_sfu::name::Name;
 use ringsoup_sfu::piped::PipeKey;
 
 use super::data_plan;
-use crate::message::{Method, NotificationBody, RequestBody, ServedTransportRequest};
+use crate::message::{BadBody, Method, NotificationBody, RequestBody, ServedTransportRequest};
 use crate::registry::{Found, Kind};
 
 /// A command, and what it means for the registry.
@@ -26,6 +28,12 @@ pub(super) enum Plan {
     },
     /// Makes a transport that listens through a server.
     CreateServed(Box<ServedTransportRequest>),
+    /// Was to make `child`, and says of it what cannot be.
+    Misshapen {
+        error: CommandError,
+        child: Name,
+        kind: Kind,
+    },
     /// Ends `child`, which must be one of the handler's.
     Close {
         command: Command,
@@ -75,86 +83,6 @@ impl Noun {
     }
 }
 
-/// How a kind of object stands to a method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Support {
-    Known,
-    /// Not a method of this kind of object.
-    Foreign,
-}
-
-/// The handler's own view of the method.
-fn support(kind: Kind, method: Method) -> Support {
-    use Method as M;
-    match (kind, method) {
-        (Kind::Router, M::RouterDump | M::RouterCreatePlainTransport | M::RouterCreateDirectTransport)
-        | (
-            Kind::Router,
-            M::RouterCloseTransport
-            | M::RouterCreatePipeTransport
-            | M::RouterCreateWebRtcTransport
-            | M::RouterCreateWebRtcTransportWithServer
-            | M::RouterCreateActiveSpeakerObserver
-            | M::RouterCreateAudioLevelObserver
-            | M::RouterCloseRtpObserver,
-        ) => Support::Known,
-        (Kind::PlainTransport, M::PlainTransportConnect) => Support::Known,
-        (Kind::WebRtcTransport, M::WebRtcTransportConnect | M::TransportRestartIce) => Support::Known,
-        (Kind::PipeTransport, M::PipeTransportConnect) => Support::Known,
-        (kind, method) if kind.is_transport() => transport_support(method),
-        (
-            Kind::Producer,
-            M::ProducerDump
-            | M::ProducerGetStats
-            | M::ProducerPause
-            | M::ProducerResume
-            | M::ProducerEnableTraceEvent,
-        ) => Support::Known,
-        (
-            Kind::Consumer,
-            M::ConsumerDump
-            | M::ConsumerGetStats
-            | M::ConsumerPause
-            | M::ConsumerResume
-            | M::ConsumerSetPreferredLayers
-            | M::ConsumerSetPriority
-            | M::ConsumerRequestKeyFrame
-            | M::ConsumerEnableTraceEvent,
-        ) => Support::Known,
-        (
-            Kind::RtpObserver,
-            M::RtpObserverPause
-            | M::RtpObserverResume
-            | M::RtpObserverAddProducer
-            | M::RtpObserverRemoveProducer,
-        ) => Support::Known,
-        (Kind::DataProducer, method) if data_plan::producer_command(method).is_some() => Support::Known,
-        (Kind::DataConsumer, method) if data_plan::is_consumer_method(method) => Support::Known,
-        _ => Support::Foreign,
-    }
-}
-
-fn transport_support(method: Method) -> Support {
-    use Method as M;
-    match method {
-        M::TransportDump
-        | M::TransportGetStats
-        | M::TransportSetMaxIncomingBitrate
-        | M::TransportSetMaxOutgoingBitrate
-        | M::TransportSetMinOutgoingBitrate
-        | M::TransportProduce
-        | M::TransportConsume
-        | M::TransportEnableTraceEvent
-        | M::TransportCloseProducer
-        | M::TransportCloseConsumer
-        | M::TransportProduceData
-        | M::TransportConsumeData
-        | M::TransportCloseDataProducer
-        | M::TransportCloseDataConsumer => Support::Known,
-        _ => Support::Foreign,
-    }
-}
-
 pub(super) fn unknown_method(method: Method) -> CommandError {
     CommandError::error(format!("unknown method '{}'", method.name()))
 }
@@ -163,212 +91,290 @@ pub(super) fn not_found(noun: &str, method: Method) -> CommandError {
     CommandError::not_found(format!("{noun} not found [method:{}]", method.name()))
 }
 
+/// What an object does with a method that it knows. Given its name and the body; `None` when that is another method's.
+pub(super) enum Entry {
+    Ask(fn(Name, RequestBody) -> Option<Command>),
+    /// Makes what is named.
+    Make(Kind, fn(Name, RequestBody) -> Option<(Name, Command)>),
+    MakeServed,
+    /// Ends what is named.
+    End(Noun, fn(Name, RequestBody) -> Option<(Name, Command)>),
+}
+
+/// A closure over the handler's name and the one body that belongs to the method.
+macro_rules! takes {
+    ($name:ident, $body:pat => $result:expr) => {
+        |$name, body| match body {
+            $body => Some($result),
+            _ => None,
+        }
+    };
+}
+pub(super) use takes;
+
+impl Entry {
+    /// What a request with a bad body was to make.
+    fn makes(&self) -> Option<Kind> {
+        match self {
+            Self::Make(kind, _) => Some(*kind),
+            Self::MakeServed => Some(Kind::WebRtcTransport),
+            Self::Ask(_) | Self::End(..) => None,
+        }
+    }
+
+    fn plan(self, handler: Name, body: RequestBody) -> Option<Plan> {
+        Some(match self {
+            Self::Ask(command) => Plan::Ask(command(handler, body)?),
+            Self::Make(kind, made) => {
+                let (child, command) = made(handler, body)?;
+                Plan::Create { command, child, kind }
+            }
+            Self::MakeServed => match body {
+                RequestBody::CreateServedTransport(request) => Plan::CreateServed(request),
+                _ => return None,
+            },
+            Self::End(noun, ended) => {
+                let (child, command) = ended(handler, body)?;
+                Plan::Close { command, child, noun }
+            }
+        })
+    }
+}
+
+/// `None` when this is no method of that kind of object.
+fn entry(kind: Kind, method: Method) -> Option<Entry> {
+    match kind {
+        Kind::Router => router_entry(method),
+        Kind::PlainTransport | Kind::PipeTransport | Kind::WebRtcTransport | Kind::DirectTransport => {
+            own_transport_entry(kind, method)
+                .or_else(|| transport_entry(method))
+                .or_else(|| data_plan::transport_entry(method))
+        }
+        Kind::Producer => producer_entry(method),
+        Kind::Consumer => consumer_entry(method),
+        Kind::RtpObserver => observer_entry(method),
+        Kind::DataProducer => data_plan::producer_entry(method),
+        Kind::DataConsumer => data_plan::consumer_entry(method),
+        // Answered by the controller itself.
+        Kind::WebRtcServer => None,
+    }
+}
+
 /// # Errors
 /// In the controller's words, ready to be answered.
 pub(super) fn plan(
     handler: &Found,
     method: Method,
-    body: Result<RequestBody, CommandError>,
+    body: Result<RequestBody, BadBody>,
 ) -> Result<Plan, CommandError> {
-    match support(handler.kind, method) {
-        Support::Known => {}
-        Support::Foreign => return Err(unknown_method(method)),
+    let entry = entry(handler.kind, method).ok_or_else(|| unknown_method(method))?;
+    match body {
+        Ok(body) => entry.plan(handler.name.clone(), body).ok_or_else(|| {
+            let reason = format!("body does not belong to the method [method:{}]", method.name());
+            CommandError::type_error(reason)
+        }),
+        Err(BadBody { error, child }) => match (child, entry.makes()) {
+            (Some(child), Some(kind)) => Ok(Plan::Misshapen { error, child, kind }),
+            _ => Err(error),
+        },
     }
-    let body = body?;
-    let name = handler.name.clone();
-    let planned = match handler.kind {
-        Kind::Router => router_plan(name, method, body),
-        Kind::PlainTransport | Kind::PipeTransport | Kind::WebRtcTransport | Kind::DirectTransport => {
-            transport_plan(name, method, body)
-        }
-        Kind::Producer => producer_command(method, body)
-            .map(|command| Plan::Ask(Command::Producer { producer: name, command })),
-        Kind::Consumer => consumer_command(method, body)
-            .map(|command| Plan::Ask(Command::Consumer { consumer: name, command })),
-        Kind::RtpObserver => observer_command(method, body)
-            .map(|command| Plan::Ask(Command::Observer { observer: name, command })),
-        Kind::DataProducer => data_plan::producer_command(method)
-            .map(|command| Plan::Ask(Command::DataProducer { data_producer: name, command })),
-        Kind::DataConsumer => data_plan::consumer_command(method, body)
-            .map(|command| Plan::Ask(Command::DataConsumer { data_consumer: name, command })),
-        // Answered by the controller itself.
-        Kind::WebRtcServer => None,
-    };
-    planned.ok_or_else(|| {
-        CommandError::type_error(format!("body does not belong to the method [method:{}]", method.name()))
-    })
 }
 
-fn router_plan(router: Name, method: Method, body: RequestBody) -> Option<Plan> {
-    Some(match (method, body) {
-        (Method::RouterDump, _) => Plan::Ask(Command::DumpRouter { router }),
-        (Method::RouterCreatePlainTransport, RequestBody::CreatePlainTransport { transport, options }) => {
-            Plan::Create {
-                child: transport.clone(),
-                kind: Kind::PlainTransport,
-                command: Command::CreatePlainTransport { router, transport, options },
-            }
-        }
-        (Method::RouterCreateWebRtcTransport, RequestBody::CreateWebRtcTransport { transport, options }) => {
-            Plan::Create {
-                child: transport.clone(),
-                kind: Kind::WebRtcTransport,
-                command: Command::CreateWebRtcTransport { router, transport, options },
-            }
-        }
-        (Method::RouterCreateWebRtcTransportWithServer, RequestBody::CreateServedTransport(request)) => {
-            Plan::CreateServed(request)
-        }
-        (Method::RouterCreatePipeTransport, RequestBody::CreatePipeTransport { transport, options }) => {
-            Plan::Create {
-                child: transport.clone(),
-                kind: Kind::PipeTransport,
+fn router_entry(method: Method) -> Option<Entry> {
+    use RequestBody as B;
+    Some(match method {
+        Method::RouterDump => Entry::Ask(|router, _| Some(Command::DumpRouter { router })),
+        Method::RouterCreatePlainTransport => Entry::Make(
+            Kind::PlainTransport,
+            takes!(router, B::CreatePlainTransport { transport, options } => {
+                (transport.clone(), Command::CreatePlainTransport { router, transport, options })
+            }),
+        ),
+        Method::RouterCreateWebRtcTransport => Entry::Make(
+            Kind::WebRtcTransport,
+            takes!(router, B::CreateWebRtcTransport { transport, options } => {
+                (transport.clone(), Command::CreateWebRtcTransport { router, transport, options })
+            }),
+        ),
+        Method::RouterCreateWebRtcTransportWithServer => Entry::MakeServed,
+        Method::RouterCreatePipeTransport => Entry::Make(
+            Kind::PipeTransport,
+            takes!(router, B::CreatePipeTransport { transport, options } => {
                 // The controller's business: it knows what was never used before.
-                command: Command::CreatePipeTransport { router, transport, key: PipeKey(0), options },
-            }
-        }
-        (Method::RouterCreateDirectTransport, RequestBody::CreateDirectTransport { transport, options }) => {
-            Plan::Create {
-                child: transport.clone(),
-                kind: Kind::DirectTransport,
-                command: Command::CreateDirectTransport { router, transport, options },
-            }
-        }
-        (Method::RouterCloseTransport, RequestBody::CloseTransport { transport }) => Plan::Close {
-            child: transport.clone(),
-            noun: Noun::Transport,
-            command: Command::CloseTransport { router, transport },
-        },
-        (
-            Method::RouterCreateActiveSpeakerObserver,
-            RequestBody::CreateActiveSpeakerObserver { observer, options },
-        ) => Plan::Create {
-            child: observer.clone(),
-            kind: Kind::RtpObserver,
-            command: Command::CreateActiveSpeakerObserver { router, observer, options },
-        },
-        (
-            Method::RouterCreateAudioLevelObserver,
-            RequestBody::CreateAudioLevelObserver { observer, options },
-        ) => Plan::Create {
-            child: observer.clone(),
-            kind: Kind::RtpObserver,
-            command: Command::CreateAudioLevelObserver { router, observer, options },
-        },
-        (Method::RouterCloseRtpObserver, RequestBody::CloseRtpObserver { observer }) => Plan::Close {
-            child: observer.clone(),
-            noun: Noun::RtpObserver,
-            command: Command::CloseObserver { router, observer },
-        },
+                let key = PipeKey(0);
+                (transport.clone(), Command::CreatePipeTransport { router, transport, key, options })
+            }),
+        ),
+        Method::RouterCreateDirectTransport => Entry::Make(
+            Kind::DirectTransport,
+            takes!(router, B::CreateDirectTransport { transport, options } => {
+                (transport.clone(), Command::CreateDirectTransport { router, transport, options })
+            }),
+        ),
+        Method::RouterCloseTransport => Entry::End(
+            Noun::Transport,
+            takes!(router, B::CloseTransport { transport } => {
+                (transport.clone(), Command::CloseTransport { router, transport })
+            }),
+        ),
+        Method::RouterCreateActiveSpeakerObserver => Entry::Make(
+            Kind::RtpObserver,
+            takes!(router, B::CreateActiveSpeakerObserver { observer, options } => {
+                (observer.clone(), Command::CreateActiveSpeakerObserver { router, observer, options })
+            }),
+        ),
+        Method::RouterCreateAudioLevelObserver => Entry::Make(
+            Kind::RtpObserver,
+            takes!(router, B::CreateAudioLevelObserver { observer, options } => {
+                (observer.clone(), Command::CreateAudioLevelObserver { router, observer, options })
+            }),
+        ),
+        Method::RouterCloseRtpObserver => Entry::End(
+            Noun::RtpObserver,
+            takes!(router, B::CloseRtpObserver { observer } => {
+                (observer.clone(), Command::CloseObserver { router, observer })
+            }),
+        ),
         _ => return None,
     })
 }
 
-fn transport_plan(transport: Name, method: Method, body: RequestBody) -> Option<Plan> {
-    let body = match data_plan::transport_plan(&transport, method, body) {
-        Ok(plan) => return Some(plan),
-        Err(body) => body,
-    };
-    let to = |command| Command::Transport { transport, command };
-    Some(match (method, body) {
-        (Method::TransportProduce, RequestBody::Produce(produce)) => Plan::Create {
-            child: produce.producer.clone(),
-            kind: Kind::Producer,
-            command: to(TransportCommand::Produce(produce)),
-        },
-        (Method::TransportConsume, RequestBody::Consume(consume)) => Plan::Create {
-            child: consume.consumer.clone(),
-            kind: Kind::Consumer,
-            command: to(TransportCommand::Consume(consume)),
-        },
-        (Method::TransportCloseProducer, RequestBody::CloseProducer { producer }) => Plan::Close {
-            child: producer.clone(),
-            noun: Noun::Producer,
-            command: to(TransportCommand::CloseProducer { producer }),
-        },
-        (Method::TransportCloseConsumer, RequestBody::CloseConsumer { consumer }) => Plan::Close {
-            child: consumer.clone(),
-            noun: Noun::Consumer,
-            command: to(TransportCommand::CloseConsumer { consumer }),
-        },
-        (method, body) => Plan::Ask(to(transport_command(method, body)?)),
-    })
+pub(super) fn to_transport(transport: Name, command: TransportCommand) -> Command {
+    Command::Transport { transport, command }
 }
 
-fn transport_command(method: Method, body: RequestBody) -> Option<TransportCommand> {
+/// What only some kinds of transports know.
+fn own_transport_entry(kind: Kind, method: Method) -> Option<Entry> {
+    use RequestBody as B;
     use TransportCommand as C;
-    Some(match (method, body) {
-        (Method::TransportDump, _) => C::Dump,
-        (Method::TransportGetStats, _) => C::Stats,
-        (Method::PlainTransportConnect, RequestBody::ConnectPlainTransport(connect)) => {
-            C::ConnectPlain(connect)
-        }
-        (Method::WebRtcTransportConnect, RequestBody::ConnectWebRtcTransport(connect)) => {
-            C::ConnectWebRtc(connect)
-        }
-        (Method::TransportRestartIce, _) => C::RestartIce,
-        (Method::PipeTransportConnect, RequestBody::ConnectPipeTransport(connect)) => C::ConnectPipe(connect),
-        (Method::TransportSetMaxIncomingBitrate, RequestBody::SetBitrate(bps)) => {
-            C::SetMaxIncomingBitrate(bps)
-        }
-        (Method::TransportSetMaxOutgoingBitrate, RequestBody::SetBitrate(bps)) => {
-            C::SetMaxOutgoingBitrate(bps)
-        }
-        (Method::TransportSetMinOutgoingBitrate, RequestBody::SetBitrate(bps)) => {
-            C::SetMinOutgoingBitrate(bps)
-        }
-        (Method::TransportEnableTraceEvent, RequestBody::EnableTransportTrace(events)) => {
-            C::EnableTraceEvent(events)
+    Some(match (kind, method) {
+        (Kind::PlainTransport, Method::PlainTransportConnect) => Entry::Ask(
+            takes!(name, B::ConnectPlainTransport(connect) => to_transport(name, C::ConnectPlain(connect))),
+        ),
+        (Kind::PipeTransport, Method::PipeTransportConnect) => Entry::Ask(
+            takes!(name, B::ConnectPipeTransport(connect) => to_transport(name, C::ConnectPipe(connect))),
+        ),
+        (Kind::WebRtcTransport, Method::WebRtcTransportConnect) => Entry::Ask(
+            takes!(name, B::ConnectWebRtcTransport(connect) => to_transport(name, C::ConnectWebRtc(connect))),
+        ),
+        (Kind::WebRtcTransport, Method::TransportRestartIce) => {
+            Entry::Ask(|name, _| Some(to_transport(name, C::RestartIce)))
         }
         _ => return None,
     })
 }
 
-fn producer_command(method: Method, body: RequestBody) -> Option<ProducerCommand> {
-    Some(match (method, body) {
-        (Method::ProducerDump, _) => ProducerCommand::Dump,
-        (Method::ProducerGetStats, _) => ProducerCommand::Stats,
-        (Method::ProducerPause, _) => ProducerCommand::Pause,
-        (Method::ProducerResume, _) => ProducerCommand::Resume,
-        (Method::ProducerEnableTraceEvent, RequestBody::EnableProducerTrace(events)) => {
-            ProducerCommand::EnableTraceEvent(events)
+/// What all of them know.
+fn transport_entry(method: Method) -> Option<Entry> {
+    use RequestBody as B;
+    use TransportCommand as C;
+    Some(match method {
+        Method::TransportDump => Entry::Ask(|name, _| Some(to_transport(name, C::Dump))),
+        Method::TransportGetStats => Entry::Ask(|name, _| Some(to_transport(name, C::Stats))),
+        Method::TransportSetMaxIncomingBitrate => {
+            Entry::Ask(takes!(name, B::SetBitrate(bps) => to_transport(name, C::SetMaxIncomingBitrate(bps))))
+        }
+        Method::TransportSetMaxOutgoingBitrate => {
+            Entry::Ask(takes!(name, B::SetBitrate(bps) => to_transport(name, C::SetMaxOutgoingBitrate(bps))))
+        }
+        Method::TransportSetMinOutgoingBitrate => {
+            Entry::Ask(takes!(name, B::SetBitrate(bps) => to_transport(name, C::SetMinOutgoingBitrate(bps))))
+        }
+        Method::TransportEnableTraceEvent => Entry::Ask(
+            takes!(name, B::EnableTransportTrace(events) => to_transport(name, C::EnableTraceEvent(events))),
+        ),
+        Method::TransportProduce => Entry::Make(
+            Kind::Producer,
+            takes!(name, B::Produce(produce) => {
+                (produce.producer.clone(), to_transport(name, C::Produce(produce)))
+            }),
+        ),
+        Method::TransportConsume => Entry::Make(
+            Kind::Consumer,
+            takes!(name, B::Consume(consume) => {
+                (consume.consumer.clone(), to_transport(name, C::Consume(consume)))
+            }),
+        ),
+        Method::TransportCloseProducer => Entry::End(
+            Noun::Producer,
+            takes!(name, B::CloseProducer { producer } => {
+                (producer.clone(), to_transport(name, C::CloseProducer { producer }))
+            }),
+        ),
+        Method::TransportCloseConsumer => Entry::End(
+            Noun::Consumer,
+            takes!(name, B::CloseConsumer { consumer } => {
+                (consumer.clone(), to_transport(name, C::CloseConsumer { consumer }))
+            }),
+        ),
+        _ => return None,
+    })
+}
+
+fn producer_entry(method: Method) -> Option<Entry> {
+    use ProducerCommand as C;
+    Some(match method {
+        Method::ProducerDump => Entry::Ask(|name, _| Some(to_producer(name, C::Dump))),
+        Method::ProducerGetStats => Entry::Ask(|name, _| Some(to_producer(name, C::Stats))),
+        Method::ProducerPause => Entry::Ask(|name, _| Some(to_producer(name, C::Pause))),
+        Method::ProducerResume => Entry::Ask(|name, _| Some(to_producer(name, C::Resume))),
+        Method::ProducerEnableTraceEvent => {
+            Entry::Ask(takes!(name, RequestBody::EnableProducerTrace(events) => {
+                to_producer(name, C::EnableTraceEvent(events))
+            }))
         }
         _ => return None,
     })
 }
 
-fn consumer_command(method: Method, body: RequestBody) -> Option<ConsumerCommand> {
-    Some(match (method, body) {
-        (Method::ConsumerDump, _) => ConsumerCommand::Dump,
-        (Method::ConsumerGetStats, _) => ConsumerCommand::Stats,
-        (Method::ConsumerPause, _) => ConsumerCommand::Pause,
-        (Method::ConsumerResume, _) => ConsumerCommand::Resume,
-        (Method::ConsumerSetPreferredLayers, RequestBody::SetPreferredLayers(layers)) => {
-            ConsumerCommand::SetPreferredLayers(layers)
+fn to_producer(producer: Name, command: ProducerCommand) -> Command {
+    Command::Producer { producer, command }
+}
+
+fn consumer_entry(method: Method) -> Option<Entry> {
+    use ConsumerCommand as C;
+    use RequestBody as B;
+    Some(match method {
+        Method::ConsumerDump => Entry::Ask(|name, _| Some(to_consumer(name, C::Dump))),
+        Method::ConsumerGetStats => Entry::Ask(|name, _| Some(to_consumer(name, C::Stats))),
+        Method::ConsumerPause => Entry::Ask(|name, _| Some(to_consumer(name, C::Pause))),
+        Method::ConsumerResume => Entry::Ask(|name, _| Some(to_consumer(name, C::Resume))),
+        Method::ConsumerSetPreferredLayers => Entry::Ask(
+            takes!(name, B::SetPreferredLayers(layers) => to_consumer(name, C::SetPreferredLayers(layers))),
+        ),
+        Method::ConsumerSetPriority => {
+            Entry::Ask(takes!(name, B::SetPriority(priority) => to_consumer(name, C::SetPriority(priority))))
         }
-        (Method::ConsumerSetPriority, RequestBody::SetPriority(priority)) => {
-            ConsumerCommand::SetPriority(priority)
-        }
-        (Method::ConsumerRequestKeyFrame, _) => ConsumerCommand::RequestKeyFrame,
-        (Method::ConsumerEnableTraceEvent, RequestBody::EnableConsumerTrace(events)) => {
-            ConsumerCommand::EnableTraceEvent(events)
-        }
+        Method::ConsumerRequestKeyFrame => Entry::Ask(|name, _| Some(to_consumer(name, C::RequestKeyFrame))),
+        Method::ConsumerEnableTraceEvent => Entry::Ask(
+            takes!(name, B::EnableConsumerTrace(events) => to_consumer(name, C::EnableTraceEvent(events))),
+        ),
         _ => return None,
     })
 }
 
-fn observer_command(method: Method, body: RequestBody) -> Option<ObserverCommand> {
-    Some(match (method, body) {
-        (Method::RtpObserverPause, _) => ObserverCommand::Pause,
-        (Method::RtpObserverResume, _) => ObserverCommand::Resume,
-        (Method::RtpObserverAddProducer, RequestBody::ObserverProducer { producer }) => {
-            ObserverCommand::AddProducer { producer }
-        }
-        (Method::RtpObserverRemoveProducer, RequestBody::ObserverProducer { producer }) => {
-            ObserverCommand::RemoveProducer { producer }
-        }
+fn to_consumer(consumer: Name, command: ConsumerCommand) -> Command {
+    Command::Consumer { consumer, command }
+}
+
+fn observer_entry(method: Method) -> Option<Entry> {
+    use ObserverCommand as C;
+    use RequestBody as B;
+    Some(match method {
+        Method::RtpObserverPause => Entry::Ask(|name, _| Some(to_observer(name, C::Pause))),
+        Method::RtpObserverResume => Entry::Ask(|name, _| Some(to_observer(name, C::Resume))),
+        Method::RtpObserverAddProducer => Entry::Ask(
+            takes!(name, B::ObserverProducer { producer } => to_observer(name, C::AddProducer { producer })),
+        ),
+        Method::RtpObserverRemoveProducer => Entry::Ask(
+            takes!(name, B::ObserverProducer { producer } => to_observer(name, C::RemoveProducer { producer })),
+        ),
         _ => return None,
     })
+}
+
+fn to_observer(observer: Name, command: ObserverCommand) -> Command {
+    Command::Observer { observer, command }
 }
 
 /// The command of a notification; `None` when the handler does not take it.

@@ -8,7 +8,7 @@ use ringsoup_sfu::reply::{PipeTransportDump, ShardReport, TransportDump, Tuple};
 use ringsoup_sfu::rtp_parameters::{MediaKind, RtcpParameters, RtpMapping, RtpParameters};
 
 use super::*;
-use crate::message::RequestBody;
+use crate::message::{BadBody, RequestBody};
 use crate::settings::{LogTags, Verbosity};
 
 /// A controller with quiet logs and its effects as they come.
@@ -141,7 +141,7 @@ fn an_unknown_handler_is_not_found_and_says_where() {
 fn a_bad_body_is_reported_after_an_unknown_handler() {
     let mut bench = bench(1);
     let mut ask = |handler: &str| {
-        let body = Err(CommandError::type_error("bad ip"));
+        let body = Err(CommandError::type_error("bad ip").into());
         let method = Method::RouterCreatePlainTransport;
         let mut out = Vec::new();
         let request = Request { id: 1, method, handler_id: handler.into(), body };
@@ -156,6 +156,34 @@ fn a_bad_body_is_reported_after_an_unknown_handler() {
     };
     assert_eq!(ask(""), ErrorClass::NotFound);
     assert_eq!(ask("r"), ErrorClass::TypeError);
+}
+
+#[test]
+fn a_taken_name_is_told_before_a_bad_body_and_a_foreign_one_after_it() {
+    let mut bench = bench(1);
+    bench.room();
+    let mut refused = |method, handler: &str, child: &str| {
+        let bad = BadBody { error: CommandError::type_error("bad"), child: Some(child.into()) };
+        let request = Request { id: 1, method, handler_id: handler.into(), body: Err(bad) };
+        let mut out = Vec::new();
+        bench.controller.handle_incoming(Incoming::Request(request), &mut out);
+        match one(out) {
+            Effect::Respond(Response { result: Err(error), .. }) => error.reason,
+            other => panic!("{other:?}"),
+        }
+    };
+    for (method, handler, child, reason) in [
+        (Method::RouterCreatePlainTransport, "r", "t", "a Transport with same id already exists"),
+        (Method::RouterCreatePipeTransport, "r", "t", "a Transport with same id already exists"),
+        (Method::TransportProduce, "t", "p", "a Producer with same producerId already exists"),
+    ] {
+        let reason = format!("{reason} [method:{}]", method.name());
+        assert_eq!(refused(method, handler, child), reason);
+        assert_eq!(refused(method, handler, "free"), "bad");
+        assert_eq!(refused(method, handler, "r"), "bad", "somebody else's");
+    }
+    assert_eq!(refused(Method::TransportConsume, "t", "p"), "bad", "a sibling of another kind");
+    assert_eq!(refused(Method::TransportConsume, "p", "p"), "unknown method 'transport.consume'");
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::method::Method;
 
 fn body(frame: &[u8]) -> Result<RequestBody, CommandError> {
     match decode(frame) {
-        Ok(Incoming::Request(request)) => request.body,
+        Ok(Incoming::Request(request)) => request.body.map_err(Into::into),
         other => panic!("not a request: {other:?}"),
     }
 }

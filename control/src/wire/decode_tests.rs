@@ -34,7 +34,7 @@ pub(super) fn body(frame: &[u8]) -> RequestBody {
 }
 
 pub(super) fn body_error(frame: &[u8]) -> String {
-    let error = request(frame).body.unwrap_err();
+    let error = request(frame).body.unwrap_err().error;
     assert_eq!(error, CommandError::type_error(error.reason.clone()));
     error.reason
 }

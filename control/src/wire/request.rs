@@ -2,12 +2,13 @@
 
 use ringsoup_fbs::fbs::request as wire;
 use ringsoup_sfu::command::CommandError;
+use ringsoup_sfu::name::Name;
 
 use super::{
     consumer, data_consumer, data_producer, direct_transport, pipe_transport, plain_transport, producer,
     router, rtp_observer, transport, webrtc_server, webrtc_transport, worker,
 };
-use crate::message::{DecodeError, Request, RequestBody};
+use crate::message::{BadBody, DecodeError, Request, RequestBody};
 use crate::method::Method;
 
 pub(super) fn decode(request: wire::Request<'_>) -> Result<Request, DecodeError> {
@@ -17,7 +18,32 @@ pub(super) fn decode(request: wire::Request<'_>) -> Result<Request, DecodeError>
         let error = CommandError::error("unknown method");
         return Err(DecodeError { request_id: Some(id), error });
     };
-    Ok(Request { id, method, handler_id: request.handler_id().to_owned(), body: body(method, &request) })
+    let body = body(method, &request).map_err(|error| BadBody { error, child: child(method, &request) });
+    Ok(Request { id, method, handler_id: request.handler_id().to_owned(), body })
+}
+
+/// What a request is to make whose body may say of it what cannot be.
+fn child(method: Method, request: &wire::Request<'_>) -> Option<Name> {
+    Some(match method {
+        Method::RouterCreatePlainTransport => {
+            request.body_as_router_create_plain_transport_request()?.transport_id().into()
+        }
+        Method::RouterCreatePipeTransport => {
+            request.body_as_router_create_pipe_transport_request()?.transport_id().into()
+        }
+        Method::RouterCreateWebRtcTransport | Method::RouterCreateWebRtcTransportWithServer => {
+            request.body_as_router_create_web_rtc_transport_request()?.transport_id().into()
+        }
+        Method::TransportProduce => request.body_as_transport_produce_request()?.producer_id().into(),
+        Method::TransportConsume => request.body_as_transport_consume_request()?.consumer_id().into(),
+        Method::TransportProduceData => {
+            request.body_as_transport_produce_data_request()?.data_producer_id().into()
+        }
+        Method::TransportConsumeData => {
+            request.body_as_transport_consume_data_request()?.data_consumer_id().into()
+        }
+        _ => return None,
+    })
 }
 
 /// A method without a body, or of a capability this worker does not have, ignores whatever came along.

@@ -76,7 +76,11 @@ impl Bench {
         let port = u16::try_from(20_000 + self.random.below(PIPES)).expect("small");
         let suite = CryptoSuite::AeadAes256Gcm;
         let srtp_parameters = (self.random.below(3) == 0).then(|| key(suite, 7));
-        let request = PipeConnect { ip: Ok(remote(1).ip()), port: Some(port), srtp_parameters: srtp_parameters.map(Ok) };
+        let request = PipeConnect {
+            ip: Ok(remote(1).ip()),
+            port: Some(port),
+            srtp_parameters: srtp_parameters.map(Ok),
+        };
         let _ = self.world.connect_pipe(&name, request);
     }
 
