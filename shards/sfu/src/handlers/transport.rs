@@ -1,16 +1,9 @@
 //! Commands of transports.
 
-use std::net::SocketAddr;
-
 use ringsoup_rtc::srtp::CryptoSuite;
 use ringsoup_rtc::time::Time;
 
-use crate::command::{
-    CommandError, PlainConnect, PlainTransportOptions, SrtpParameters, TransportCommand, TransportOptions,
-};
-use crate::demux::{Protocol, SocketOwner};
-use crate::drop_reason::DropReason;
-use crate::event::Event;
+use crate::command::{CommandError, SrtpParameters, TransportCommand, TransportOptions};
 use crate::name::Name;
 use crate::outbox::Outbox;
 use crate::reply::{
@@ -21,49 +14,12 @@ use crate::sfu::{Entity, KeySource, Sfu};
 use crate::sockets::Sockets;
 use crate::table::Id;
 use crate::transport::flow::Flow;
-use crate::transport::plain::PlainTransport;
 use crate::transport::traffic::MediaSent;
 use crate::transport::{Transport, TransportKind};
 
 use super::webrtc::webrtc_stats;
 
-/// Longest RTCP compound an application may send through a direct transport, bytes.
-const APPLICATION_RTCP_BYTES_MAX: usize = 1_600;
-
 impl Sfu {
-    pub(crate) fn create_plain_transport(
-        &mut self,
-        now: Time,
-        router: &str,
-        name: Name,
-        options: &PlainTransportOptions,
-        sockets: &mut dyn Sockets,
-    ) -> Result<Reply, CommandError> {
-        let router = self.check_new_transport(router, &name, &options.base)?;
-        let keys = &mut self.key_source;
-        let plain =
-            PlainTransport::open(options, self.config.rtc_ports, &mut |suite| new_key(keys, suite), sockets)?;
-        let flows = [Some(plain.rtp.socket()), plain.rtcp.as_ref().map(Flow::socket)];
-        let kind = TransportKind::Plain(Box::new(plain));
-        let id = self.insert_transport(Transport::new(name, router, kind, &options.base));
-        for socket in flows.into_iter().flatten() {
-            self.socket_owners.insert(socket, SocketOwner::Transport(id));
-        }
-        self.dump_transport(now, id)
-    }
-
-    pub(crate) fn create_direct_transport(
-        &mut self,
-        now: Time,
-        router: &str,
-        name: Name,
-        options: &TransportOptions,
-    ) -> Result<Reply, CommandError> {
-        let router = self.check_new_transport(router, &name, options)?;
-        let id = self.insert_transport(Transport::new(name, router, TransportKind::Direct, options));
-        self.dump_transport(now, id)
-    }
-
     pub(crate) fn check_new_transport(
         &self,
         router: &str,
@@ -193,75 +149,6 @@ impl Sfu {
             Some(&Entity::Transport(id)) => Ok(id),
             _ => Err(CommandError::not_found(format!("Transport not found [transportId:{name}]"))),
         }
-    }
-
-    fn connect_plain(
-        &mut self,
-        now: Time,
-        id: Id<Transport>,
-        request: &PlainConnect,
-        sockets: &mut dyn Sockets,
-        out: &mut Outbox,
-    ) -> Result<Reply, CommandError> {
-        let TransportKind::Plain(plain) = &mut self.transports[id].kind else {
-            return Err(CommandError::error("unknown method 'plainTransport.connect'"));
-        };
-        let was_connected = plain.is_connected();
-        let keys = &mut self.key_source;
-        let connected =
-            plain.connect(request, &mut |suite| new_key(keys, suite), &mut self.lanes, sockets)?;
-        let is_connected = plain.is_connected();
-        out.reply_here();
-        if is_connected && !was_connected {
-            self.transport_connected(now, id, out);
-        }
-        Ok(Reply::PlainConnect(Box::new(connected)))
-    }
-
-    /// Comedia: the peer is whoever sends first.
-    #[cold]
-    pub(crate) fn learn_peer(
-        &mut self,
-        now: Time,
-        id: Id<Transport>,
-        protocol: Protocol,
-        remote: SocketAddr,
-        sockets: &mut dyn Sockets,
-        out: &mut Outbox,
-    ) {
-        let transport = &mut self.transports[id];
-        let TransportKind::Plain(plain) = &mut transport.kind else { return };
-        let is_rtcp = plain.rtcp.is_some() && protocol == Protocol::Rtcp;
-        let flow = plain.flow_mut(protocol);
-        flow.set_remote(remote, &mut self.lanes, sockets);
-        let (name, tuple) = (transport.name.clone(), flow.tuple());
-        if is_rtcp {
-            out.events.push(Event::PlainTransportRtcpTuple { transport: name, tuple });
-        } else {
-            out.events.push(Event::PlainTransportTuple { transport: name, tuple });
-            self.transport_connected(now, id, out);
-        }
-    }
-
-    fn receive_application_rtcp(
-        &mut self,
-        now: Time,
-        id: Id<Transport>,
-        data: &[u8],
-        out: &mut Outbox,
-    ) -> Result<Reply, CommandError> {
-        let transport = &mut self.transports[id];
-        if !matches!(transport.kind, TransportKind::Direct) {
-            return Err(CommandError::error("unknown event 'transport.sendRtcp'"));
-        }
-        transport.traffic.received.update(now, data.len());
-        let result = if data.len() > APPLICATION_RTCP_BYTES_MAX {
-            Err(DropReason::TooLong)
-        } else {
-            self.handle_rtcp(now, id, data, now, out)
-        };
-        self.count_sent_by_application(now, id, result, out);
-        Ok(Reply::Done)
     }
 
     fn transport_stats(&mut self, now: Time, id: Id<Transport>) -> Reply {
