@@ -42,6 +42,7 @@ enum OpenSocket {
     Udp(UdpSocket),
     /// Kept open for the ring to accept from.
     TcpListener {
+        _claim: Option<PortClaim>,
         _socket: Socket,
     },
 }
@@ -161,7 +162,7 @@ impl ShardSockets {
         entry.socket = Some(if is_udp {
             OpenSocket::Udp(UdpSocket { _claim: claim, socket, segments: true })
         } else {
-            OpenSocket::TcpListener { _socket: socket }
+            OpenSocket::TcpListener { _claim: claim, _socket: socket }
         });
         let generation = entry.generation;
         if let Err(error) = added.and_then(|()| self.arm(slot, generation)) {

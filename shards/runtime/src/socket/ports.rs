@@ -1,7 +1,7 @@
 //! Which port a socket gets.
 //!
 //! A range is tried from a random start upwards and around once; the kernel is the register of what is
-//! taken, so shards and other processes need no book of their own (but see [`PortBook`]).
+//! taken, by other processes too. What sockets of this one have is passed over without asking it ([`PortBook`]).
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use ringsoup_sfu::sockets::{BindError, ListenRequest, PortChoice, UdpBind};
 use socket2::Socket;
 
-use super::port_book::{PortBook, PortClaim, RangeKey};
+use super::port_book::{Place, PortBook, PortClaim, RangeKey};
 use super::{tcp, udp};
 
 /// A socket that has its port.
@@ -33,7 +33,11 @@ pub(crate) fn bind(request: &ListenRequest, book: &PortBook) -> Result<Bound, Bi
         (PortChoice::Range { min, max }, ListenRequest::Udp(udp)) if udp.reuse_port => {
             bind_range_shared(udp, RangeKey { ip, min, max }, book)
         }
-        (PortChoice::Range { min, max }, _) => bind_range(request, RangeKey { ip, min, max }),
+        (PortChoice::Range { min, max }, _) => {
+            let bound = bind_range(request, RangeKey { ip, min, max }, book)?;
+            let claim = book.hold(Place { protocol: protocol(request), ip, port: bound.local.port() });
+            Ok(Bound { claim: Some(claim), ..bound })
+        }
     }
 }
 
@@ -53,9 +57,13 @@ fn bind_fixed(request: &ListenRequest, ip: IpAddr, port: u16) -> Result<Bound, B
     })
 }
 
-fn bind_range(request: &ListenRequest, range: RangeKey) -> Result<Bound, BindError> {
+fn bind_range(request: &ListenRequest, range: RangeKey, book: &PortBook) -> Result<Bound, BindError> {
     let mut opened: Option<Socket> = None;
-    try_ports(protocol(request), range, |port| {
+    let protocol = protocol(request);
+    try_ports(protocol, range, |port| {
+        if book.is_held(Place { protocol, ip: range.ip, port }) {
+            return Ok(None);
+        }
         let socket = match opened.take() {
             Some(socket) => socket,
             None => open(request)?,
@@ -76,9 +84,9 @@ fn bind_range(request: &ListenRequest, range: RangeKey) -> Result<Bound, BindErr
 /// got from this range.
 fn bind_range_shared(request: &UdpBind, range: RangeKey, book: &PortBook) -> Result<Bound, BindError> {
     let alone = ListenRequest::Udp(UdpBind { reuse_port: false, ..request.clone() });
-    match bind_range(&alone, range) {
+    match bind_range(&alone, range, book) {
         Ok(bound) => {
-            let claim = book.claim(range, bound.local.port());
+            let claim = book.share(range, bound.local.port());
             bound
                 .socket
                 .set_reuse_address(true)
@@ -89,7 +97,7 @@ fn bind_range_shared(request: &UdpBind, range: RangeKey, book: &PortBook) -> Res
         Err(error) => return Err(error),
     }
     try_ports("udp", range, |port| {
-        let Some(claim) = book.claim(range, port) else { return Ok(None) };
+        let Some(claim) = book.share(range, port) else { return Ok(None) };
         let socket = udp::open(request)?;
         let local = udp::bind(&socket, SocketAddr::new(range.ip, port))?;
         Ok(Some(Bound { socket, local, claim: Some(claim) }))
@@ -261,6 +269,20 @@ mod tests {
         for bound in &held {
             std::net::TcpStream::connect(bound.local).unwrap();
         }
+    }
+
+    #[test]
+    fn a_used_up_range_asks_the_kernel_nothing() {
+        // Whoever asks for an address of another host is told so at the first port.
+        let ip = "192.0.2.1".parse().unwrap();
+        let request = |port| ListenRequest::Udp(UdpBind { ip, ..udp(port) });
+        let (book, range) = (PortBook::default(), PortChoice::Range { min: 40_000, max: 40_009 });
+        let place = |port| Place { protocol: "udp", ip, port };
+        let mut claims: Vec<_> = (40_000..=40_009).map(|port| book.hold(place(port))).collect();
+        let error = bind(&request(range), &book).unwrap_err();
+        assert_eq!(error, BindError::NoMorePorts { protocol: "udp", ip, attempts: 10 });
+        claims.pop();
+        assert!(matches!(bind(&request(range), &book), Err(BindError::Range { port: 40_009, .. })));
     }
 
     #[test]
