@@ -2,6 +2,9 @@
 //!
 //! The dominant speaker stays until somebody is more active by far over all three spans at once; of several the one
 //! whose word stands out most takes over.
+//!
+//! Somebody unheard for an hour is passed over until heard again. The original passes them over until the producer is paused
+//! and resumed, however loud they speak.
 
 use std::time::Duration;
 
