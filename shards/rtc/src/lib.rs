@@ -18,5 +18,6 @@ pub mod score;
 pub mod sctp;
 pub mod seq;
 pub mod srtp;
+pub mod stun;
 pub mod subchannels;
 pub mod time;
