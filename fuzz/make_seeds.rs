@@ -10,6 +10,7 @@ use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtcp::{CompoundWriter, Dlrr, ReportBlock, SenderInfo};
 use ringsoup_rtc::rtp::RtpWriter;
 use ringsoup_rtc::srtp::{CryptoSuite, MAX_TRAILER_LEN, OutboundSession};
+use ringsoup_rtc::stun::{BINDING, Class, IntegrityKey, Writer};
 use ringsoup_rtc::subchannels::{Audience, encode};
 
 /// Frames of a 3.27.1 controller and worker, as they were seen on the wire.
@@ -46,6 +47,7 @@ fn main() -> std::io::Result<()> {
     rtp()?;
     rtcp()?;
     srtp()?;
+    stun()?;
     subchannels()?;
     frames()?;
     noise("channel_request", &[16, 64, 200])?;
@@ -57,6 +59,31 @@ fn save(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
     fs::create_dir_all(&directory)?;
     fs::write(directory.join(name), bytes)
+}
+
+type Write = fn(Writer<'_>) -> Writer<'_>;
+
+fn stun() -> std::io::Result<()> {
+    let key = IntegrityKey::new(b"password");
+    let mut buffer = [0; 200];
+    let mut message = |class, write: Write, key| {
+        let writer = write(Writer::new(&mut buffer, class, BINDING, b"transaction."));
+        writer.finish(key).unwrap_or_default().to_vec()
+    };
+    let check: Write =
+        |writer| writer.username(b"ours:theirs").ice_controlling(7).use_candidate().priority(9);
+    let request = message(Class::Request, check, Some(&key));
+    save("stun_message", "check", &request)?;
+    let nominate: Write =
+        |writer| writer.username(b"ours:theirs").priority(9).nomination(2).nomination_old(2);
+    save("stun_message", "nomination", &message(Class::Request, nominate, Some(&key)))?;
+    let success: Write = |writer| writer.software(b"x").xor_mapped_address(([192, 0, 2, 1], 4000).into());
+    save("stun_message", "success", &message(Class::SuccessResponse, success, Some(&key)))?;
+    let success_v6: Write = |writer| writer.xor_mapped_address(([8193, 3512, 0, 0, 0, 0, 0, 1], 4000).into());
+    save("stun_message", "success_v6", &message(Class::SuccessResponse, success_v6, Some(&key)))?;
+    let refusal: Write = |writer| writer.error_code(420, b"Unknown Attribute").unknown_attributes(&[1, 2, 3]);
+    save("stun_message", "refusal", &message(Class::ErrorResponse, refusal, None))?;
+    save("stun_message", "indication", &message(Class::Indication, |writer| writer, None))
 }
 
 fn subchannels() -> std::io::Result<()> {
