@@ -19,7 +19,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use ringsoup_runtime::{FromShard, ListenSocket};
 use ringsoup_sfu::command::{CommandError, ListenInfo};
-use ringsoup_sfu::event::{Event, LogLevel, LogTag};
+use ringsoup_sfu::event::{Event, LogLevel, LogTag, Weight};
 use ringsoup_sfu::name::Name;
 
 use crate::channel::fds::ChannelFds;
@@ -398,35 +398,10 @@ impl ControlThread {
     }
 }
 
-/// Scores, traces and packets are told again or missed without harm; a state change is not. Nor is a message that came
-/// this far: shards keep back what there is no room for.
+/// Nor is a message that came this far missed: shards keep back what there is no room for.
 fn importance(event: &Event) -> Importance {
-    match event {
-        Event::DirectTransportRtcp { .. }
-        | Event::ProducerScore { .. }
-        | Event::ProducerTrace { .. }
-        | Event::ConsumerRtp { .. }
-        | Event::ConsumerScore { .. }
-        | Event::ConsumerTrace { .. }
-        | Event::AudioLevelObserverVolumes { .. }
-        | Event::DataConsumerSendBufferFull { .. }
-        | Event::Log(_) => Importance::Droppable,
-        Event::PlainTransportTuple { .. }
-        | Event::PlainTransportRtcpTuple { .. }
-        | Event::TransportFailed { .. }
-        | Event::ProducerVideoOrientation { .. }
-        | Event::ConsumerProducerPause { .. }
-        | Event::ConsumerProducerResume { .. }
-        | Event::ConsumerProducerClose { .. }
-        | Event::ActiveSpeakerObserverDominantSpeaker { .. }
-        | Event::AudioLevelObserverSilence { .. }
-        | Event::TransportSctpState { .. }
-        | Event::TransportSctpNegotiated { .. }
-        | Event::DataConsumerDataProducerPause { .. }
-        | Event::DataConsumerDataProducerResume { .. }
-        | Event::DataConsumerDataProducerClose { .. }
-        | Event::DataConsumerMessage { .. }
-        | Event::DataConsumerBufferedAmountLow { .. }
-        | Event::ConsumerLayers { .. } => Importance::Required,
+    match event.weight() {
+        Weight::Missable => Importance::Droppable,
+        Weight::Repeated | Weight::Change | Weight::End => Importance::Required,
     }
 }

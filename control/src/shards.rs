@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mio::Waker;
 use ringsoup_rtc::dtls::Certificate;
-use ringsoup_runtime::mailbox::{TO_SHARD_MAX, TO_SHARD_PAYLOAD_BYTES_MAX};
+use ringsoup_runtime::mailbox::{TO_SHARD_BYTES_MAX, TO_SHARD_MAX};
 use ringsoup_runtime::shard::{ShardConfig, ShardHandle};
 use ringsoup_runtime::{Clock, FromShard, ListenSocket, Mesh, PortBook, ToShard};
 use ringsoup_sfu::command::{Command, CommandError, ListenInfo};
@@ -58,10 +58,10 @@ const BACKLOG_BYTES_MAX: usize = 64 << 20;
 #[derive(Default)]
 struct Slot {
     handle: Option<ShardHandle>,
-    /// Commands passed to the mailbox whose replies have not come, each with its bytes of payload. Never more than its
-    /// queue holds, so that a send cannot fail for want of room.
+    /// Commands passed to the mailbox whose replies have not come, each with the bytes it counts for. Never more than
+    /// its queue holds, so that a send cannot fail for want of room.
     outstanding: VecDeque<usize>,
-    /// Their payloads together.
+    /// All together.
     outstanding_bytes: usize,
     backlog: Backlog,
 }
@@ -80,10 +80,10 @@ impl Backlog {
         self.bytes += bytes;
     }
 
-    fn pop(&mut self) -> Option<ToShard> {
+    fn pop(&mut self) -> Option<(ToShard, usize)> {
         let (command, bytes) = self.commands.pop_front()?;
         self.bytes -= bytes;
-        Some(command)
+        Some((command, bytes))
     }
 }
 
@@ -259,21 +259,13 @@ impl Shards {
 impl Slot {
     fn pass_on(&mut self) -> Result<(), String> {
         let Some(handle) = &self.handle else { return Ok(()) };
-        while self.outstanding.len() < TO_SHARD_MAX && self.outstanding_bytes < TO_SHARD_PAYLOAD_BYTES_MAX {
-            let Some(message) = self.backlog.pop() else { break };
-            let bytes = payload_bytes(&message);
+        while self.outstanding.len() < TO_SHARD_MAX && self.outstanding_bytes < TO_SHARD_BYTES_MAX {
+            let Some((message, bytes)) = self.backlog.pop() else { break };
             handle.mailbox().send(message).map_err(|error| error.to_string())?;
             self.outstanding.push_back(bytes);
             self.outstanding_bytes += bytes;
         }
         Ok(())
-    }
-}
-
-fn payload_bytes(message: &ToShard) -> usize {
-    match message {
-        ToShard::Command { command, .. } => command.payload_bytes(),
-        _ => 0,
     }
 }
 

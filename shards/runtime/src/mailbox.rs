@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringsoup_sfu::command::{Command, CommandError};
-use ringsoup_sfu::event::{Event, LogLevel, LogLine, LogTag};
+use ringsoup_sfu::event::{Event, LogLevel, LogLine, LogTag, Weight};
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::Reply;
 
@@ -25,12 +25,13 @@ use crate::wake::WakeFlag;
 
 /// Commands waiting for one shard. A controller that has this many outstanding is not waiting for replies.
 pub const TO_SHARD_MAX: usize = 4096;
-/// Bytes of the application's packets and messages in commands that wait for one shard; exceeded by less than one of
-/// them. With the channel's own queue this is what is under way when a controller that sends does not read.
-pub const TO_SHARD_PAYLOAD_BYTES_MAX: usize = 4 << 20;
+/// Bytes of the frames in which commands came that wait for one shard; exceeded by less than one of them. With the
+/// channel's own queue this is what is under way when a controller that sends does not read.
+pub const TO_SHARD_BYTES_MAX: usize = 4 << 20;
 /// Replies and events waiting for control.
 pub const FROM_SHARD_MAX: usize = 8192;
-/// What a shard keeps back while control does not read; events beyond it are lost and counted.
+/// What a shard keeps back while control does not read. Events beyond it are lost and counted, except for ends: there are
+/// no more of these than there were objects, and none are made while commands wait.
 pub const OVERFLOW_MAX: usize = 65_536;
 
 /// Kept back beyond this, events that a peer can cause as often as it likes are lost too: they leave the rest to those
@@ -131,7 +132,7 @@ impl Mailbox {
     }
 
     fn received(&self, message: &FromShard) {
-        self.budget.give_back(payload_bytes(message));
+        self.budget.give_back(waiting_bytes(message));
     }
 
     /// Keeps on delivering after the shard's thread has ended.
@@ -224,9 +225,14 @@ impl ShardMailbox {
         if self.budget.may_tell_losses() {
             self.tell_losses();
         }
-        if !self.budget.take(payload_bytes(&message)) {
-            self.lost += 1;
-            return;
+        let bytes = waiting_bytes(&message);
+        if let FromShard::Event(_) = message {
+            if !self.budget.take(bytes) {
+                self.lost += 1;
+                return;
+            }
+        } else {
+            self.budget.charge(bytes);
         }
         self.pass(message);
     }
@@ -257,14 +263,17 @@ impl ShardMailbox {
 
     fn keep(&mut self, message: FromShard) {
         let kept = self.overflow.len();
-        let lose = match &message {
-            FromShard::Event(event) => {
-                may_be_lost(event) || kept >= OVERFLOW_MAX || kept >= REPEATED_MAX && is_repeatable(event)
-            }
-            _ => false,
+        let room = match &message {
+            FromShard::Event(event) => match event.weight() {
+                Weight::Missable => 0,
+                Weight::Repeated => REPEATED_MAX,
+                Weight::Change => OVERFLOW_MAX,
+                Weight::End => usize::MAX,
+            },
+            _ => usize::MAX,
         };
-        if lose {
-            self.budget.give_back(payload_bytes(&message));
+        if kept >= room {
+            self.budget.give_back(waiting_bytes(&message));
             self.lost += 1;
         } else {
             self.overflow.push_back(message);
@@ -311,32 +320,14 @@ impl ShardMailbox {
     }
 }
 
-fn payload_bytes(message: &FromShard) -> usize {
+/// What a message counts for while it waits.
+fn waiting_bytes(message: &FromShard) -> usize {
     match message {
         FromShard::Event(event) => event.payload_bytes(),
-        _ => 0,
+        FromShard::Reply { result: Ok(reply), .. } => reply.bytes(),
+        FromShard::Reply { result: Err(error), .. } => error.reason.len(),
+        FromShard::Stopped | FromShard::Failed { .. } => 0,
     }
-}
-
-/// Events that the next one of their kind replaces, or that are samples anyway. State changes are not.
-fn may_be_lost(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::ProducerScore { .. }
-            | Event::ConsumerScore { .. }
-            | Event::ProducerTrace { .. }
-            | Event::ConsumerTrace { .. }
-            | Event::ConsumerRtp { .. }
-            | Event::DirectTransportRtcp { .. }
-            | Event::AudioLevelObserverVolumes { .. }
-            | Event::DataConsumerSendBufferFull { .. }
-            | Event::Log(_)
-    )
-}
-
-/// State changes that a peer causes with single packets, and messages.
-fn is_repeatable(event: &Event) -> bool {
-    matches!(event, Event::ProducerVideoOrientation { .. } | Event::DataConsumerMessage { .. })
 }
 
 #[cfg(test)]
@@ -475,6 +466,49 @@ mod tests {
         assert_eq!(shard.lost(), 1);
         shard.tell(pause("c"));
         assert_eq!(shard.lost(), 2);
+    }
+
+    #[test]
+    fn what_is_gone_is_told_however_much_waits() {
+        let (control, mut shard) = ends(Box::new(|| ()));
+        for _ in 0..FROM_SHARD_MAX + OVERFLOW_MAX + 1 {
+            shard.tell(pause("c"));
+        }
+        assert_eq!(shard.lost(), 1);
+        let (transport, router) = ("t".into(), "r".into());
+        for event in [
+            Event::ConsumerProducerClose { consumer: "c".into() },
+            Event::DataConsumerDataProducerClose { data_consumer: "d".into() },
+            Event::TransportFailed { transport, router },
+        ] {
+            shard.tell(FromShard::Event(event));
+        }
+        assert_eq!(shard.lost(), 1);
+        let mut ended = 0;
+        while let Some(message) = control.try_receive() {
+            ended += u32::from(matches!(&message, FromShard::Event(event) if event.weight() == Weight::End));
+            shard.finish_batch();
+        }
+        assert_eq!(ended, 3);
+    }
+
+    #[test]
+    fn replies_that_nobody_reads_keep_further_commands_waiting() {
+        const LONG: usize = FROM_SHARD_PAYLOAD_BYTES_MAX / 8;
+        let (control, mut shard) = ends(Box::new(|| ()));
+        let mut answered = 0;
+        for token in 0..100 {
+            control.send(ToShard::Command { token, command: Command::ReportShard }).unwrap();
+        }
+        while shard.next().is_some() {
+            let result = Err(CommandError::error("x".repeat(LONG)));
+            shard.tell(FromShard::Reply { token: answered, result });
+            answered += 1;
+        }
+        assert_eq!(answered, 5, "half of the bound, and one more");
+        assert!(control.try_receive().is_some() && shard.next().is_some());
+        while control.try_receive().is_some() {}
+        assert!(!shard.waits_for_control());
     }
 
     #[test]

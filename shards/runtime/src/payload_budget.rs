@@ -1,6 +1,6 @@
-//! How many bytes of packets and messages for the application may wait between a shard and control.
+//! How many bytes may wait between a shard and control: packets and messages for the application, and replies.
 //!
-//! Events are counted by number everywhere else; these may be a quarter of a MiB each.
+//! Other events are small and counted by number only; these may be a quarter of a MiB each, and more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +34,11 @@ impl PayloadBudget {
         }
         self.waiting.fetch_add(bytes, Ordering::Relaxed);
         true
+    }
+
+    /// For what cannot be refused: it keeps commands waiting instead, which cause it.
+    pub(crate) fn charge(&self, bytes: usize) {
+        self.waiting.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn give_back(&self, bytes: usize) {

@@ -105,19 +105,6 @@ pub enum Command {
     },
 }
 
-impl Command {
-    /// Bytes of the application's packet or message that it carries, for those who bound what waits.
-    pub fn payload_bytes(&self) -> usize {
-        match self {
-            Self::Transport { command: TransportCommand::SendRtcp(data), .. }
-            | Self::Producer { command: ProducerCommand::Send(data), .. } => data.len(),
-            Self::DataProducer { command: DataProducerCommand::Send(message, _), .. }
-            | Self::DataConsumer { command: DataConsumerCommand::Send(message), .. } => message.payload.len(),
-            _ => 0,
-        }
-    }
-}
-
 #[derive(Debug, Clone)]
 pub enum TransportCommand {
     Dump,

@@ -121,7 +121,50 @@ pub enum Event {
     Log(LogLine),
 }
 
+/// What may become of an event that nobody takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// A sample, or something that the next of its kind replaces: missed without harm.
+    Missable,
+    /// A message, or a change that a peer causes with single packets, as often as it likes.
+    Repeated,
+    /// A change that only commands and set-up cause.
+    Change,
+    /// Something is gone. Told once for each that there is, and whoever misses it keeps its name for good.
+    End,
+}
+
 impl Event {
+    pub fn weight(&self) -> Weight {
+        match self {
+            Self::DirectTransportRtcp { .. }
+            | Self::ProducerScore { .. }
+            | Self::ProducerTrace { .. }
+            | Self::ConsumerRtp { .. }
+            | Self::ConsumerScore { .. }
+            | Self::ConsumerTrace { .. }
+            | Self::AudioLevelObserverVolumes { .. }
+            | Self::DataConsumerSendBufferFull { .. }
+            | Self::Log(_) => Weight::Missable,
+            Self::ProducerVideoOrientation { .. } | Self::DataConsumerMessage { .. } => Weight::Repeated,
+            Self::PlainTransportTuple { .. }
+            | Self::PlainTransportRtcpTuple { .. }
+            | Self::ConsumerProducerPause { .. }
+            | Self::ConsumerProducerResume { .. }
+            | Self::ConsumerLayers { .. }
+            | Self::ActiveSpeakerObserverDominantSpeaker { .. }
+            | Self::AudioLevelObserverSilence { .. }
+            | Self::TransportSctpState { .. }
+            | Self::TransportSctpNegotiated { .. }
+            | Self::DataConsumerDataProducerPause { .. }
+            | Self::DataConsumerDataProducerResume { .. }
+            | Self::DataConsumerBufferedAmountLow { .. } => Weight::Change,
+            Self::TransportFailed { .. }
+            | Self::ConsumerProducerClose { .. }
+            | Self::DataConsumerDataProducerClose { .. } => Weight::End,
+        }
+    }
+
     /// Bytes of the packet or message for the application that it carries, for those who bound what waits.
     pub fn payload_bytes(&self) -> usize {
         match self {

@@ -25,6 +25,7 @@ pub mod piped;
 pub mod producer;
 pub mod random;
 pub mod reply;
+mod reply_bytes;
 mod reports;
 pub mod router;
 pub mod rtp_parameters;
