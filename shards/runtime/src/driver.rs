@@ -391,6 +391,7 @@ fn flush_parts(
         mesh.pass(out, clock, report);
     }
     if out.has_datagrams() {
+        report.flush_max = report.flush_max.max(out.datagram_count() as u64);
         transmit.flush(out, sockets, report)?;
         out.clear_datagrams();
     }
@@ -399,3 +400,6 @@ fn flush_parts(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

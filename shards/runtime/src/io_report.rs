@@ -27,6 +27,8 @@ pub(crate) struct IoReport {
     pub(crate) send_retried: u64,
     /// The last errno of a failed send; 0 when none.
     pub(crate) send_errno: i32,
+    /// The most datagrams that one flush had: what the Outbox has to hold.
+    pub(crate) flush_max: u64,
     /// Packets handed to other pipe transports of the process, and in how many batches.
     pub(crate) passed_packets: u64,
     pub(crate) passed_batches: u64,
@@ -56,6 +58,7 @@ impl IoReport {
             ("send_blocked", self.send_blocked),
             ("send_failed", self.send_failed),
             ("send_retried", self.send_retried),
+            ("flush_max", self.flush_max),
             ("passed_packets", self.passed_packets),
             ("passed_batches", self.passed_batches),
             ("pass_refused", self.pass_refused),
