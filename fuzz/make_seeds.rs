@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 
+use ringsoup_rtc::codec::dependency_descriptor::writer::{NewDescriptor, layered};
 use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtcp::{CompoundWriter, Dlrr, ReportBlock, SenderInfo};
 use ringsoup_rtc::rtp::RtpWriter;
@@ -112,6 +113,20 @@ fn packets() -> Vec<(&'static str, Vec<u8>)> {
     let h264_fragment = [0x7c, 0x85, 0x88, 0x84];
     let vp8 = [0x90, 0xe0, 0x81, 0x02, 0x03, 0x44, 0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a];
     let vp9 = [0xaa, 0x81, 0x02, 0x20, 0x01, 0x18, 0x01, 0x40, 0x00, 0xb4, 0x82, 0x49, 0x83];
+    let structure = layered(3, 3, false);
+    let key_frame =
+        NewDescriptor { starts_frame: true, structure: Some(&structure), ..NewDescriptor::default() };
+    let frame = NewDescriptor { ends_frame: true, template: 17, number: 1, ..NewDescriptor::default() };
+    let custom = NewDescriptor {
+        active: Some(7),
+        indications: Some(structure.templates[0].indications.clone()),
+        differences: Some(vec![1, 17, 257]),
+        chains: Some(vec![1, 2, 3]),
+        ..frame.clone()
+    };
+    let [key_frame, frame, custom] =
+        [key_frame, frame, custom].map(|descriptor| descriptor.write(&structure));
+    let dependencies = media(b"payload").extension(7, &key_frame).extension(8, &frame).extension(9, &custom);
     let writers = [
         ("plain", media(b"payload")),
         ("h264_stap_a", media(&h264_idr).marker(true)),
@@ -124,6 +139,7 @@ fn packets() -> Vec<(&'static str, Vec<u8>)> {
         ("one_byte", media(b"payload").extension(1, b"0").extension(4, &[1, 2, 3]).extension(10, &[0x85])),
         ("two_byte", media(b"payload").extension(20, b"long").extension(1, &[]).extension(5, &[7; 30])),
         ("rtx", media(&[0x12, 0x66, 0x65, 0x88])),
+        ("dependency_descriptors", dependencies),
     ];
     let bytes = |writer: &RtpWriter<'_>| writer.to_vec().expect("the CSRC list is one");
     let mut packets: Vec<_> = writers.iter().map(|(name, writer)| (*name, bytes(writer))).collect();

@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use ringsoup_rtc::codec::dependency_descriptor::{Reader, SPATIAL_LAYERS_MAX, TEMPORAL_LAYERS_MAX};
 use ringsoup_rtc::codec::{Codec, h264, opus, vp8, vp9};
 use ringsoup_rtc::rtp::extension::{
     AbsCaptureTime, AudioLevel, PlayoutDelay, VideoOrientation, parse_abs_send_time, parse_packet_id,
@@ -24,9 +25,15 @@ fuzz_target!(|datagram: &[u8]| {
     assert_eq!(lengths, datagram.len(), "header, payload and padding are the packet");
     assert_eq!(ringsoup_rtc::rtp::packet::header_len(datagram), Ok(packet.header_len()));
     assert_eq!(packet.csrcs().len() * 4, packet.csrc_bytes().len());
-    for (id, value) in packet.extensions() {
+    // One stream's descriptors: what the first ones say holds for those after them.
+    let mut descriptors = Reader::default();
+    for ((id, value), seq) in packet.extensions().zip(1..) {
         assert!(packet.extension(id).is_some());
         read_extension(value);
+        read_descriptor(&mut descriptors, seq, value);
+    }
+    for value in packet.payload().chunks(3) {
+        read_descriptor(&mut descriptors, u64::from(packet.sequence_number()), value);
     }
     read_payload(packet.payload());
     if let Some(original) = decapsulate(packet.payload()) {
@@ -39,6 +46,16 @@ fn read_extension(value: &[u8]) {
     let _ = (parse_stream_name(value), AudioLevel::parse(value), VideoOrientation::parse(value));
     let _ = (parse_abs_send_time(value), parse_transport_wide_cc(value), parse_time_offset(value));
     let _ = (AbsCaptureTime::parse(value), PlayoutDelay::parse(value), parse_packet_id(value));
+}
+
+fn read_descriptor(descriptors: &mut Reader, seq: u64, value: &[u8]) {
+    let Some(frame) = descriptors.read(seq, value) else { return };
+    assert!(frame.spatial < SPATIAL_LAYERS_MAX && frame.temporal < TEMPORAL_LAYERS_MAX);
+    assert_eq!(frame.kept().is_for_higher, frame.is_for_higher());
+    for spatial in 0..=SPATIAL_LAYERS_MAX {
+        assert!(!frame.opens(spatial, TEMPORAL_LAYERS_MAX), "there is no such layer");
+        let _ = frame.opens(spatial, frame.temporal);
+    }
 }
 
 fn read_payload(payload: &[u8]) {
