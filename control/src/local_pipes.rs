@@ -52,10 +52,9 @@ pub struct LocalPipes {
 }
 
 impl LocalPipes {
-    /// Pipes that are known, and addresses under which.
-    pub fn counts(&self) -> (usize, usize) {
-        debug_assert_eq!(self.pipes.len(), self.by_name.len());
-        (self.pipes.len(), self.by_address.len())
+    /// Pipes that are known, and names and addresses under which.
+    pub fn counts(&self) -> [usize; 3] {
+        [self.pipes.len(), self.by_name.len(), self.by_address.len()]
     }
 
     /// A pipe transport is being created.

@@ -393,6 +393,11 @@ fn a_dump_waits_for_every_started_shard_and_for_no_lost_one() {
                 .map(|shard| shard.index)
                 .collect();
             assert_eq!(reported, vec![asked[1].0.0]);
+            let reports = dump.shards.iter().filter_map(|shard| shard.report.as_ref());
+            let counters = reports.flat_map(|report| &report.io);
+            let of_control: Vec<_> = counters.filter(|(name, _)| name.starts_with("control_")).collect();
+            assert_eq!(of_control.len(), 5, "each stands once");
+            assert!(of_control.contains(&&("control_pending", 0)), "{of_control:?}");
         }
         other => panic!("{other:?}"),
     }

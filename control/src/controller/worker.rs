@@ -135,10 +135,11 @@ impl Controller {
     }
 
     /// What control holds beside the registry, whose names a dump lists.
-    fn held(&self) -> [(&'static str, u64); 4] {
-        let (pipes, pipe_addresses) = self.local_pipes.counts();
+    fn held(&self) -> [(&'static str, u64); 5] {
+        let [pipes, pipe_names, pipe_addresses] = self.local_pipes.counts();
         [
             ("control_pipes", pipes as u64),
+            ("control_pipe_names", pipe_names as u64),
             ("control_pipe_addresses", pipe_addresses as u64),
             ("control_webrtc_servers", self.webrtc_servers.count() as u64),
             // Commands that are not answered yet, and requests that wait for several.

@@ -125,6 +125,7 @@ const JOINED: &[(&str, u64)] = &[
     ("held_lanes", 6),
     ("held_timers", 2),
     ("control_pipes", 2),
+    ("control_pipe_names", 2),
     ("control_pipe_addresses", 2),
 ];
 
