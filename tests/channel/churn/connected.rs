@@ -95,20 +95,21 @@ fn connected_web_rtc_transports() {
     });
 }
 
-/// Ends of a pair: an address of this process alone, and below the ports that the system gives out, so that nobody else
-/// has them. They come again after many batches, when the kernel has long let go of them.
-fn ends(number: u32) -> (String, [u16; 2]) {
+/// Ends of a pair: an address of this process and of its kind (`first_net`) alone, and below the ports that the system gives
+/// out, so that nobody else has them. They come again after many batches, when the kernel has long let go of them.
+fn ends(first_net: u32, number: u32) -> (String, [u16; 2]) {
     const FIRST: u32 = 2_000;
     const PAIRS: u32 = 15_000;
+    const NETS: u32 = 50;
     let [.., high, low] = std::process::id().to_be_bytes();
     let first = u16::try_from(FIRST + number % PAIRS * 2).unwrap();
     // Neither network nor broadcast addresses mean anything within 127/8 but at its ends.
-    (format!("127.{}.{high}.{low}", 100 + number / PAIRS % 100), [first, first + 1])
+    (format!("127.{}.{high}.{low}", first_net + number / PAIRS % NETS), [first, first + 1])
 }
 
 /// Both name each other before either could send.
-fn joined_pair(number: u32, routers: [&str; 2]) -> Vec<Vec<u8>> {
-    let (ip, [a, b]) = ends(number);
+fn joined_pair(first_net: u32, number: u32, routers: [&str; 2]) -> Vec<Vec<u8>> {
+    let (ip, [a, b]) = ends(first_net, number);
     let names = [sub(number, "a"), sub(number, "b")];
     vec![
         connected::create_pipe(1, routers[0], &names[0], (&ip, a), With::Nothing),
@@ -136,7 +137,7 @@ fn pairs_on_one_shard() {
         parts: 2,
         shards: 1,
         set_up: router(),
-        make: |number| joined_pair(number, ["r", "r"]),
+        make: |number| joined_pair(100, number, ["r", "r"]),
         end: |number| ["a", "b"].map(|end| request::close_transport(1, "r", &sub(number, end))).to_vec(),
         alive: JOINED,
     });
@@ -150,7 +151,7 @@ fn pairs_on_two_shards() {
         // A shard starts with its first router, so that both have one.
         shards: 2,
         set_up: vec![request::create_router(1, "r"), request::create_router(1, "s")],
-        make: |number| joined_pair(number, ["r", "s"]),
+        make: |number| joined_pair(150, number, ["r", "s"]),
         end: |number| {
             let ends = [("r", "a"), ("s", "b")];
             ends.map(|(router, end)| request::close_transport(1, router, &sub(number, end))).to_vec()
