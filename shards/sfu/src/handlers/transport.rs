@@ -114,7 +114,7 @@ impl Sfu {
             TransportCommand::ConnectPipe(request) => self.connect_pipe(now, id, &request, sockets, out),
             TransportCommand::JoinPipe(end) => self.join_pipe(now, id, end, out),
             TransportCommand::ConnectWebRtc(request) => self.connect_webrtc(id, request),
-            TransportCommand::RestartIce => self.restart_ice(id),
+            TransportCommand::RestartIce => self.restart_ice(now, id),
             TransportCommand::SetMaxIncomingBitrate(bitrate) => {
                 transport.set_max_incoming_bitrate(bitrate).map(|()| Reply::Done)
             }

@@ -78,10 +78,11 @@ impl Sfu {
         Ok(Reply::WebRtcConnect { role: webrtc.connect(request)? })
     }
 
-    pub(crate) fn restart_ice(&mut self, id: Id<Transport>) -> Result<Reply, CommandError> {
+    pub(crate) fn restart_ice(&mut self, now: Time, id: Id<Transport>) -> Result<Reply, CommandError> {
         let credentials = Credentials::generate(&mut self.key_source);
         let webrtc = self.webrtc_mut(id, "transport.restartIce")?;
-        webrtc.ice.restart(credentials.clone());
+        // Fragments are looked up in the agents: nobody has to hear of one that is retired.
+        webrtc.ice.restart(now, credentials.clone(), &mut |_| {});
         Ok(Reply::RestartIce(credentials))
     }
 
@@ -97,7 +98,7 @@ impl Sfu {
             base,
             ice_parameters: webrtc.ice.credentials().clone(),
             ice_candidates: webrtc.candidates.clone(),
-            ice_state: webrtc.ice.state,
+            ice_state: webrtc.ice.state(),
             // Selected by the peer's checks.
             ice_selected_tuple: None,
             dtls_role: webrtc.dtls.role,
@@ -110,7 +111,7 @@ impl Sfu {
 pub(super) fn webrtc_stats(base: TransportStats, webrtc: &WebRtcTransport) -> WebRtcTransportStats {
     WebRtcTransportStats {
         base,
-        ice_state: webrtc.ice.state,
+        ice_state: webrtc.ice.state(),
         ice_selected_tuple: None,
         dtls_state: webrtc.dtls.state,
     }

@@ -6,6 +6,8 @@
 //! The last three steps are not built yet, so a transport stays new: it is listed, produced and consumed on, and nothing
 //! flows.
 
+use std::net::SocketAddr;
+
 use ringsoup_rtc::dtls::{self, Fingerprint, Role};
 use ringsoup_rtc::ice::{Agent, Candidate};
 
@@ -17,9 +19,12 @@ use crate::sockets::SocketId;
 pub struct WebRtcTransport {
     pub(crate) listening: Listening,
     pub(crate) candidates: Vec<Candidate>,
-    pub(crate) ice: Agent,
+    pub(crate) ice: Agent<Tuple>,
     pub(crate) dtls: Dtls,
 }
+
+/// Where we receive, and where the peer sends from.
+pub(crate) type Tuple = (SocketId, SocketAddr);
 
 /// Where the peer's packets come in.
 #[derive(Debug)]
@@ -40,7 +45,7 @@ pub struct Dtls {
 }
 
 impl WebRtcTransport {
-    pub(crate) fn new(listening: Listening, candidates: Vec<Candidate>, ice: Agent) -> Self {
+    pub(crate) fn new(listening: Listening, candidates: Vec<Candidate>, ice: Agent<Tuple>) -> Self {
         Self { listening, candidates, ice, dtls: Dtls::default() }
     }
 
