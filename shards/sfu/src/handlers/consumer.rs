@@ -24,7 +24,7 @@ impl Sfu {
         out: &mut Outbox,
     ) -> Result<Reply, CommandError> {
         let name = request.consumer.clone();
-        self.check_new_consumer(transport, &name)?;
+        self.check_name_is_free(&name)?;
         let router = self.transports[transport].router;
         let producer = self.producer(&request.producer);
         let producer = producer.and_then(|id| {
@@ -54,17 +54,6 @@ impl Sfu {
             self.consumer_connected(now, id, out);
         }
         Ok(Reply::Consume(reply))
-    }
-
-    fn check_new_consumer(&self, transport: Id<Transport>, name: &str) -> Result<(), CommandError> {
-        if let Some(&Entity::Consumer(id)) = self.names.get(name)
-            && self.consumers[id].transport == transport
-        {
-            return Err(CommandError::error(
-                "a Consumer with same consumerId already exists [method:transport.consume]",
-            ));
-        }
-        self.check_name_is_free(name)
     }
 
     fn insert_consumer(&mut self, consumer: Consumer, egresses: Vec<NewEgress>) -> Id<Consumer> {

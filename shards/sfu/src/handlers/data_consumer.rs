@@ -50,13 +50,6 @@ impl Sfu {
             return Err(CommandError::error("SCTP not enabled and not a direct Transport"));
         }
         let name = request.data_consumer.clone();
-        if let Some(&Entity::DataConsumer(id)) = self.names.get(&name)
-            && self.data_consumers[id].transport == transport
-        {
-            return Err(CommandError::error(
-                "a DataConsumer with same dataConsumerId already exists [method:transport.consumeData]",
-            ));
-        }
         let stream = check_stream(request.data_type, request.sctp_stream_parameters.as_ref())?;
         self.check_name_is_free(&name)?;
         check_type(owner, stream.as_ref(), "DataConsumer")?;

@@ -64,13 +64,6 @@ impl Sfu {
             return Err(CommandError::error("SCTP not enabled and not a direct Transport"));
         }
         let name = request.data_producer.clone();
-        if let Some(&Entity::DataProducer(id)) = self.names.get(&name)
-            && self.data_producers[id].transport == transport
-        {
-            return Err(CommandError::error(
-                "a DataProducer with same dataProducerId already exists [method:transport.produceData]",
-            ));
-        }
         let stream = check_stream(request.data_type, request.sctp_stream_parameters.as_ref())?;
         self.check_name_is_free(&name)?;
         check_type(owner, stream.as_ref(), "DataProducer")?;

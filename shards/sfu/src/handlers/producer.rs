@@ -24,13 +24,6 @@ impl Sfu {
         request: Produce,
     ) -> Result<Reply, CommandError> {
         let name = request.producer.clone();
-        if let Some(&Entity::Producer(id)) = self.names.get(&name)
-            && self.producers[id].transport == transport
-        {
-            return Err(CommandError::error(
-                "a Producer with same producerId already exists [method:transport.produce]",
-            ));
-        }
         self.check_name_is_free(&name)?;
         let router = self.transports[transport].router;
         let mut producer = Producer::new(request, transport, router)?;

@@ -50,7 +50,8 @@ impl Sfu {
         }
     }
 
-    /// Names are unique among everything: each is the address of its entity.
+    /// Names are unique among everything: each is the address of its entity. Whoever sends commands knows all names, and
+    /// refuses in the words of the place before; this only keeps the books whole.
     pub(crate) fn check_name_is_free(&self, name: &str) -> Result<(), CommandError> {
         if self.names.contains_key(name) {
             return Err(CommandError::error(format!(

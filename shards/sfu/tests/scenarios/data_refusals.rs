@@ -95,18 +95,14 @@ fn the_type_must_be_the_transports() {
 #[test]
 fn names_and_streams_are_taken_once() {
     let mut world = world();
-    let exists = |noun: &str, id: &str, method: &str| {
-        CommandError::error(format!("a {noun} with same {id} already exists [method:{method}]"))
-    };
-    let error = exists("DataProducer", "dataProducerId", "transport.produceData");
-    assert_eq!(produce(&mut world, "sctp", produce_sctp("q", 9)), error);
-    let elsewhere = CommandError::error("Channel request handler with ID p already exists");
-    assert_eq!(produce(&mut world, "sctp", produce_sctp("p", 9)), elsewhere);
+    let taken =
+        |name: &str| CommandError::error(format!("Channel request handler with ID {name} already exists"));
+    assert_eq!(produce(&mut world, "sctp", produce_sctp("q", 9)), taken("q"));
+    assert_eq!(produce(&mut world, "sctp", produce_sctp("p", 9)), taken("p"));
     let error = CommandError::error("streamId already exists in SCTP listener [streamId:1]");
     assert_eq!(produce(&mut world, "sctp", produce_sctp("x", 1)), error);
     world.consume_data("sctp", consume_sctp("c", "p", 1));
-    let error = exists("DataConsumer", "dataConsumerId", "transport.consumeData");
-    assert_eq!(consume(&mut world, "sctp", consume_sctp("c", "p", 9)), error);
+    assert_eq!(consume(&mut world, "sctp", consume_sctp("c", "p", 9)), taken("c"));
     let error = "an SCTP DataConsumer with same streamId 1 already exists [method:transport.consumeData]";
     // The stream comes before the producer.
     assert_eq!(consume(&mut world, "sctp", consume_sctp("x", "nobody", 1)), CommandError::error(error));
