@@ -163,11 +163,20 @@ fn indications_and_responses_are_not_replied_to() {
 
 #[test]
 fn an_error_reply_is_never_longer_than_its_request() {
-    let mut pair = Pair::new();
-    let mut buffer = [0; 100];
-    let bytes = Writer::new(&mut buffer, Class::Request, BINDING, b"transaction.").finish(None).unwrap();
-    let ignored = Ignored::TooShort(Refusal::NoPriority);
-    assert_eq!(pair.send(1, bytes), Outcome::Ignored(ignored));
+    let refusal = Refusal::NoPriority;
+    for text in 1..40 {
+        let mut pair = Pair::new();
+        let mut buffer = [0; 100];
+        let writer = Writer::new(&mut buffer, Class::Request, BINDING, b"transaction.");
+        let bytes = writer.software(&[b'x'; 40][..text]).finish(None).unwrap();
+        let outcome = pair.send(1, bytes);
+        // Header, code and reason, fingerprint.
+        if bytes.len() < 20 + 20 + 8 {
+            assert_eq!(outcome, Outcome::Ignored(Ignored::TooShort(refusal)), "{text}");
+        } else {
+            assert_eq!(outcome, Outcome::Refused { refusal, len: 48 }, "{text}");
+        }
+    }
 }
 
 #[test]
