@@ -6,14 +6,15 @@
 //!   └─ not read while anything is full   └────────────────── replies, events ◄───────────┘
 //!                                                            not taken while fd 4 is full
 //! ```
-//! A request for a port that an earlier one is still giving back waits, and what is behind it too (`ports.rs`).
-//! A shard that is slow keeps its own commands waiting, in a backlog of its own, and nobody else's. A controller that
+//! A request for a port that an earlier one is still giving back waits, and all that is behind it on the channel too
+//! (`ports.rs`): not longer than `HOLD_PATIENCE`, then it is tried as things are.
+//! A shard that is slow otherwise keeps its own commands waiting, in a backlog of its own, and nobody else's. A controller that
 //! does not read keeps everything waiting but the media: nothing is taken from shards then, which go on forwarding
 //! and in turn take no commands once their own queue is half full (`mailbox.rs`).
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -46,6 +47,9 @@ const FRAMES_PER_TURN: usize = 256;
 const MESSAGES_PER_TURN: usize = 1024;
 /// While replies are awaited: how soon the death of a shard that said nothing is noticed.
 const DEATH_WATCH: Duration = Duration::from_secs(1);
+/// How long a request waits for a port that a shard does not give back. Nothing is read meanwhile, the end of the channel
+/// included, so a shard that hangs must not keep it longer.
+const HOLD_PATIENCE: Duration = Duration::from_millis(500);
 /// How long closing waits for the shards, and then for the controller to take what is queued. Libraries give
 /// a worker 2 s to close.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
@@ -87,6 +91,14 @@ pub fn run(fds: ChannelFds, config: &WorkerConfig) -> Result<(), RunError> {
     Ok(())
 }
 
+/// A request that waits for a port.
+struct Held {
+    incoming: message::Incoming,
+    /// Bytes of its frame.
+    bytes: usize,
+    until: Instant,
+}
+
 struct ControlThread {
     poll: Poll,
     channel: Channel,
@@ -102,7 +114,7 @@ struct ControlThread {
     /// Bytes of the frame being handled: what its commands count for while they wait.
     frame_bytes: usize,
     /// A request that has to wait, with the bytes of its frame. Nothing is read behind it.
-    held: Option<(message::Incoming, usize)>,
+    held: Option<Held>,
     closing: bool,
 }
 
@@ -200,7 +212,8 @@ impl ControlThread {
         if has_more || (self.channel.may_have_input() && !self.is_congested()) {
             Some(Duration::ZERO)
         } else {
-            self.shards.awaits_replies().then_some(DEATH_WATCH)
+            let patience = if self.held.is_some() { HOLD_PATIENCE } else { DEATH_WATCH };
+            self.shards.awaits_replies().then_some(patience)
         }
     }
 
@@ -211,8 +224,9 @@ impl ControlThread {
 
     /// Goes on with the request that had to wait, if it need no more.
     fn retry_held(&mut self) {
-        let ready = self.held.take_if(|(incoming, _)| !self.controller.must_wait(incoming));
-        if let Some((incoming, bytes)) = ready {
+        let now = Instant::now();
+        let ready = self.held.take_if(|held| held.until <= now || !self.controller.must_wait(&held.incoming));
+        if let Some(Held { incoming, bytes, .. }) = ready {
             self.frame_bytes = bytes;
             self.controller.handle_incoming(incoming, &mut self.effects);
             self.act();
@@ -230,7 +244,8 @@ impl ControlThread {
                     self.frame_bytes = frame.len();
                     match wire::decode(frame) {
                         Ok(incoming) if self.controller.must_wait(&incoming) => {
-                            self.held = Some((incoming, self.frame_bytes));
+                            let until = Instant::now() + HOLD_PATIENCE;
+                            self.held = Some(Held { incoming, bytes: self.frame_bytes, until });
                         }
                         Ok(incoming) => self.controller.handle_incoming(incoming, &mut self.effects),
                         Err(error) => self.controller.handle_undecodable(error, &mut self.effects),
@@ -303,7 +318,10 @@ impl ControlThread {
             Effect::OpenWebRtcServer { shard, token, server, listen_infos } => {
                 self.open_webrtc_server(shard, token, server, listen_infos);
             }
-            Effect::Respond(response) => self.respond(&response),
+            Effect::Respond(mut response) => {
+                complete(&mut response);
+                self.respond(&response);
+            }
             Effect::Notify(event) => {
                 let importance = importance(&event);
                 let Some(frame) = self.encoder.event(&event) else { return };
@@ -403,5 +421,13 @@ fn importance(event: &Event) -> Importance {
     match event.weight() {
         Weight::Missable => Importance::Droppable,
         Weight::Repeated | Weight::Change | Weight::End => Importance::Required,
+    }
+}
+
+/// Adds what only the process knows to a worker's dump. Once, with the first shard that reported, as what control holds.
+fn complete(response: &mut Response) {
+    let Ok(ResponseBody::WorkerDump(dump)) = &mut response.result else { return };
+    if let Some(report) = dump.shards.iter_mut().find_map(|shard| shard.report.as_mut()) {
+        report.io.push(("process_heap_bytes", ringsoup_runtime::heap_bytes()));
     }
 }

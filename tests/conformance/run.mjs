@@ -14,7 +14,7 @@ const PASSES = 'passes';
 /** Tests that may need their second try: more are no busy machine's doing. */
 const SECOND_TRIES_MAX = 3;
 
-/** What a test waits for when its failure does not say, by file and test, until the list says better. */
+/** What a failing test waits for, by file and test, until the list says better. */
 const WAITS_FOR_DEFAULT = [
 	[/sctp/, 'waits for SCTP traffic'],
 	[/./, 'waits for ICE and DTLS'],

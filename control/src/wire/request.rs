@@ -46,7 +46,7 @@ fn child(method: Method, request: &wire::Request<'_>) -> Option<Name> {
     })
 }
 
-/// A method without a body, or of a capability this worker does not have, ignores whatever came along.
+/// A method without a body ignores whatever came along.
 fn body(method: Method, request: &wire::Request<'_>) -> Result<RequestBody, CommandError> {
     let read = worker_body(method, request)
         .or_else(|| transport_body(method, request))

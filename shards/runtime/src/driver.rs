@@ -33,7 +33,6 @@ use crate::socket::ShardSockets;
 use crate::socket::batch::Transmit;
 use crate::socket::listen::ListenSocket;
 use crate::socket::receive;
-use crate::sys;
 
 /// Commands taken in one turn: packets wait for no more than these.
 const COMMANDS_PER_TURN: usize = 32;
@@ -300,8 +299,6 @@ impl Driver {
                 report.io.extend(self.io_report().named());
                 // Copies for single receivers: their packet may have reached others, and then is no drop.
                 report.io.push(("outbox_refused", self.out.refused()));
-                // Of the whole process, so every shard says the same.
-                report.io.push(("process_heap_bytes", sys::heap_bytes()));
             }
             Ok(Reply::RouterDump(dump)) => dump.shard = u16::try_from(self.index).ok(),
             _ => {}

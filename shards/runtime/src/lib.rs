@@ -31,3 +31,4 @@ pub use mesh::Mesh;
 pub use shard::{ShardConfig, ShardHandle, StartError};
 pub use socket::listen::ListenSocket;
 pub use socket::port_book::PortBook;
+pub use sys::heap_bytes;

@@ -26,8 +26,8 @@ pub(crate) fn files_max() -> u64 {
 }
 
 /// Bytes that the process has allocated, as its allocator counts them (modulo 2^32 per kind of block). 0 where that is not
-/// glibc's.
-pub(crate) fn heap_bytes() -> u64 {
+/// glibc's. Walks the allocator's free lists: not for a thread that forwards media.
+pub fn heap_bytes() -> u64 {
     #[cfg(target_env = "gnu")]
     {
         // SAFETY: takes and returns plain values.

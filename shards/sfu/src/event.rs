@@ -146,14 +146,15 @@ impl Event {
             | Self::AudioLevelObserverVolumes { .. }
             | Self::DataConsumerSendBufferFull { .. }
             | Self::Log(_) => Weight::Missable,
-            Self::ProducerVideoOrientation { .. } | Self::DataConsumerMessage { .. } => Weight::Repeated,
+            Self::ProducerVideoOrientation { .. }
+            | Self::ConsumerLayers { .. }
+            | Self::ActiveSpeakerObserverDominantSpeaker { .. }
+            | Self::AudioLevelObserverSilence { .. }
+            | Self::DataConsumerMessage { .. } => Weight::Repeated,
             Self::PlainTransportTuple { .. }
             | Self::PlainTransportRtcpTuple { .. }
             | Self::ConsumerProducerPause { .. }
             | Self::ConsumerProducerResume { .. }
-            | Self::ConsumerLayers { .. }
-            | Self::ActiveSpeakerObserverDominantSpeaker { .. }
-            | Self::AudioLevelObserverSilence { .. }
             | Self::TransportSctpState { .. }
             | Self::TransportSctpNegotiated { .. }
             | Self::DataConsumerDataProducerPause { .. }

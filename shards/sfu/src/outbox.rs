@@ -227,7 +227,7 @@ impl Outbox {
     fn append(&mut self, destination: Destination, head: Shared, tail: Shared) {
         #[allow(
             clippy::cast_possible_truncation,
-            reason = "every record takes arena bytes, which are bounded"
+            reason = "records take arena bytes, which are bounded, but for a pipe's calls, of which a flush has few"
         )]
         let index = self.records.len() as u32;
         self.records.push(Record { head, tail, next: NONE });

@@ -208,6 +208,9 @@ fn any_order_of_commands_and_packets_leaves_nothing_behind() {
         world.advance_ms(20_000);
         assert_eq!(world.sfu.next_timeout(), None, "seed {seed}");
         world.assert_accounted();
+        for (name, count) in world.report().io {
+            assert!(!name.starts_with("held_") || count == 0, "seed {seed}: {name} is {count}");
+        }
     }
     assert!(passed_at_all > 1_000, "only {passed_at_all} passed");
 }
