@@ -23,6 +23,8 @@ mod ring;
 pub mod shard;
 mod socket;
 mod sys;
+#[cfg(test)]
+mod test_options;
 mod wake;
 
 pub use clock::Clock;

@@ -207,18 +207,19 @@ fn message(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+    use std::net::{Ipv4Addr, UdpSocket};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use ringsoup_rtc::dtls::Certificate;
-    use ringsoup_sfu::command::{Command, ListenInfo, PlainTransportOptions, Protocol, TransportOptions};
+    use ringsoup_sfu::command::{Command, PlainTransportOptions};
     use ringsoup_sfu::listen;
     use ringsoup_sfu::reply::Reply;
 
     use super::*;
     use crate::mailbox::{FromShard, ToShard};
     use crate::socket::listen::ListenSocket;
+    use crate::test_options::{listen_info, transport_options};
 
     /// No answer takes this long unless the shard hangs.
     const PATIENCE: Duration = Duration::from_secs(1);
@@ -321,36 +322,9 @@ mod tests {
         assert!(report.io.iter().any(|&(name, turns)| name == "turns" && turns > 0));
     }
 
-    fn listen_info() -> ListenInfo {
-        ListenInfo {
-            protocol: Protocol::Udp,
-            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            announced_address: None,
-            expose_internal_ip: false,
-            port: 0,
-            port_range: (0, 0),
-            ipv6_only: false,
-            udp_reuse_port: false,
-            send_buffer_size: 0,
-            recv_buffer_size: 0,
-        }
-    }
-
     fn plain_transport() -> PlainTransportOptions {
-        let base = TransportOptions {
-            direct: false,
-            initial_available_outgoing_bitrate: None,
-            enable_sctp: false,
-            max_send_message_size: 0,
-            max_receive_message_size: 0,
-            sctp_send_buffer_size: 0,
-            sctp_per_stream_send_queue_limit: 0,
-            sctp_max_receiver_window_buffer_size: 0,
-            sctp_default_stream_buffered_amount_low_threshold: 0,
-            is_data_channel: false,
-        };
         PlainTransportOptions {
-            base,
+            base: transport_options(),
             listen_info: listen_info(),
             rtcp_listen_info: None,
             rtcp_mux: true,

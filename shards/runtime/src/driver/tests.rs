@@ -3,8 +3,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use ringsoup_rtc::dtls::Certificate;
 use ringsoup_rtc::rtp::RtpWriter;
 use ringsoup_sfu::command::{
-    Consume, ListenInfo, PipeConnect, PipeTransportOptions, PlainConnect, PlainTransportOptions, Produce,
-    Protocol, TransportCommand, TransportOptions,
+    Consume, PipeConnect, PipeTransportOptions, PlainConnect, PlainTransportOptions, Produce,
+    TransportCommand,
 };
 use ringsoup_sfu::outbox::{DATAGRAMS_FLUSH, Destination, Lane, Route, Shared};
 use ringsoup_sfu::piped::{PipeEnd, PipeKey, PipedKind};
@@ -18,6 +18,7 @@ use super::*;
 use crate::mailbox::mailbox;
 use crate::mesh::Mesh;
 use crate::socket::port_book::PortBook;
+use crate::test_options::{listen_info, transport_options};
 
 const KEY: PipeKey = PipeKey(7);
 const OPUS: u8 = 100;
@@ -47,36 +48,6 @@ fn driver(mesh: &Arc<Mesh>, clock: Clock) -> Driver {
     Driver::new(&config, Sfu::new(sfu, Box::new(|key| key.fill(1))), end).unwrap()
 }
 
-fn listen() -> ListenInfo {
-    ListenInfo {
-        protocol: Protocol::Udp,
-        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        announced_address: None,
-        expose_internal_ip: false,
-        port: 0,
-        port_range: (0, 0),
-        ipv6_only: false,
-        udp_reuse_port: false,
-        send_buffer_size: 0,
-        recv_buffer_size: 0,
-    }
-}
-
-fn base() -> TransportOptions {
-    TransportOptions {
-        direct: false,
-        initial_available_outgoing_bitrate: None,
-        enable_sctp: false,
-        max_send_message_size: 0,
-        max_receive_message_size: 0,
-        sctp_send_buffer_size: 0,
-        sctp_per_stream_send_queue_limit: 0,
-        sctp_max_receiver_window_buffer_size: 0,
-        sctp_default_stream_buffered_amount_low_threshold: 0,
-        is_data_channel: false,
-    }
-}
-
 fn encoding(ssrc: u32) -> RtpEncodingParameters {
     RtpEncodingParameters { ssrc: Some(ssrc), ..RtpEncodingParameters::default() }
 }
@@ -103,11 +74,15 @@ fn parameters(ssrc: u32) -> RtpParameters {
 fn set_up(driver: &mut Driver) {
     let on = |transport: &str, command| Command::Transport { transport: transport.into(), command };
     let (ip, port) = (IpAddr::V4(Ipv4Addr::LOCALHOST), Some(9));
-    let options =
-        PipeTransportOptions { base: base(), listen_info: listen(), enable_rtx: false, enable_srtp: false };
+    let options = PipeTransportOptions {
+        base: transport_options(),
+        listen_info: listen_info(),
+        enable_rtx: false,
+        enable_srtp: false,
+    };
     let plain = PlainTransportOptions {
-        base: base(),
-        listen_info: listen(),
+        base: transport_options(),
+        listen_info: listen_info(),
         rtcp_listen_info: None,
         rtcp_mux: true,
         comedia: false,

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
+#[path = "../../src/test_options.rs"]
+mod test_options;
+
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +14,8 @@ use ringsoup_rtc::rtp::{RtpPacket, RtpWriter};
 use ringsoup_runtime::shard::COALESCE_DEFAULT;
 use ringsoup_runtime::{Clock, FromShard, Mesh, PortBook, ShardConfig, ShardHandle, ToShard};
 use ringsoup_sfu::command::{
-    Command, Consume, ListenInfo, PipeConnect, PipeTransportOptions, PlainConnect, PlainTransportOptions,
-    Produce, Protocol, TransportCommand, TransportOptions,
+    Command, Consume, PipeConnect, PipeTransportOptions, PlainConnect, PlainTransportOptions, Produce,
+    TransportCommand,
 };
 use ringsoup_sfu::piped::{PipeEnd, PipeKey};
 use ringsoup_sfu::reply::{Reply, ShardReport};
@@ -21,6 +24,8 @@ use ringsoup_sfu::rtp_parameters::{
     RtpMapping, RtpParameters, RtpType,
 };
 use ringsoup_sfu::sfu::SfuConfig;
+
+use test_options::{listen_info, transport_options};
 
 /// Nothing takes this long unless something is lost.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -77,41 +82,11 @@ pub(crate) fn io(report: &ShardReport, name: &str) -> u64 {
     report.io.iter().find(|(known, _)| *known == name).map_or(0, |(_, value)| *value)
 }
 
-fn base() -> TransportOptions {
-    TransportOptions {
-        direct: false,
-        initial_available_outgoing_bitrate: None,
-        enable_sctp: false,
-        max_send_message_size: 0,
-        max_receive_message_size: 0,
-        sctp_send_buffer_size: 0,
-        sctp_per_stream_send_queue_limit: 0,
-        sctp_max_receiver_window_buffer_size: 0,
-        sctp_default_stream_buffered_amount_low_threshold: 0,
-        is_data_channel: false,
-    }
-}
-
-fn listen() -> ListenInfo {
-    ListenInfo {
-        protocol: Protocol::Udp,
-        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        announced_address: None,
-        expose_internal_ip: false,
-        port: 0,
-        port_range: (0, 0),
-        ipv6_only: false,
-        udp_reuse_port: false,
-        send_buffer_size: 0,
-        recv_buffer_size: 0,
-    }
-}
-
 /// A plain transport whose peer is `socket`; returns its port.
 pub(crate) fn plain(shard: &ShardHandle, name: &str, socket: &UdpSocket) -> u16 {
     let options = PlainTransportOptions {
-        base: base(),
-        listen_info: listen(),
+        base: transport_options(),
+        listen_info: listen_info(),
         rtcp_listen_info: None,
         rtcp_mux: true,
         comedia: false,
@@ -128,8 +103,12 @@ pub(crate) fn plain(shard: &ShardHandle, name: &str, socket: &UdpSocket) -> u16 
 }
 
 fn pipe(shard: &ShardHandle, key: PipeKey) -> u16 {
-    let options =
-        PipeTransportOptions { base: base(), listen_info: listen(), enable_rtx: false, enable_srtp: false };
+    let options = PipeTransportOptions {
+        base: transport_options(),
+        listen_info: listen_info(),
+        enable_rtx: false,
+        enable_srtp: false,
+    };
     let (router, options) = ("router".into(), Box::new(options));
     let create = Command::CreatePipeTransport { router, transport: "pipe".into(), key, options };
     let Reply::PipeTransportDump(dump) = command(shard, create) else { panic!("not a dump") };
