@@ -8,12 +8,13 @@ use std::process::Command;
 use crate::workspace;
 
 /// Folder, and the folders of the workspace it may depend on. An arrow never points up.
-const LINE: [(&str, &[&str]); 6] = [
+const LINE: [(&str, &[&str]); 7] = [
     ("shards/rtc", &[]),
+    ("shards/dtls", &["shards/rtc"]),
     ("shards/sfu", &["shards/rtc"]),
     ("shards/runtime", &["shards/sfu", "shards/rtc"]),
     ("fbs", &[]),
-    ("control", &["shards/runtime", "shards/sfu", "shards/rtc", "fbs"]),
+    ("control", &["shards/runtime", "shards/sfu", "shards/dtls", "shards/rtc", "fbs"]),
     ("loadtest", &["shards/rtc", "fbs"]),
 ];
 

@@ -1,9 +1,11 @@
 //! DTLS: who we are, and who the peer must be.
 
 pub mod certificate;
+pub mod connection;
 pub mod fingerprint;
 
 pub use certificate::Certificate;
+pub use connection::{Connected, Connection, Connector, Event, Output};
 pub use fingerprint::{Fingerprint, FingerprintAlgorithm};
 
 /// Which side of the handshake one takes.
