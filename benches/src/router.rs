@@ -54,6 +54,8 @@ impl Sockets for NoSockets {
         true
     }
 
+    fn keep(&mut self, _: SocketId) {}
+
     fn close(&mut self, _: SocketId) {}
 }
 

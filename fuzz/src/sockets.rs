@@ -85,6 +85,10 @@ impl Sockets for VirtualSockets {
         self.connects
     }
 
+    fn keep(&mut self, connection: SocketId) {
+        assert!(self.is_open(connection), "a closed connection was kept");
+    }
+
     fn close(&mut self, socket: SocketId) {
         assert!(self.is_open(socket), "a socket was closed twice");
         self.open[socket.0 as usize] = None;

@@ -2,6 +2,7 @@
 
 use ringsoup_rtc::rtp::{is_rtcp, is_rtp};
 
+use crate::map::Map;
 use crate::sockets::SocketId;
 use crate::table::Id;
 use crate::transport::Transport;
@@ -25,7 +26,7 @@ pub fn protocol_of(bytes: &[u8]) -> Option<Protocol> {
 }
 
 /// Whose datagrams come on a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SocketOwner {
     Transport(Id<Transport>),
     WebRtcServer(Id<WebRtcServer>),
@@ -35,6 +36,8 @@ pub enum SocketOwner {
 #[derive(Debug, Default)]
 pub struct SocketOwners {
     owners: Vec<Option<SocketOwner>>,
+    /// Accepted, by owner: they close with it. No entry is empty.
+    connections: Map<SocketOwner, Vec<SocketId>>,
 }
 
 impl SocketOwners {
@@ -44,6 +47,37 @@ impl SocketOwners {
             self.owners.resize(index + 1, None);
         }
         self.owners[index] = Some(owner);
+    }
+
+    /// The connection belongs to whoever has the listener; false when nobody has.
+    pub fn accept(&mut self, listener: SocketId, connection: SocketId) -> bool {
+        let Some(owner) = self.get(listener) else { return false };
+        self.insert(connection, owner);
+        self.connections.entry(owner).or_default().push(connection);
+        true
+    }
+
+    /// Forgets a connection, and nothing that is none.
+    pub fn hang_up(&mut self, connection: SocketId) {
+        let Some(owner) = self.get(connection) else { return };
+        let Some(connections) = self.connections.get_mut(&owner) else { return };
+        let Some(index) = connections.iter().position(|&other| other == connection) else { return };
+        connections.swap_remove(index);
+        if connections.is_empty() {
+            self.connections.remove(&owner);
+        }
+        self.remove(connection);
+    }
+
+    /// Forgets the connections of an owner.
+    pub fn take_connections(&mut self, owner: SocketOwner) -> Vec<SocketId> {
+        let taken = self.connections.remove(&owner).unwrap_or_default();
+        taken.iter().for_each(|&connection| self.remove(connection));
+        taken
+    }
+
+    pub fn connection_count(&self) -> usize {
+        self.connections.values().map(Vec::len).sum()
     }
 
     /// Sockets that belong to someone.

@@ -12,6 +12,7 @@ impl Sfu {
             ("held_data_consumers", self.data_consumers.len()),
             ("held_webrtc_servers", self.webrtc_servers.len()),
             ("held_socket_owners", self.socket_owners.count()),
+            ("held_connections", self.socket_owners.connection_count()),
             // Pipe transports, by the name that the rest of the process knows them by.
             ("held_pipes", self.pipes.len()),
             ("held_lanes", self.lanes.allocated()),

@@ -99,5 +99,11 @@ pub trait Sockets {
     /// destination then keeps naming its address. True when the socket is connected.
     fn connect(&mut self, socket: SocketId, remote: SocketAddr) -> bool;
 
+    /// A connection's peer has shown that it may speak to a transport: its connectivity check was authentic and its address
+    /// is a tuple. Until then the connection is a stranger's: it is hung up after a while, or when strangers are too many, and
+    /// its frames may be no longer than a check. Nothing happens to what is no connection.
+    fn keep(&mut self, connection: SocketId);
+
+    /// Frees the socket. What was sent on a connection before goes out first, as far as the kernel takes it.
     fn close(&mut self, socket: SocketId);
 }

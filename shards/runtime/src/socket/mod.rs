@@ -192,6 +192,9 @@ impl Sockets for ShardSockets {
         self.get_mut(socket).is_some_and(|socket| socket.socket.connect(&remote.into()).is_ok())
     }
 
+    /// There are none to keep: connections are refused.
+    fn keep(&mut self, _: SocketId) {}
+
     fn close(&mut self, socket: SocketId) {
         let Some(slot) = self.slots.get_mut(socket.0 as usize) else {
             return;

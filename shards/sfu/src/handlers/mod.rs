@@ -2,6 +2,7 @@
 
 mod activity;
 mod association;
+mod connections;
 mod consumer;
 mod data_consumer;
 mod data_producer;

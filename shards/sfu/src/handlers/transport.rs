@@ -4,6 +4,7 @@ use ringsoup_rtc::srtp::CryptoSuite;
 use ringsoup_rtc::time::Time;
 
 use crate::command::{CommandError, SrtpParameters, TransportCommand, TransportOptions};
+use crate::demux::SocketOwner;
 use crate::name::Name;
 use crate::outbox::Outbox;
 use crate::reply::{
@@ -88,6 +89,7 @@ impl Sfu {
                 pipe.close(&mut self.lanes, sockets, out);
             }
             TransportKind::WebRtc(webrtc) => {
+                self.close_connections(SocketOwner::Transport(id), sockets);
                 for &socket in webrtc.own_sockets() {
                     self.socket_owners.remove(socket);
                     sockets.close(socket);

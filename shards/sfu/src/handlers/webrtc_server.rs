@@ -54,6 +54,7 @@ impl Sfu {
             && let Some(server) = self.webrtc_servers.remove(id)
         {
             self.names.remove(&server.name);
+            self.close_connections(SocketOwner::WebRtcServer(id), sockets);
             for socket in server.sockets {
                 self.socket_owners.remove(socket);
                 sockets.close(socket);

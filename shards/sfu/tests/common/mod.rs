@@ -45,11 +45,21 @@ struct FakeSocket {
     protocol: &'static str,
     local: SocketAddr,
     peer: Option<SocketAddr>,
+    is_kept: bool,
 }
 
 impl FakeSockets {
     pub(crate) fn open_count(&self) -> usize {
         self.slots.iter().flatten().count()
+    }
+
+    pub(crate) fn is_open(&self, id: SocketId) -> bool {
+        self.socket(id).is_some()
+    }
+
+    /// Whether the runtime was told to keep this connection.
+    pub(crate) fn is_kept(&self, connection: SocketId) -> bool {
+        self.socket(connection).is_some_and(|socket| socket.is_kept)
     }
 
     pub(crate) fn id_of(&self, local: SocketAddr) -> Option<SocketId> {
@@ -87,12 +97,16 @@ impl FakeSockets {
         port: PortChoice,
     ) -> Result<BoundSocket, BindError> {
         let local = SocketAddr::new(ip, self.free_port(protocol, ip, port)?);
+        Ok(BoundSocket { id: self.add(FakeSocket { protocol, local, peer: None, is_kept: false }), local })
+    }
+
+    fn add(&mut self, socket: FakeSocket) -> SocketId {
         let index = self.slots.iter().position(Option::is_none).unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        self.slots[index] = Some(FakeSocket { protocol, local, peer: None });
-        Ok(BoundSocket { id: SocketId(u32::try_from(index).expect("few sockets")), local })
+        self.slots[index] = Some(socket);
+        SocketId(u32::try_from(index).expect("few sockets"))
     }
 }
 
@@ -109,6 +123,12 @@ impl Sockets for FakeSockets {
         let slot = self.slots[socket.0 as usize].as_mut().expect("connected while open");
         slot.peer = Some(remote);
         true
+    }
+
+    fn keep(&mut self, connection: SocketId) {
+        let slot = self.slots[connection.0 as usize].as_mut().expect("kept while open");
+        assert!(slot.peer.is_some(), "only a connection is kept");
+        slot.is_kept = true;
     }
 
     fn close(&mut self, socket: SocketId) {
@@ -292,6 +312,26 @@ impl World {
         let mut bytes = bytes.to_vec();
         let datagram = Datagram { socket, remote, bytes: &mut bytes, received: self.now };
         self.sfu.handle_datagram(self.now, datagram, &mut self.sockets, &mut self.out);
+    }
+
+    /// A connection to a listener, as the runtime hands it over.
+    pub(crate) fn accept(&mut self, listener: SocketId, remote: SocketAddr) -> SocketId {
+        let local = self.sockets.socket(listener).expect("listening").local;
+        let connection = self.sockets.add(FakeSocket {
+            protocol: "connection",
+            local,
+            peer: Some(remote),
+            is_kept: false,
+        });
+        self.sfu.handle_accepted(self.now, listener, connection, remote, &mut self.sockets, &mut self.out);
+        connection
+    }
+
+    /// The connection ends: by its peer, or by the runtime's rules.
+    pub(crate) fn hang_up(&mut self, connection: SocketId) {
+        self.sfu.handle_hung_up(self.now, connection, &mut self.sockets, &mut self.out);
+        self.sockets.close(connection);
+        self.flush();
     }
 
     pub(crate) fn receive(&mut self, socket: SocketId, remote: SocketAddr, bytes: &[u8]) {

@@ -4,6 +4,7 @@
 mod common;
 
 mod closing;
+mod connections;
 mod data;
 mod data_refusals;
 mod dependency_descriptors;

@@ -1,0 +1,50 @@
+//! TCP connections: each is a socket of its own, and belongs to whoever owns the listener that brought it.
+
+use std::net::SocketAddr;
+
+use ringsoup_rtc::time::Time;
+
+use crate::demux::SocketOwner;
+use crate::outbox::Outbox;
+use crate::sfu::Sfu;
+use crate::sockets::{SocketId, Sockets};
+
+impl Sfu {
+    /// A listener has accepted a connection. From here on its frames come as datagrams of the socket `connection`, whose
+    /// remote address is always the same.
+    ///
+    /// Until somebody says [`Sockets::keep`] it is a stranger's, and the runtime may hang it up.
+    pub fn handle_accepted(
+        &mut self,
+        _now: Time,
+        listener: SocketId,
+        connection: SocketId,
+        _remote: SocketAddr,
+        sockets: &mut dyn Sockets,
+        _out: &mut Outbox,
+    ) {
+        // The listener may have closed while the connection was being accepted.
+        if !self.socket_owners.accept(listener, connection) {
+            sockets.close(connection);
+        }
+    }
+
+    /// A connection has ended by its peer, by an error, or because it broke a rule; the runtime closes its socket. Nothing
+    /// more comes of it, and it must not be closed again.
+    pub fn handle_hung_up(
+        &mut self,
+        _now: Time,
+        connection: SocketId,
+        _sockets: &mut dyn Sockets,
+        _out: &mut Outbox,
+    ) {
+        self.socket_owners.hang_up(connection);
+    }
+
+    /// Closes what came in on the listeners of an owner that is about to close.
+    pub(crate) fn close_connections(&mut self, owner: SocketOwner, sockets: &mut dyn Sockets) {
+        for connection in self.socket_owners.take_connections(owner) {
+            sockets.close(connection);
+        }
+    }
+}
