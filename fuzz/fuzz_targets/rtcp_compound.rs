@@ -4,7 +4,9 @@
 use std::hint::black_box;
 
 use libfuzzer_sys::fuzz_target;
-use ringsoup_rtc::rtcp::{Compound, CompoundWriter, RtcpPacket, XrBlock};
+use ringsoup_rtc::rtcp::{Compound, CompoundWriter, RtcpPacket, TransportCc, XrBlock};
+use ringsoup_rtc::sent_packets::SentPackets;
+use ringsoup_rtc::time::Time;
 
 fuzz_target!(|datagram: &[u8]| {
     let mut count = 0;
@@ -16,6 +18,22 @@ fuzz_target!(|datagram: &[u8]| {
     }
     assert!(count <= datagram.len() / 4 + 1, "every sub-packet takes its common header");
 });
+
+/// As many statuses as it claims or none; and no results but those of packets that were sent.
+fn read_transport_cc(feedback: &TransportCc<'_>) {
+    let mut sent = SentPackets::default();
+    (0..100).for_each(|_| sent.insert(Time::ZERO, 100));
+    let mut results = 0;
+    let resolved = sent.resolve(feedback, |result| {
+        results += 1;
+        assert!((1..=100).contains(&result.sequence_number));
+    });
+    assert!(results <= 100);
+    match feedback.statuses() {
+        Ok(statuses) => assert_eq!(statuses.count(), usize::from(feedback.packet_status_count)),
+        Err(_) => assert!(resolved.is_err() && results == 0),
+    }
+}
 
 fn read(packet: RtcpPacket<'_>) {
     match packet {
@@ -48,9 +66,7 @@ fn read(packet: RtcpPacket<'_>) {
             let packets: u32 = nack.items().map(|item| item.packet_count()).sum();
             assert_eq!(nack.sequence_numbers().count(), packets as usize);
         }
-        RtcpPacket::TransportCc(feedback) => {
-            black_box(feedback);
-        }
+        RtcpPacket::TransportCc(feedback) => read_transport_cc(&feedback),
         RtcpPacket::Pli(pli) => {
             black_box(pli);
         }

@@ -9,7 +9,7 @@ use ringsoup_rtc::rtp::extension::{
     parse_stream_name, parse_time_offset, parse_transport_wide_cc,
 };
 use ringsoup_rtc::rtp::{
-    ExtensionBlock, ExtensionMap, HeaderFields, RtpPacket, is_rtcp, is_rtp, replace_value, write_header,
+    ExtensionBlock, ExtensionMap, HeaderFields, RtpPacket, Stamp, is_rtcp, is_rtp, write_header,
     write_rtx_header,
 };
 use ringsoup_rtc::rtx::decapsulate;
@@ -84,6 +84,10 @@ fn rewrite(packet: &RtpPacket<'_>) {
         ssrc: !packet.ssrc(),
         csrcs: packet.csrc_bytes(),
         mid: (packet.ssrc() & 1 == 1).then_some((1, b"mid")),
+        stamp: Stamp {
+            abs_send_time: (packet.ssrc() & 2 == 2).then_some((4, packet.timestamp() >> 8)),
+            transport_wide_cc: (packet.ssrc() & 4 == 4).then_some((5, packet.sequence_number())),
+        },
     };
     let mut out = [0; HEADER_BYTES];
     let Some(len) = write_header(&mut out, &fields, &block) else { return };
@@ -96,8 +100,11 @@ fn rewrite(packet: &RtpPacket<'_>) {
             assert!(written.extensions().any(|element| element == (id, value)), "element {id}");
         }
     }
-    replace_value(&mut out[..len], &fields, &block, 4, &[1, 2, 3]);
-    RtpPacket::parse(&out[..len]).expect("replacing a value keeps the header whole");
+    let number = written.extensions().last().filter(|_| fields.stamp.transport_wide_cc.is_some());
+    assert!(
+        number.is_none_or(|element| element == (5, &packet.sequence_number().to_be_bytes()[..])),
+        "the stamp is last"
+    );
 
     if let Some(rtx_len) = write_rtx_header(&mut out, &fields, packet.sequence_number(), &block) {
         assert_eq!(rtx_len, len + 2);

@@ -7,7 +7,7 @@
 //! ```
 
 use ringsoup_rtc::codec::vp8::DESCRIPTOR_BYTES_MAX;
-use ringsoup_rtc::rtp::{ExtensionBlock, HeaderFields, RtpPacket, write_header};
+use ringsoup_rtc::rtp::{ExtensionBlock, HeaderFields, RtpPacket, Stamp, write_header};
 use ringsoup_rtc::rtx::HistoryPacket;
 use ringsoup_rtc::srtp::MAX_TRAILER_LEN;
 use ringsoup_rtc::time::Time;
@@ -60,6 +60,7 @@ impl<'a> Passing<'a> {
             ssrc,
             csrcs: self.csrcs,
             mid: None,
+            stamp: Stamp::NONE,
         }
     }
 }

@@ -35,6 +35,8 @@ pub enum RtcpError {
     ExtendedReportBlock,
     #[error("the bitrate estimate does not fit in 64 bits")]
     BitrateOverflow,
+    #[error("transport-wide feedback claims packets without their status or delta, or too many")]
+    TransportCcStatus,
 }
 
 /// One sub-packet.

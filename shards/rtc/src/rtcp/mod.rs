@@ -28,7 +28,7 @@ pub use receiver_report::{ReceiverReport, ReportBlock};
 pub use remb::Remb;
 pub use sdes::{Sdes, SdesChunk};
 pub use sender_report::{SenderInfo, SenderReport};
-pub use transport_cc::TransportCc;
+pub use transport_cc::{PacketStatus, TransportCc};
 pub use writer::{CompoundWriter, RTCP_BYTES_MAX};
 
 /// RTCP packet types (IANA "RTP Parameters").

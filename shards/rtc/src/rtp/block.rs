@@ -1,9 +1,8 @@
 //! A packet's header-extension elements, encoded once for all its consumers.
 
-use std::ops::Range;
-
 use super::element::{Extensions, ONE_BYTE_ID_MAX, ONE_BYTE_VALUE_MAX};
 use super::packet::RtpPacket;
+use super::stamp::Stamp;
 
 /// Bytes of elements a block holds. A dependency descriptor may take 255, everything else a router
 /// knows stays below 100; what does not fit is left out.
@@ -53,6 +52,11 @@ pub struct ExtensionBlock {
 impl ExtensionBlock {
     pub const fn new() -> Self {
         Self { bytes: [0; BLOCK_BYTES_MAX], len: 0, two_byte: false }
+    }
+
+    /// In the two-byte form from the start, for a receiver with ids that need it.
+    pub const fn two_byte() -> Self {
+        Self { two_byte: true, ..Self::new() }
     }
 
     /// The packet's elements under the router's ids.
@@ -128,20 +132,6 @@ impl ExtensionBlock {
         block
     }
 
-    /// Where the value of the first element with this id lies within the elements.
-    pub(super) fn value_range(&self, id: u8) -> Option<Range<usize>> {
-        let head = if self.two_byte { 2 } else { 1 };
-        let mut at = 0;
-        for (element_id, value) in self.elements() {
-            at += head;
-            if element_id == id {
-                return Some(at..at + value.len());
-            }
-            at += value.len();
-        }
-        None
-    }
-
     /// Re-encodes in the two-byte form, where each element is one byte longer. Rare enough to copy.
     fn widen(&mut self) -> bool {
         let narrow = self.bytes;
@@ -156,19 +146,23 @@ impl ExtensionBlock {
         true
     }
 
-    /// Length of the elements followed by a MID element, and whether a MID of this length can be
-    /// written in the block's form at all.
-    pub(super) fn len_with_mid(&self, mid: Option<(u8, &[u8])>) -> Option<usize> {
-        let Some((id, value)) = mid else {
-            return Some(self.len);
-        };
-        let encodable = if self.two_byte {
-            id != 0 && value.len() <= usize::from(u8::MAX)
-        } else {
-            fits_one_byte(id, value)
-        };
+    /// Length of the elements followed by a MID element and a stamp; `None` when these cannot be written in
+    /// the block's form.
+    pub(super) fn len_with_own(&self, mid: Option<(u8, &[u8])>, stamp: &Stamp) -> Option<usize> {
         let head = if self.two_byte { 2 } else { 1 };
-        encodable.then_some(self.len + head + value.len())
+        let mid_len = match mid {
+            None => 0,
+            Some((id, value)) => {
+                let encodable = if self.two_byte {
+                    id != 0 && value.len() <= usize::from(u8::MAX)
+                } else {
+                    fits_one_byte(id, value)
+                };
+                encodable.then_some(head + value.len())?
+            }
+        };
+        let id_max = if self.two_byte { u8::MAX } else { ONE_BYTE_ID_MAX };
+        Some(self.len + mid_len + stamp.len(head, id_max)?)
     }
 }
 

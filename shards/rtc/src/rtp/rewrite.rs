@@ -2,16 +2,13 @@
 //!
 //! ```text
 //! once per incoming packet           ExtensionBlock: mapped elements, ready for the wire
-//! once per consumer                  12 bytes | CSRCs | profile, length | elements | MID | pad
-//!                                    ^ HeaderFields     ^ patched       ^ copy     ^ own
+//! once per consumer                  12 bytes | CSRCs | profile, length | elements | MID, stamp | pad
+//!                                    ^ HeaderFields                     ^ copy     ^ own
 //! ```
 //!
-//! Elements keep the position they got in the block, so a sender may patch the values it owns
-//! (transport-wide sequence number, absolute send time, dependency descriptor) in its own copy by
-//! `replace_value`. CSRCs and, when the caller appends them, padding bytes go through
-//! unchanged: a mixer in front of the router stays visible behind it.
-
-use std::ops::Range;
+//! A receiver's own elements go behind those of the block: its name for the stream, and when and as
+//! which of its transport's packets this one is sent. CSRCs and, when the caller appends them,
+//! padding bytes go through unchanged: a mixer in front of the router stays visible behind it.
 
 use super::ExtensionBlock;
 use super::block::write_element;
@@ -19,6 +16,7 @@ use super::element::{ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
 use super::packet::{
     EXTENSION_BIT, EXTENSION_HEADER_LEN, FIXED_HEADER_LEN, MARKER_BIT, PADDING_BIT, VERSION,
 };
+use super::stamp::Stamp;
 
 /// Most CSRCs a header names (RFC 3550 §5.1: four bits), in bytes.
 const CSRC_BYTES_MAX: usize = 15 * 4;
@@ -41,61 +39,20 @@ pub struct HeaderFields<'a> {
     /// Element id and value of the consumer's MID: up to 16 bytes and id 14 unless the block is in the
     /// two-byte form.
     pub mid: Option<(u8, &'a [u8])>,
-}
-
-impl HeaderFields<'_> {
-    /// Where the value of the block's element `id` lies in a header written with these fields.
-    pub fn value_range(&self, block: &ExtensionBlock, id: u8) -> Option<Range<usize>> {
-        let elements_at = FIXED_HEADER_LEN + self.csrcs.len() + EXTENSION_HEADER_LEN;
-        block.value_range(id).map(|range| range.start + elements_at..range.end + elements_at)
-    }
-}
-
-/// Replaces the value of the block's element `id` in a header that `write_header` wrote with the same
-/// fields and block. For values each consumer has its own of: absolute send time, transport-wide
-/// sequence number, dependency descriptor.
-///
-/// False, and nothing changed, when there is no such element, or the value is longer than the one it
-/// replaces or empty. Bytes of a longer one become padding (RFC 8285 §4.1.2).
-pub fn replace_value(
-    header: &mut [u8],
-    fields: &HeaderFields<'_>,
-    block: &ExtensionBlock,
-    id: u8,
-    value: &[u8],
-) -> bool {
-    replace_value_checked(header, fields, block, id, value).is_some()
-}
-
-fn replace_value_checked(
-    header: &mut [u8],
-    fields: &HeaderFields<'_>,
-    block: &ExtensionBlock,
-    id: u8,
-    value: &[u8],
-) -> Option<()> {
-    let range = fields.value_range(block, id)?;
-    let coded_len = u8::try_from(value.len()).ok()?.checked_sub(1)?;
-    // In both forms the length is in the byte in front of the value.
-    let element = header.get_mut(range.start.checked_sub(1)?..range.end)?;
-    let (head, old) = element.split_first_mut()?;
-    let (new, freed) = old.split_at_mut_checked(value.len())?;
-    *head = if block.is_two_byte() { coded_len + 1 } else { id << 4 | coded_len };
-    new.copy_from_slice(value);
-    freed.fill(0);
-    Some(())
+    /// Ids up to 14 unless the block is in the two-byte form.
+    pub stamp: Stamp,
 }
 
 /// Writes the header with its extension and returns its length; the payload goes behind it.
 ///
-/// `None` when `out` is too small, or the CSRC list or MID cannot be encoded.
+/// `None` when `out` is too small, or the CSRC list, MID or stamp cannot be encoded.
 #[inline]
 pub fn write_header(out: &mut [u8], fields: &HeaderFields<'_>, block: &ExtensionBlock) -> Option<usize> {
     let csrc_len = fields.csrcs.len();
     if !csrc_len.is_multiple_of(4) || csrc_len > CSRC_BYTES_MAX {
         return None;
     }
-    let elements_len = block.len_with_mid(fields.mid)?;
+    let elements_len = block.len_with_own(fields.mid, &fields.stamp)?;
     let has_extension = elements_len > 0;
     let extensions_at = FIXED_HEADER_LEN + csrc_len;
     let padded_len = elements_len.next_multiple_of(4);
@@ -107,7 +64,7 @@ pub fn write_header(out: &mut [u8], fields: &HeaderFields<'_>, block: &Extension
     let (csrcs, rest) = rest.split_at_mut_checked(csrc_len)?;
     csrcs.copy_from_slice(fields.csrcs);
     if has_extension {
-        write_block(rest, block, fields.mid, padded_len)?;
+        write_block(rest, block, fields, padded_len)?;
     }
     Some(header_len)
 }
@@ -141,11 +98,11 @@ fn fixed_header(fields: &HeaderFields<'_>, has_extension: bool) -> [u8; FIXED_HE
     [first, second, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3]
 }
 
-/// Profile, length in words, elements, MID and zeros up to `padded_len`.
+/// Profile, length in words, elements, MID, stamp and zeros up to `padded_len`.
 fn write_block(
     out: &mut [u8],
     block: &ExtensionBlock,
-    mid: Option<(u8, &[u8])>,
+    fields: &HeaderFields<'_>,
     padded_len: usize,
 ) -> Option<()> {
     let profile = if block.is_two_byte() { TWO_BYTE_PROFILE } else { ONE_BYTE_PROFILE };
@@ -159,12 +116,13 @@ fn write_block(
         *last = [0; 4];
     }
     let bytes = block.wire_form();
-    let (elements, rest) = rest.split_at_mut_checked(bytes.len())?;
+    let (elements, mut rest) = rest.split_at_mut_checked(bytes.len())?;
     elements.copy_from_slice(bytes);
-    if let Some((id, value)) = mid {
-        write_element(rest, block.is_two_byte(), id, value)?;
+    if let Some((id, value)) = fields.mid {
+        let written = write_element(rest, block.is_two_byte(), id, value)?;
+        rest = rest.get_mut(written..)?;
     }
-    Some(())
+    fields.stamp.write(rest, block.is_two_byte())
 }
 
 #[cfg(test)]
@@ -172,6 +130,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::rtp::extension::{encode_abs_send_time, encode_transport_wide_cc};
     use crate::rtp::{ExtensionMap, RtpPacket};
 
     const FIELDS: HeaderFields<'static> = HeaderFields {
@@ -183,6 +142,7 @@ mod tests {
         ssrc: 0x0708_090a,
         csrcs: &[],
         mid: None,
+        stamp: Stamp::NONE,
     };
 
     #[test]
@@ -202,8 +162,6 @@ mod tests {
         assert_eq!(write_header(&mut out, &fields, &block), Some(28));
         assert_eq!(out[0], 0x91);
         assert_eq!(out[12..28], [0, 0, 0, 9, 0xbe, 0xde, 0, 2, 0x51, 0xab, 0xcd, 0x10, b'm', 0, 0, 0]);
-        assert_eq!(fields.value_range(&block, 5), Some(21..23));
-        assert_eq!(fields.value_range(&block, 6), None);
     }
 
     #[test]
@@ -214,7 +172,6 @@ mod tests {
         let mut out = [0xff; 40];
         assert_eq!(write_header(&mut out, &fields, &block), Some(24));
         assert_eq!(out[12..24], [0x10, 0, 0, 2, 20, 1, 1, 1, 1, b'0', 0, 0]);
-        assert_eq!(fields.value_range(&block, 20), Some(18..19));
     }
 
     #[test]
@@ -248,24 +205,24 @@ mod tests {
         assert_eq!(write_rtx_header(&mut out[..len - 1], &fields, 1, &ExtensionBlock::new()), None);
     }
 
+    /// Behind the MID: absolute send time, then the transport-wide sequence number.
     #[test]
-    fn values_are_replaced_in_a_written_header() {
-        for two_byte in [false, true] {
-            let mut block = ExtensionBlock::new();
-            assert!(block.push(7, &[1, 2, 3, 4]));
-            assert!(block.push(if two_byte { 100 } else { 5 }, &[9, 9]));
-            let fields = HeaderFields { csrcs: &[0; 8], mid: Some((1, b"m")), ..FIELDS };
-            let mut out = [0xff; 64];
-            let len = write_header(&mut out, &fields, &block).unwrap();
-            assert!(!replace_value(&mut out, &fields, &block, 7, &[0; 5]));
-            assert!(!replace_value(&mut out, &fields, &block, 7, &[]));
-            assert!(!replace_value(&mut out, &fields, &block, 8, &[1]));
-            assert!(replace_value(&mut out, &fields, &block, 7, &[5, 6]));
-            let packet = RtpPacket::parse(&out[..len]).unwrap();
-            let last = if two_byte { 100 } else { 5 };
-            let expected = [(7, &[5, 6][..]), (last, &[9, 9]), (1, b"m")];
-            assert_eq!(packet.extensions().collect::<Vec<_>>(), expected);
-        }
+    fn stamps_are_written_behind_everything_else() {
+        let stamp = Stamp { abs_send_time: Some((4, 0x0001_0203)), transport_wide_cc: Some((5, 0x0a0b)) };
+        let fields = HeaderFields { mid: Some((1, b"m")), stamp, ..FIELDS };
+        let mut out = [0xff; 40];
+        let mut block = ExtensionBlock::new();
+        assert!(block.push(7, &[9]));
+        assert_eq!(write_header(&mut out, &fields, &block), Some(28));
+        assert_eq!(out[12..28], [0xbe, 0xde, 0, 3, 0x70, 9, 0x10, b'm', 0x42, 1, 2, 3, 0x51, 0x0a, 0x0b, 0]);
+        let alone = HeaderFields { stamp, ..FIELDS };
+        assert_eq!(write_header(&mut out, &alone, &ExtensionBlock::new()), Some(24));
+        assert_eq!(write_header(&mut out[..23], &alone, &ExtensionBlock::new()), None);
+        let wide = Stamp { transport_wide_cc: Some((200, 1)), ..Stamp::default() };
+        let wide = HeaderFields { stamp: wide, ..FIELDS };
+        assert_eq!(write_header(&mut out, &wide, &ExtensionBlock::new()), None, "no id of the one-byte form");
+        assert_eq!(write_header(&mut out, &wide, &ExtensionBlock::two_byte()), Some(20));
+        assert_eq!(out[12..20], [0x10, 0, 0, 1, 200, 2, 0, 1]);
     }
 
     proptest! {
@@ -273,16 +230,24 @@ mod tests {
         fn written_headers_parse_back(
             elements in prop::collection::vec((1u8..20, prop::collection::vec(any::<u8>(), 0..24)), 0..8),
             mid in prop::option::of(prop::collection::vec(any::<u8>(), 1..9)),
+            sent_at in prop::option::of(0u32..1 << 24),
+            number in prop::option::of(any::<u16>()),
+            two_byte: bool,
             csrc_count in 0usize..16,
             garbage: u8,
         ) {
-            let mut block = ExtensionBlock::new();
+            let mut block = if two_byte { ExtensionBlock::two_byte() } else { ExtensionBlock::new() };
             for (id, value) in &elements {
                 prop_assert!(block.push(*id, value));
             }
+            let (time_id, number_id) = if block.is_two_byte() { (200, 201) } else { (13, 14) };
+            let stamp = Stamp {
+                abs_send_time: sent_at.map(|at| (time_id, at)),
+                transport_wide_cc: number.map(|number| (number_id, number)),
+            };
             let csrcs = vec![3; csrc_count * 4];
             let mid = mid.as_deref().map(|mid| (1, mid));
-            let fields = HeaderFields { csrcs: &csrcs, mid, ..FIELDS };
+            let fields = HeaderFields { csrcs: &csrcs, mid, stamp, ..FIELDS };
             let mut out = [garbage; 1500];
             let len = write_header(&mut out, &fields, &block).unwrap();
             let packet = RtpPacket::parse(&out[..len]).unwrap();
@@ -290,12 +255,12 @@ mod tests {
             prop_assert_eq!(packet.csrc_bytes(), &csrcs[..]);
             prop_assert_eq!((packet.payload_type(), packet.marker()), (101, true));
             prop_assert_eq!((packet.sequence_number(), packet.timestamp(), packet.ssrc()), (0x0102, 0x0304_0506, 0x0708_090a));
-            let expected: Vec<_> = elements.iter().map(|(id, value)| (*id, &value[..])).chain(mid).collect();
+            let time = sent_at.map(encode_abs_send_time);
+            let number = number.map(encode_transport_wide_cc);
+            let expected: Vec<_> = elements.iter().map(|(id, value)| (*id, &value[..])).chain(mid)
+                .chain(time.as_ref().map(|time| (time_id, &time[..])))
+                .chain(number.as_ref().map(|number| (number_id, &number[..]))).collect();
             prop_assert_eq!(packet.extensions().collect::<Vec<_>>(), expected);
-            for (id, _) in &elements {
-                let range = fields.value_range(&block, *id).unwrap();
-                prop_assert_eq!(Some(&out[range]), elements.iter().find(|e| e.0 == *id).map(|e| &e.1[..]));
-            }
         }
 
         #[test]
