@@ -4,7 +4,10 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use ringsoup_rtc::ntp::NtpTime;
-use ringsoup_rtc::rtcp::{Compound, CompoundWriter, Dlrr, ReportBlock, RtcpPacket, SenderInfo, XrBlock};
+use ringsoup_rtc::rtcp::{
+    Compound, CompoundWriter, Dlrr, ReportBlock, RtcpPacket, SenderInfo, TransportCcWriter, XrBlock,
+};
+use ringsoup_rtc::time::Time;
 use rtc_rtcp::goodbye::Goodbye;
 use rtc_rtcp::payload_feedbacks::full_intra_request::{FirEntry, FullIntraRequest};
 use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
@@ -13,6 +16,7 @@ use rtc_rtcp::receiver_report::ReceiverReport;
 use rtc_rtcp::reception_report::ReceptionReport;
 use rtc_rtcp::sender_report::SenderReport;
 use rtc_rtcp::source_description::SourceDescription;
+use rtc_rtcp::transport_feedbacks::transport_layer_cc::{PacketStatusChunk, SymbolTypeTcc, TransportLayerCc};
 use rtc_rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 
 type Others = Vec<Box<dyn rtc_rtcp::Packet>>;
@@ -209,5 +213,47 @@ proptest! {
         let own_delays: Vec<Dlrr> = read.clone().collect();
         let own_wire = write(|out| out.xr_dlrr(sender, &own_delays));
         prop_assert!(wire.ends_with(&own_wire[8..]));
+    }
+
+    /// Transport-wide feedback as the other library reads it: each packet's status, and each arrival to the tick.
+    #[test]
+    fn transport_wide_feedback(
+        (base, count, begin) in (any::<u16>(), any::<u8>(), 0u64..10_000_000_000),
+        steps in vec((prop_oneof![4 => Just(0u16), 1 => 1u16..40], -30_000i64..90_000), 1..300),
+    ) {
+        let arrival = |micros: u64| Time::from_nanos(micros * 1_000);
+        let (mut seq, mut at) = (base, begin + 100_000_000);
+        let mut feedback = TransportCcWriter::new(base, arrival(at), count);
+        let mut truth = Vec::new();
+        for (index, (gap, step)) in steps.into_iter().enumerate() {
+            seq = seq.wrapping_add(gap);
+            at = if index == 0 { at } else { at.saturating_add_signed(step) };
+            if feedback.push(seq, arrival(at)).is_err() {
+                break;
+            }
+            truth.push((seq, (at + 125) / 250));
+            seq = seq.wrapping_add(1);
+        }
+        let wire = write(|out| feedback.write(out, 1, 2));
+        let others = others(&wire);
+        let other: &TransportLayerCc = first(&others).unwrap();
+        prop_assert_eq!((other.sender_ssrc, other.media_ssrc), (1, 2));
+        prop_assert_eq!((other.base_sequence_number, other.fb_pkt_count), (base, count));
+        let statuses = other.packet_chunks.iter().flat_map(|chunk| match chunk {
+            PacketStatusChunk::RunLengthChunk(run) => {
+                vec![run.packet_status_symbol; usize::from(run.run_length)]
+            }
+            PacketStatusChunk::StatusVectorChunk(vector) => vector.symbol_list.clone(),
+        });
+        let statuses = statuses.take(usize::from(other.packet_status_count));
+        let received = statuses.enumerate().filter(|(_, status)| *status != SymbolTypeTcc::PacketNotReceived);
+        let mut tick = i64::from(other.reference_time) * 256;
+        let mut read = Vec::new();
+        for ((index, _), delta) in received.zip(&other.recv_deltas) {
+            // The other library tells deltas in microseconds.
+            tick += delta.delta / 250;
+            read.push((base.wrapping_add(u16::try_from(index).unwrap()), u64::try_from(tick).unwrap()));
+        }
+        prop_assert_eq!(read, truth);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! No I/O, no clock, no randomness: all three are arguments. Nothing here knows a router.
 
+pub mod bwe;
 pub mod codec;
 pub mod dtls;
 pub mod ice;

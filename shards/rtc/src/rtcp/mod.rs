@@ -14,6 +14,7 @@ pub mod remb;
 pub mod sdes;
 pub mod sender_report;
 pub mod transport_cc;
+pub mod transport_cc_writer;
 mod wire;
 pub mod writer;
 
@@ -29,6 +30,7 @@ pub use remb::Remb;
 pub use sdes::{Sdes, SdesChunk};
 pub use sender_report::{SenderInfo, SenderReport};
 pub use transport_cc::{PacketStatus, TransportCc};
+pub use transport_cc_writer::TransportCcWriter;
 pub use writer::{CompoundWriter, RTCP_BYTES_MAX};
 
 /// RTCP packet types (IANA "RTP Parameters").
