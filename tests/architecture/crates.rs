@@ -8,14 +8,15 @@ use std::process::Command;
 use crate::workspace;
 
 /// Folder, and the folders of the workspace it may depend on. An arrow never points up.
-const LINE: [(&str, &[&str]); 7] = [
+const LINE: [(&str, &[&str]); 8] = [
     ("shards/rtc", &[]),
     ("shards/dtls", &["shards/rtc"]),
     ("shards/sfu", &["shards/rtc"]),
     ("shards/runtime", &["shards/sfu", "shards/rtc"]),
     ("fbs", &[]),
     ("control", &["shards/runtime", "shards/sfu", "shards/dtls", "shards/rtc", "fbs"]),
-    ("loadtest", &["shards/rtc", "fbs"]),
+    ("loadtest/peer", &["shards/rtc"]),
+    ("loadtest", &["loadtest/peer", "shards/rtc", "fbs"]),
 ];
 
 /// The process itself sees one crate.

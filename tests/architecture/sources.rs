@@ -23,7 +23,7 @@ const UNSAFE_MAY_BE_IN: [&str; 10] = [
 const LINES_MAX: usize = 600;
 
 /// What the worker and its harness are made of.
-const SOURCE_FOLDERS: [&str; 8] = [
+const SOURCE_FOLDERS: [&str; 9] = [
     "src",
     "control/src",
     "shards/dtls/src",
@@ -31,6 +31,7 @@ const SOURCE_FOLDERS: [&str; 8] = [
     "shards/sfu/src",
     "shards/runtime",
     "loadtest/src",
+    "loadtest/peer/src",
     "fbs/src",
 ];
 
@@ -71,7 +72,10 @@ fn sources() -> Vec<(String, String)> {
 
 fn is_test(path: &Path) -> bool {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    stem == "tests" || stem.ends_with("_tests") || path.components().any(|part| part.as_os_str() == "tests")
+    stem == "tests"
+        || stem == "test_support"
+        || stem.ends_with("_tests")
+        || path.components().any(|part| part.as_os_str() == "tests")
 }
 
 fn uses_unsafe(line: &str) -> bool {

@@ -15,7 +15,7 @@ const LOCAL_PREFERENCE_BONUS: u16 = 1_000;
 /// How far a bound address stays behind the announced one that hides it, in units of priority.
 const INTERNAL_PENALTY: u32 = 1_000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CandidateProtocol {
     Udp,
     /// Passive: the peer connects (RFC 6544).
