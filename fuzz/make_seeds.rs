@@ -11,6 +11,7 @@ use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtcp::{CompoundWriter, Dlrr, ReportBlock, SenderInfo};
 use ringsoup_rtc::rtp::RtpWriter;
 use ringsoup_rtc::srtp::{CryptoSuite, MAX_TRAILER_LEN, OutboundSession};
+use ringsoup_rtc::stream_framing::length_prefix;
 use ringsoup_rtc::stun::{BINDING, Class, IntegrityKey, Writer};
 use ringsoup_rtc::subchannels::{Audience, encode};
 
@@ -49,6 +50,7 @@ fn main() -> std::io::Result<()> {
     rtcp()?;
     srtp()?;
     stun()?;
+    tcp_frames()?;
     subchannels()?;
     frames()?;
     noise("channel_request", &[16, 64, 200])?;
@@ -85,6 +87,24 @@ fn stun() -> std::io::Result<()> {
     let refusal: Write = |writer| writer.error_code(420, b"Unknown Attribute").unknown_attributes(&[1, 2, 3]);
     save("stun_message", "refusal", &message(Class::ErrorResponse, refusal, None))?;
     save("stun_message", "indication", &message(Class::Indication, |writer| writer, None))
+}
+
+fn tcp_frames() -> std::io::Result<()> {
+    let mut stream = Vec::new();
+    for len in [0, 20, 1, 300, 0, 2_100] {
+        stream.extend(length_prefix(len).unwrap_or_default());
+        stream.extend(std::iter::repeat_n(len.to_be_bytes()[7], len));
+    }
+    // Longest frame, room, how many pieces come first, their lengths.
+    for (name, head) in [
+        ("pieces", &[255, 255, 255, 255, 5, 1, 1, 22, 3, 255][..]),
+        ("no_room", &[255, 255, 0, 0, 2, 30, 7]),
+        ("little_room", &[255, 255, 8, 10, 1, 200]),
+        ("too_long", &[1, 44, 255, 255, 0]),
+    ] {
+        save("tcp_frames", name, &[head, &stream].concat())?;
+    }
+    Ok(())
 }
 
 fn subchannels() -> std::io::Result<()> {

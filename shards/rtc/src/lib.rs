@@ -21,6 +21,7 @@ pub mod sctp;
 pub mod sent_packets;
 pub mod seq;
 pub mod srtp;
+pub mod stream_framing;
 pub mod stun;
 pub mod subchannels;
 pub mod time;
