@@ -4,16 +4,18 @@
 //! requests go to the producer's request manager. What producers' senders say ends here too.
 
 use ringsoup_rtc::rtcp::{Compound, ExtendedReport, Nack, ReportBlock, RtcpPacket, SenderInfo, XrBlock};
-use ringsoup_rtc::rtp::{ExtensionBlock, HeaderFields, write_header, write_rtx_header};
+use ringsoup_rtc::rtp::{ExtensionBlock, HeaderFields, Stamp, write_header, write_rtx_header};
 use ringsoup_rtc::rtx::HistoryPacket;
 use ringsoup_rtc::time::Time;
 
 use crate::command::{ConsumerTraceEvent, ProducerTraceEvent};
 use crate::consumer::Consumer;
 use crate::consumer::layers::{Again, KeyFrameOf};
+use crate::consumer::send_stream::SendStream;
+use crate::consumer::stamps::StampIds;
 use crate::drop_reason::DropReason;
 use crate::event::{Direction, TraceInfo};
-use crate::forward::{remap, send_packet, write_prefix};
+use crate::forward::{abs_send_time, send_packet, write_prefix};
 use crate::outbox::Outbox;
 use crate::rtp_parameters::MediaKind;
 use crate::sfu::Sfu;
@@ -82,11 +84,13 @@ impl Sfu {
                     self.receive_fir(arrival.now, transport, entry.ssrc, out);
                 }
             }
-            // CNAMEs and goodbyes change nothing here; REMB and transport-cc feed an estimator, which is not there yet.
+            RtcpPacket::Remb(remb) => self.transports[transport].outgoing.receive_remb(remb),
+            RtcpPacket::TransportCc(feedback) => {
+                self.transports[transport].outgoing.receive_transport_cc(feedback);
+            }
+            // CNAMEs and goodbyes change nothing here.
             RtcpPacket::Sdes(_)
             | RtcpPacket::Bye(_)
-            | RtcpPacket::Remb(_)
-            | RtcpPacket::TransportCc(_)
             | RtcpPacket::OtherFeedback(_)
             | RtcpPacket::Other(_) => {}
         }
@@ -269,10 +273,13 @@ fn retransmit(
 ) -> bool {
     let Resent { stream, sequence_number, packet, again } = *resent;
     let block = ExtensionBlock::from_wire_form(packet.extension, packet.two_byte);
-    let own_block = consumer.extensions.as_ref().map(|map| remap(&block, map));
+    let own_block = consumer.own_block(&block);
     let block = own_block.as_ref().unwrap_or(&block);
     let sent = &mut consumer.streams[stream];
     let rtx = sent.rtx();
+    let Some(stamp) = resent_stamp(now, transport, sent, consumer.stamp_ids, sequence_number) else {
+        return false;
+    };
     let rtx_sequence_number = rtx.map(|_| sent.next_rtx_sequence_number());
     let (payload_type, ssrc) = rtx.unwrap_or_else(|| (packet.payload_type, sent.ssrc()));
     let fields = HeaderFields {
@@ -282,6 +289,7 @@ fn retransmit(
         timestamp: again.timestamp,
         ssrc,
         mid: consumer.mid.as_ref().map(|(id, mid)| (*id, &mid[..])),
+        stamp,
         ..HeaderFields::default()
     };
     let prefix = again.prefix.as_ref();
@@ -297,10 +305,34 @@ fn retransmit(
     let Some(len) = send_packet(transport, consumer, payload, &mut None, write, out) else {
         return false;
     };
+    if let Some((_, number)) = stamp.transport_wide_cc {
+        match rtx {
+            Some(_) => transport.outgoing.note_sent(now, len.rtp),
+            None => transport.outgoing.note_resent(number),
+        }
+    }
     transport.traffic.rtx_sent.update(now, len.rtp);
     transport.traffic.count_overhead(now, len);
     if !consumer.trace_events.is_empty() {
         trace::resent_packet(consumer, stream, now, &fields, &packet, len.rtp, out);
     }
     true
+}
+
+/// What a packet that is sent again says of its sending: in an RTX stream it is another packet, else it is the same, to the
+/// byte. `None` when what it said is not known any more.
+fn resent_stamp(
+    now: Time,
+    transport: &Transport,
+    stream: &SendStream,
+    ids: StampIds,
+    sequence_number: u16,
+) -> Option<Stamp> {
+    if ids.is_empty() {
+        return Some(Stamp::NONE);
+    }
+    match stream.rtx() {
+        Some(_) => Some(ids.stamp(abs_send_time(now), transport.outgoing.next_number())),
+        None => stream.stamps.as_ref()?.get(sequence_number),
+    }
 }

@@ -7,6 +7,7 @@
 //! ```
 
 use ringsoup_rtc::codec::vp8::DESCRIPTOR_BYTES_MAX;
+use ringsoup_rtc::rtp::extension::{abs_send_time_from_micros, encode_packet_id};
 use ringsoup_rtc::rtp::{ExtensionBlock, HeaderFields, RtpPacket, Stamp, write_header};
 use ringsoup_rtc::rtx::HistoryPacket;
 use ringsoup_rtc::srtp::MAX_TRAILER_LEN;
@@ -15,6 +16,8 @@ use ringsoup_rtc::time::Time;
 use crate::command::ConsumerTraceEvent;
 use crate::consumer::Consumer;
 use crate::consumer::decision::{Decision, LayerChange, Offer, Prefix, Rewrite, Withheld};
+use crate::consumer::egress::Egress;
+use crate::consumer::stamps::StampIds;
 use crate::drop_reason::DropReason;
 use crate::event::Event;
 use crate::handlers::LayerNews;
@@ -44,6 +47,8 @@ pub(crate) struct Passing<'a> {
     pub arrived: &'a Arrived<'a>,
     /// In the Outbox once the first receiver has been found.
     pub shared: Option<Shared>,
+    /// Absolute send time, once the first receiver has been found that is told.
+    pub sent_at: Option<u32>,
 }
 
 impl<'a> Passing<'a> {
@@ -96,8 +101,15 @@ impl Sfu {
         };
         let block = self.map_extensions(producer, &packet, out);
         let csrcs = packet.csrc_bytes();
-        let mut passing =
-            Passing { now, payload_type, csrcs, block: &block, arrived: &arrived, shared: None };
+        let mut passing = Passing {
+            now,
+            payload_type,
+            csrcs,
+            block: &block,
+            arrived: &arrived,
+            shared: None,
+            sent_at: None,
+        };
         let refused = out.refused();
         let count = self.fan_out(producer, matched.index, &mut passing, out);
         if !self.layer_news.is_empty() {
@@ -221,8 +233,9 @@ impl Sfu {
         if producer.mapping.adds_packet_id {
             let carried = producer.mapping.ids.packet_id.is_some_and(|id| packet.extension(id).is_some());
             if !carried {
+                let id = ExtensionUri::MediasoupPacketId.router_id();
+                block.push(id, &encode_packet_id(self.next_packet_id));
                 self.next_packet_id = self.next_packet_id.wrapping_add(1);
-                block.push(ExtensionUri::MediasoupPacketId.router_id(), &self.next_packet_id.to_be_bytes());
             }
         }
         block
@@ -264,7 +277,7 @@ impl Sfu {
                 None => {
                     let consumer = &mut consumers[egress.consumer];
                     let transport = &mut transports[consumer.transport];
-                    send_media(transport, consumer, egress.ssrc, &rewrite, passing, out)
+                    send_media(transport, consumer, egress, &rewrite, passing, out)
                 }
             };
             let Some(len) = len else { continue };
@@ -337,14 +350,16 @@ pub(crate) fn write_prefix(slot: &mut [u8], head: usize, prefix: Option<&Prefix>
 fn send_media(
     transport: &mut Transport,
     consumer: &mut Consumer,
-    ssrc: u32,
+    egress: &Egress,
     rewrite: &Rewrite,
     passing: &mut Passing<'_>,
     out: &mut Outbox,
 ) -> Option<usize> {
-    let mut fields = passing.fields(ssrc, rewrite);
+    let stamp = stamp(transport, consumer.stamp_ids, passing);
+    let mut fields = passing.fields(egress.ssrc, rewrite);
     fields.mid = consumer.mid.as_ref().map(|(id, mid)| (*id, &mid[..]));
-    let own_block = consumer.extensions.as_ref().map(|map| remap(passing.block, map));
+    fields.stamp = stamp;
+    let own_block = consumer.own_block(passing.block);
     let block = own_block.as_ref().unwrap_or(passing.block);
     let prefix = rewrite.prefix.as_ref();
     let write = |slot: &mut [u8]| {
@@ -364,10 +379,32 @@ fn send_media(
         }
     };
     transport.traffic.count_overhead(passing.now, len);
+    if stamp.transport_wide_cc.is_some() {
+        transport.outgoing.note_sent(passing.now, len.rtp);
+    }
     if consumer.traces(ConsumerTraceEvent::Rtp) || consumer.traces(ConsumerTraceEvent::KeyFrame) {
         trace::sent_packet(consumer, &fields, passing, len.rtp, out);
     }
+    if let Some(stamps) = &mut consumer.streams[usize::from(egress.stream)].stamps {
+        stamps.insert(rewrite.sequence_number, &stamp);
+    }
     Some(len.rtp)
+}
+
+/// The moment of sending as packets tell it.
+pub(crate) fn abs_send_time(now: Time) -> u32 {
+    abs_send_time_from_micros(now.as_micros())
+}
+
+/// What a receiver's copy says of its sending.
+#[inline]
+fn stamp(transport: &Transport, ids: StampIds, passing: &mut Passing<'_>) -> Stamp {
+    if ids.is_empty() {
+        return Stamp::NONE;
+    }
+    let now = passing.now;
+    let sent_at = *passing.sent_at.get_or_insert_with(|| abs_send_time(now));
+    ids.stamp(sent_at, transport.outgoing.next_number())
 }
 
 /// Lengths of a sent packet: as RTP, and with what SRTP added.
@@ -440,15 +477,4 @@ fn send_to_application(
     let len = SentLen { rtp: data.len(), wire: data.len() };
     out.events.push(Event::ConsumerRtp { consumer: consumer.name.clone(), data });
     Some(len)
-}
-
-/// The same elements under a receiver's own ids.
-pub(crate) fn remap(block: &ExtensionBlock, map: &ringsoup_rtc::rtp::ExtensionMap) -> ExtensionBlock {
-    let mut own = ExtensionBlock::new();
-    for (id, value) in block.elements() {
-        if let Some(id) = map.router_id(id) {
-            own.push(id, value);
-        }
-    }
-    own
 }

@@ -133,9 +133,13 @@ impl std::fmt::Debug for Sfu {
 
 impl Sfu {
     /// `key_source` must be cryptographically strong outside of simulations.
+    #[allow(clippy::cast_possible_truncation, reason = "31 bits are left")]
     pub fn new(config: SfuConfig, key_source: KeySource) -> Self {
+        let mut random = Random::new(config.seed);
+        // Other shards and workers number packets too; a random beginning tells them apart.
+        let next_packet_id = (random.next_u64() >> 33) as u32;
         Self {
-            random: Random::new(config.seed),
+            random,
             config,
             key_source,
             names: Map::default(),
@@ -151,7 +155,7 @@ impl Sfu {
             pipes: Map::default(),
             lanes: LaneAllocator::default(),
             timers: Timers::default(),
-            next_packet_id: 0,
+            next_packet_id,
             layer_news: Vec::new(),
             counters: ShardCounters::default(),
             drop_log: DropLog::default(),

@@ -137,6 +137,7 @@ fn sent(consumer: &Consumer, now: Time, fields: &HeaderFields<'_>, packet: Sent,
         spatial_layer: packet.layers.0,
         temporal_layer: packet.layers.1,
         mid: text(fields.mid.map(|(_, mid)| mid)),
+        wide_sequence_number: fields.stamp.transport_wide_cc.map(|(_, number)| number),
         ..RtpPacketDump::default()
     };
     let info = TraceInfo::Packet { packet: Box::new(dump), is_rtx: packet.is_rtx };

@@ -8,7 +8,7 @@ use ringsoup_rtc::rtp::RtpWriter;
 use ringsoup_rtc::srtp::{CryptoSuite, InboundSession, OutboundSession};
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{
-    ActiveSpeakerObserverOptions, AudioLevelObserverOptions, Command, Layers, ObserverCommand,
+    ActiveSpeakerObserverOptions, AudioLevelObserverOptions, Command, Consume, Layers, ObserverCommand,
     PlainTransportOptions, TransportCommand,
 };
 use ringsoup_sfu::event::Event;
@@ -22,10 +22,10 @@ use ringsoup_sfu::sockets::SocketId;
 mod common;
 
 use common::bridge::{Between, Bridge, FAR, NEAR, produce_piped};
-use common::packets::{DELTA, KEY, SPEECH, nack, rtp, rtx};
+use common::packets::{DELTA, KEY, SPEECH, nack, rtcp, rtp, rtx};
 use common::parameters::{
-    H264, H264_RTX, LEVEL_ID, OPUS, connect_to, consume_audio, consume_video, extension, key, plain,
-    produce_audio, produce_video,
+    H264, H264_RTX, LEVEL_ID, OPUS, connect_to, consume_audio, consume_video, extension, feedback, key,
+    plain, produce_audio, produce_video,
 };
 use common::simulcast;
 use common::{Peer, ROUTER, World, remote};
@@ -117,6 +117,14 @@ fn srtp_peer(world: &mut World, name: &str, suite: CryptoSuite, port: u16) -> Pe
     Peer { name: name.into(), socket, local, remote: remote(port) }
 }
 
+/// Negotiates the time of sending and transport-wide numbers.
+fn stamp(request: &mut Consume) {
+    for uri in [ExtensionUri::AbsSendTime, ExtensionUri::TransportWideCc01] {
+        request.rtp_parameters.header_extensions.push(extension(uri, uri.router_id()));
+    }
+    request.rtp_parameters.codecs[0].rtcp_feedback.push(feedback("transport-cc", ""));
+}
+
 fn consumers_of(suite: Option<CryptoSuite>) -> u32 {
     suite.map_or(CONSUMERS, |_| SRTP_CONSUMERS)
 }
@@ -139,7 +147,12 @@ impl Room {
             receivers.push(peer(&mut world, &name, port));
             let ssrc = 10_000 + 10 * index;
             let rtx_ssrc = (index % 2 == 0).then_some(ssrc + 1);
-            world.consume(&name, consume_video(&format!("v{index}"), "video", ssrc, rtx_ssrc, 5_000));
+            let mut video = consume_video(&format!("v{index}"), "video", ssrc, rtx_ssrc, 5_000);
+            // Some with RTX and some without.
+            if index % 4 < 2 {
+                stamp(&mut video);
+            }
+            world.consume(&name, video);
             world.consume(&name, consume_audio(&format!("a{index}"), "audio", ssrc + 2, 5_001));
         }
         let session = suite.map(|suite| {
@@ -440,6 +453,22 @@ fn answering_nacks_in_the_clear_allocates_nothing() {
 #[test]
 fn answering_nacks_with_srtp_allocates_nothing() {
     answering_nacks_allocates_nothing(Some(CryptoSuite::AeadAes128Gcm));
+}
+
+#[test]
+fn hearing_what_came_allocates_nothing() {
+    let mut room = Room::new(None);
+    room.warm_up();
+    let receiver = room.receivers[0].clone();
+    // Packets 2,000 to 2,013 of the transport: every second one came.
+    let fci = [0x07, 0xd0, 0, 14, 0, 0, 1, 0, 0b1010_1010, 0b1010_1010, 4, 4, 4, 4, 4, 4, 4, 0, 0, 0];
+    let bytes = rtcp(|writer| writer.transport_cc(1, 10_000, &fci));
+    room.buffer[..bytes.len()].copy_from_slice(&bytes);
+    let allocations = allocations_of(|| room.receive(receiver.socket, receiver.remote, bytes.len()));
+    assert_eq!(allocations, 0);
+    let stats = room.world.transport("receiver 0", TransportCommand::Stats);
+    let Reply::PlainTransportStats(stats) = stats else { panic!("{stats:?}") };
+    assert_eq!(stats.base.rtp_packet_loss_sent, Some(0.5));
 }
 
 #[test]

@@ -6,11 +6,12 @@ pub mod layers;
 pub mod send_stream;
 pub mod seq_map;
 pub(crate) mod set_up;
+pub(crate) mod stamps;
 
 use std::num::NonZeroU32;
 
 use ringsoup_rtc::codec::MimeType;
-use ringsoup_rtc::rtp::ExtensionMap;
+use ringsoup_rtc::rtp::{ExtensionBlock, ExtensionMap};
 use ringsoup_rtc::rtx::PacketHistory;
 use ringsoup_rtc::score::SCORE_MAX;
 use ringsoup_rtc::time::Time;
@@ -34,6 +35,7 @@ use egress::NewEgress;
 use layers::Layers;
 use send_stream::SendStream;
 use set_up::LayerOptions;
+use stamps::StampIds;
 
 /// Sequence numbers begin within these, so that the first packets of an SRTP stream are far from a wrap, whose side a
 /// receiver that missed them could not tell (RFC 3711 section 3.3.1).
@@ -41,9 +43,20 @@ const FIRST_SEQUENCE_NUMBER: (u64, u64) = (1_000, 32_767);
 
 /// Longest MID a receiver is told, bytes: what fits a one-byte element (RFC 8285 section 4.2).
 const MID_BYTES_MAX: usize = 16;
+/// Highest id of such an element.
+const ONE_BYTE_ID_MAX: u8 = 14;
 
 /// Extension id and value.
 type MidElement = (u8, Box<[u8]>);
+
+/// How the router's elements are called by one receiver.
+#[derive(Debug)]
+struct OwnExtensions {
+    /// From the router's ids.
+    map: ExtensionMap,
+    /// It has ids that the one-byte form does not have, be it of elements that the router does not know.
+    two_byte: bool,
+}
 
 #[derive(Debug)]
 pub struct Consumer {
@@ -68,8 +81,9 @@ pub struct Consumer {
     pub(crate) streams: Vec<SendStream>,
     /// Id and value of the MID that this receiver knows the stream by.
     pub(crate) mid: Option<MidElement>,
+    pub(crate) stamp_ids: StampIds,
     /// `None` when the receiver takes all of the router's extensions under the router's ids, the usual case.
-    pub(crate) extensions: Option<Box<ExtensionMap>>,
+    extensions: Option<Box<OwnExtensions>>,
     pub(crate) last_rtcp: Option<Time>,
 }
 
@@ -91,6 +105,7 @@ impl Consumer {
         parameter_check::drop_unknown_modes(&mut consumable);
         check_encodings(&parameters, &consumable, is_pipe)?;
         let rtp_type = type_of(request.requested_type, &consumable);
+        let stamp_ids = StampIds::new(request.kind, &parameters);
         let options = LayerOptions { preferred: request.preferred_layers, ignores_dtx: request.ignore_dtx };
         // What is not a pipe sends all its layers as the stream of its first encoding.
         let count = if is_pipe { parameters.encodings.len() } else { 1 };
@@ -107,7 +122,7 @@ impl Consumer {
                 payload_types: media_payload_types(&parameters),
                 layers: set_up::layers(rtp_type, &consumable, &params, &options, first)?,
             });
-            streams.push(SendStream::new(params, random.next_u16()));
+            streams.push(SendStream::new(params, random.next_u16(), stamp_ids));
         }
         check_ssrcs(&streams)?;
         let consumer = Self {
@@ -127,6 +142,7 @@ impl Consumer {
             trace_events: Vec::new(),
             streams,
             mid: mid_of(&parameters)?,
+            stamp_ids,
             extensions: own_extensions(&parameters),
             parameters,
             last_rtcp: None,
@@ -136,7 +152,16 @@ impl Consumer {
 
     /// Whether its packets have nothing of their own but the fixed header's fields.
     pub(crate) fn takes_bare_headers(&self) -> bool {
-        self.mid.is_none() && self.extensions.is_none() && self.trace_events.is_empty()
+        self.mid.is_none()
+            && self.stamp_ids.is_empty()
+            && self.extensions.is_none()
+            && self.trace_events.is_empty()
+    }
+
+    /// The router's elements under this receiver's ids; `None` where it calls them as the router does.
+    #[inline]
+    pub(crate) fn own_block(&self, block: &ExtensionBlock) -> Option<ExtensionBlock> {
+        self.extensions.as_ref().map(|extensions| extensions.rename(block))
     }
 
     /// Whether packets can be taken now.
@@ -339,16 +364,14 @@ fn media_payload_types(parameters: &RtpParameters) -> u128 {
 fn mid_of(parameters: &RtpParameters) -> Result<Option<MidElement>, CommandError> {
     let mid = parameters.mid.as_deref().filter(|mid| !mid.is_empty());
     let Some((mid, id)) = mid.zip(parameters.extension_id(ExtensionUri::Mid)) else { return Ok(None) };
-    if mid.len() > MID_BYTES_MAX || id > 14 {
-        return Err(CommandError::type_error(format!(
-            "MID or its header extension id too long [mid:{mid}, id:{id}]"
-        )));
+    if mid.len() > MID_BYTES_MAX {
+        return Err(CommandError::type_error(format!("MID too long [mid:{mid}]")));
     }
     Ok(Some((id, mid.as_bytes().into())))
 }
 
-/// The map from the router's extension ids to this receiver's, where they differ.
-fn own_extensions(parameters: &RtpParameters) -> Option<Box<ExtensionMap>> {
+/// `None` where the receiver's ids are the router's.
+fn own_extensions(parameters: &RtpParameters) -> Option<Box<OwnExtensions>> {
     let per_receiver = [ExtensionUri::Mid, ExtensionUri::AbsSendTime, ExtensionUri::TransportWideCc01];
     let shared = || ExtensionUri::ALL.into_iter().filter(|uri| !per_receiver.contains(uri));
     let negotiated = &parameters.header_extensions;
@@ -361,5 +384,18 @@ fn own_extensions(parameters: &RtpParameters) -> Option<Box<ExtensionMap>> {
     for uri in shared() {
         map.set(uri.router_id(), parameters.extension_id(uri).unwrap_or_default());
     }
-    Some(Box::new(map))
+    let two_byte = negotiated.iter().any(|extension| extension.id > ONE_BYTE_ID_MAX);
+    Some(Box::new(OwnExtensions { map, two_byte }))
+}
+
+impl OwnExtensions {
+    fn rename(&self, block: &ExtensionBlock) -> ExtensionBlock {
+        let mut own = if self.two_byte { ExtensionBlock::two_byte() } else { ExtensionBlock::new() };
+        for (id, value) in block.elements() {
+            if let Some(id) = self.map.router_id(id) {
+                own.push(id, value);
+            }
+        }
+        own
+    }
 }

@@ -10,6 +10,7 @@ use ringsoup_rtc::score::{Score, ScoreChange, SentTotals};
 use ringsoup_rtc::time::Time;
 
 use crate::consumer::egress::Sent;
+use crate::consumer::stamps::{SentStamps, StampIds};
 use crate::reply::{BaseStats, RtpStreamDump, SendStats};
 use crate::stream_params::StreamParams;
 
@@ -23,6 +24,8 @@ pub struct SendStream {
     pub(crate) egress: usize,
     /// `None` where the receiver does not send NACKs.
     pub(crate) guard: Option<ResendGuard>,
+    /// `None` where a packet that is sent again is another packet, or there is nothing to remember.
+    pub(crate) stamps: Option<SentStamps>,
     rtx_sequence_number: u16,
     rate: SampledRate,
     pub(crate) score: Score,
@@ -46,8 +49,11 @@ pub struct SendCounters {
 }
 
 impl SendStream {
-    pub(crate) fn new(params: StreamParams, rtx_sequence_number: u16) -> Self {
+    pub(crate) fn new(params: StreamParams, rtx_sequence_number: u16, stamp_ids: StampIds) -> Self {
+        let has_rtx = params.shown.rtx_payload_type.zip(params.shown.rtx_ssrc).is_some();
+        let resends_as_it_was = params.shown.use_nack && !has_rtx;
         Self {
+            stamps: (resends_as_it_was && !stamp_ids.is_empty()).then(|| SentStamps::new(stamp_ids)),
             guard: params.shown.use_nack.then(ResendGuard::default),
             params,
             egress: usize::MAX,

@@ -64,7 +64,7 @@ impl Sfu {
         let transport = &mut self.transports[consumer.transport];
         consumer.place = transport.consumers.len();
         transport.consumers.push(id);
-        transport.congestion.note_consumer(consumer.kind, &consumer.parameters);
+        transport.outgoing.note_consumer(consumer.kind, &consumer.parameters);
         let streams = (0_u8..).zip(&mut consumer.streams).zip(egresses);
         let is_pipe = consumer.rtp_type == RtpType::Pipe;
         for ((index, stream), mut egress) in streams {

@@ -2,6 +2,7 @@
 
 pub mod congestion;
 pub mod flow;
+pub(crate) mod outgoing;
 pub mod pipe;
 pub mod plain;
 pub mod rtp_listener;
@@ -34,6 +35,7 @@ use crate::table::Id;
 
 use congestion::Congestion;
 use flow::Origin;
+use outgoing::Outgoing;
 use pipe::PipeTransport;
 use plain::PlainTransport;
 use rtp_listener::RtpListener;
@@ -66,6 +68,7 @@ pub struct Transport {
     pub(crate) traffic: Traffic,
     pub(crate) limits: BitrateLimits,
     pub(crate) congestion: Congestion,
+    pub(crate) outgoing: Outgoing,
     pub(crate) trace_events: Vec<TransportTraceEvent>,
     /// When the next reports are due; `None` until connected.
     pub(crate) rtcp_deadline: Option<Time>,
@@ -133,7 +136,8 @@ impl Transport {
             rtx_ssrcs: Map::default(),
             traffic: Traffic::default(),
             limits: BitrateLimits::default(),
-            congestion: Congestion::new(options.initial_available_outgoing_bitrate),
+            congestion: Congestion::default(),
+            outgoing: Outgoing::new(options.initial_available_outgoing_bitrate),
             trace_events: Vec::new(),
             rtcp_deadline: None,
         }
@@ -287,7 +291,8 @@ impl Transport {
             min_outgoing_bitrate: limit(self.limits.min_outgoing),
             ..self.traffic.stats(now, media)
         };
-        self.congestion.describe(self.limits, self.is_connected(), &mut stats);
+        self.congestion.describe(&mut stats);
+        self.outgoing.describe(self.limits, self.is_connected(), &mut stats);
         stats
     }
 

@@ -1,9 +1,11 @@
 //! What receivers get of what senders send.
 
+use ringsoup_rtc::rtp::extension::parse_packet_id;
 use ringsoup_rtc::rtp::{ExtensionUri, RtpWriter};
-use ringsoup_sfu::command::{Consume, ConsumerCommand};
+use ringsoup_sfu::command::{Consume, ConsumerCommand, Produce};
 use ringsoup_sfu::drop_reason::DropReason;
 
+use crate::common::Sent;
 use crate::common::packets::{DELTA, KEY, SILENCE, SPEECH, heard, nack, rtp, rtx};
 use crate::common::parameters::{
     H264, H264_RTX, MID_ID, ORIENTATION_ID, ROUTER_H264, consume_audio, consume_video, extension,
@@ -54,19 +56,26 @@ fn a_receivers_own_extension_ids_are_used() {
     assert_eq!((own.extension(3), own.extension(11)), (Some(&b"v"[..]), Some(&[2][..])));
 }
 
+fn request_with_ids() -> Produce {
+    Produce { enable_packet_id: true, ..produce_video("ids", 3_000, None, 5_100) }
+}
+
 #[test]
 fn packet_ids_are_added_where_asked_for() {
     let mut room = Room::new();
-    let mut request = produce_video("ids", 3_000, None, 5_100);
-    request.enable_packet_id = true;
-    room.world.produce("sender", request);
+    room.world.produce("sender", request_with_ids());
     room.world.consume("bob", consume_video("c", "ids", 78, None, 5_100));
     room.sender_says(&rtp(H264, 1, 1, 3_000, KEY));
     room.sender_says(&rtp(H264, 2, 1, 3_000, DELTA));
     let id = ExtensionUri::MediasoupPacketId.router_id();
-    let ids: Vec<_> =
-        room.bob_gets().iter().map(|sent| sent.rtp().extension(id).map(<[u8]>::to_vec)).collect();
-    assert_eq!(ids, [Some(vec![0, 0, 0, 1]), Some(vec![0, 0, 0, 2])]);
+    let value = |sent: &Sent| parse_packet_id(sent.rtp().extension(id)?);
+    let ids: Vec<_> = room.bob_gets().iter().map(|sent| value(sent).expect("four bytes")).collect();
+    assert_eq!(ids[1], ids[0] + 1);
+    let mut other = Room::with_seed(2);
+    other.world.produce("sender", request_with_ids());
+    other.world.consume("bob", consume_video("c", "ids", 78, None, 5_100));
+    other.sender_says(&rtp(H264, 1, 1, 3_000, KEY));
+    assert_ne!(value(&other.bob_gets()[0]), Some(ids[0]), "shards begin elsewhere");
 }
 
 #[test]

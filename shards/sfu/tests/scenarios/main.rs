@@ -11,6 +11,7 @@ mod dependency_descriptors;
 mod direct_data;
 mod direct_transport;
 mod drop_reasons;
+mod extensions;
 mod feedback;
 mod forwarding;
 mod key_frames;

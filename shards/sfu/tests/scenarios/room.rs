@@ -26,7 +26,11 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn new() -> Self {
-        let mut world = World::new();
+        Self::with_seed(1)
+    }
+
+    pub(crate) fn with_seed(seed: u64) -> Self {
+        let mut world = World::with_seed(seed);
         let sender = world.plain("sender");
         let alice = world.plain("alice");
         let bob = world.plain("bob");
