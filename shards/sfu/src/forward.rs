@@ -82,6 +82,9 @@ impl Sfu {
         out: &mut Outbox,
     ) -> Result<Outcome, DropReason> {
         let packet = RtpPacket::parse(bytes).map_err(|_| DropReason::MalformedRtp)?;
+        if self.transports[transport].incoming.is_some() {
+            self.note_arrival(now, received, transport, &packet, out);
+        }
         let producer = self.producer_of(transport, &packet)?;
         let matched = self.match_stream(now, transport, producer, &packet)?;
         let arrived = self.receive_media(now, received, producer, &packet, matched, out)?;

@@ -5,6 +5,7 @@
 //! (see [`sockets::Sockets`]), starts a thread or knows the channel's encoding.
 
 pub mod command;
+mod congestion_feedback;
 pub mod consumer;
 pub mod data;
 pub mod demux;

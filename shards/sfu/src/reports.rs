@@ -302,7 +302,7 @@ impl Sfu {
 }
 
 /// The next moment of the grid.
-fn on_grid(time: Time) -> Time {
+pub(crate) fn on_grid(time: Time) -> Time {
     Time::from_nanos(time.as_nanos().next_multiple_of(REPORT_GRID_NANOS))
 }
 

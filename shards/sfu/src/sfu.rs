@@ -351,6 +351,7 @@ impl Sfu {
         while let Some(timer) = self.due.pop() {
             match timer {
                 Timer::TransportRtcp(transport) => self.send_reports(now, transport, out),
+                Timer::TransportFeedback(transport) => self.handle_feedback_timeout(now, transport, out),
                 Timer::ProducerNack(producer, stream) => self.send_nacks(now, producer, stream.into(), out),
                 Timer::ProducerKeyFrame(producer, stream) => {
                     self.handle_key_frame_timeout(now, producer, stream.into(), out);

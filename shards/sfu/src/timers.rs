@@ -29,6 +29,8 @@ const SLOT_ENTRIES_KEPT: usize = 32;
 pub enum Timer {
     /// Reports of a transport (RFC 3550 section 6.2).
     TransportRtcp(Id<Transport>),
+    /// Transport-wide feedback on what came since the last.
+    TransportFeedback(Id<Transport>),
     /// NACKs of a producer's stream, by encoding index.
     ProducerNack(Id<Producer>, u8),
     /// A pending or delayed key-frame request of a producer's stream, by encoding index.

@@ -32,7 +32,7 @@ impl Sfu {
         let owner = &mut self.transports[transport];
         owner.listener.add(id, &producer.parameters)?;
         owner.learn_extensions(&producer.parameters);
-        owner.congestion.note_producer(&producer.parameters);
+        owner.learn_means(&producer.parameters);
         producer.place = owner.producers.len();
         owner.producers.push(id);
         self.routers[router].latency.get_or_insert_with(Box::<Latency>::default);

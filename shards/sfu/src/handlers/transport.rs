@@ -118,7 +118,9 @@ impl Sfu {
             TransportCommand::ConnectWebRtc(request) => self.connect_webrtc(id, request),
             TransportCommand::RestartIce => self.restart_ice(now, id),
             TransportCommand::SetMaxIncomingBitrate(bitrate) => {
-                transport.set_max_incoming_bitrate(bitrate).map(|()| Reply::Done)
+                transport.set_max_incoming_bitrate(bitrate)?;
+                self.limit_incoming(now, id, bitrate, out);
+                Ok(Reply::Done)
             }
             TransportCommand::SetMaxOutgoingBitrate(bitrate) => {
                 transport.set_max_outgoing_bitrate(bitrate).map(|()| Reply::Done)

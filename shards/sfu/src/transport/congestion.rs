@@ -1,9 +1,8 @@
-//! By what means a transport's bandwidth is to be estimated, and what its statistics say of it.
+//! By what means a transport's bandwidth is to be estimated.
 //!
 //! A way is estimated from the first producer (towards us) or video consumer (from us) on that negotiates a means. The
 //! statistics of a transport whose media negotiate nothing say nothing.
 
-use crate::reply::TransportStats;
 use crate::rtp_parameters::{ExtensionUri, RtpParameters};
 
 /// How the two ends of a way find out what it can carry.
@@ -29,26 +28,6 @@ impl Means {
             Some(Self::Remb)
         } else {
             None
-        }
-    }
-}
-
-/// Of what comes in; there is no estimator yet, so what is told is what one knows before it has heard anything.
-#[derive(Debug, Default)]
-pub struct Congestion {
-    estimates_incoming: bool,
-}
-
-impl Congestion {
-    pub(crate) fn note_producer(&mut self, parameters: &RtpParameters) {
-        self.estimates_incoming |= Means::of(parameters).is_some();
-    }
-
-    /// Adds what is known to a transport's statistics.
-    pub(crate) fn describe(&self, stats: &mut TransportStats) {
-        if self.estimates_incoming {
-            stats.available_incoming_bitrate = Some(0);
-            stats.rtp_packet_loss_received = Some(0.0);
         }
     }
 }
@@ -87,16 +66,5 @@ mod tests {
         both.header_extensions.extend(numbers.header_extensions);
         both.codecs.extend(numbers.codecs);
         assert_eq!(Means::of(&both), Some(Means::TransportCc));
-    }
-
-    #[test]
-    fn what_comes_in_is_told_of_when_a_producer_negotiates() {
-        let mut congestion = Congestion::default();
-        let mut stats = TransportStats::default();
-        congestion.describe(&mut stats);
-        assert_eq!((stats.available_incoming_bitrate, stats.rtp_packet_loss_received), (None, None));
-        congestion.note_producer(&negotiating(ExtensionUri::TransportWideCc01, "transport-cc"));
-        congestion.describe(&mut stats);
-        assert_eq!((stats.available_incoming_bitrate, stats.rtp_packet_loss_received), (Some(0), Some(0.0)));
     }
 }

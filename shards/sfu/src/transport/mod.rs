@@ -2,6 +2,7 @@
 
 pub mod congestion;
 pub mod flow;
+pub mod incoming;
 pub(crate) mod outgoing;
 pub mod pipe;
 pub mod plain;
@@ -33,8 +34,9 @@ use crate::router::Router;
 use crate::rtp_parameters::{ExtensionUri, RtpParameters};
 use crate::table::Id;
 
-use congestion::Congestion;
+use congestion::Means;
 use flow::Origin;
+use incoming::Incoming;
 use outgoing::Outgoing;
 use pipe::PipeTransport;
 use plain::PlainTransport;
@@ -67,8 +69,9 @@ pub struct Transport {
     pub(crate) rtx_ssrcs: Map<u32, Id<Consumer>>,
     pub(crate) traffic: Traffic,
     pub(crate) limits: BitrateLimits,
-    pub(crate) congestion: Congestion,
     pub(crate) outgoing: Outgoing,
+    /// Where a producer has negotiated a means to tell the peer about the way here.
+    pub(crate) incoming: Option<Incoming>,
     pub(crate) trace_events: Vec<TransportTraceEvent>,
     /// When the next reports are due; `None` until connected.
     pub(crate) rtcp_deadline: Option<Time>,
@@ -136,8 +139,8 @@ impl Transport {
             rtx_ssrcs: Map::default(),
             traffic: Traffic::default(),
             limits: BitrateLimits::default(),
-            congestion: Congestion::default(),
             outgoing: Outgoing::new(options.initial_available_outgoing_bitrate),
+            incoming: None,
             trace_events: Vec::new(),
             rtcp_deadline: None,
         }
@@ -251,6 +254,14 @@ impl Transport {
         }
     }
 
+    /// The first producer that negotiates a means decides.
+    pub(crate) fn learn_means(&mut self, parameters: &RtpParameters) {
+        if self.incoming.is_none() {
+            let limit = self.limits.max_incoming;
+            self.incoming = Means::of(parameters).map(|means| Incoming::new(means, limit));
+        }
+    }
+
     pub(crate) fn set_max_incoming_bitrate(&mut self, bitrate: u64) -> Result<(), CommandError> {
         check_bitrate_max(bitrate)?;
         self.limits.max_incoming = bitrate;
@@ -291,8 +302,10 @@ impl Transport {
             min_outgoing_bitrate: limit(self.limits.min_outgoing),
             ..self.traffic.stats(now, media)
         };
-        self.congestion.describe(&mut stats);
         self.outgoing.describe(self.limits, self.is_connected(), &mut stats);
+        if let Some(incoming) = &self.incoming {
+            incoming.describe(&mut stats);
+        }
         stats
     }
 

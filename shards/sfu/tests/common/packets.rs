@@ -73,6 +73,14 @@ pub(crate) fn empty_block(ssrc: u32) -> ReportBlock {
     }
 }
 
+/// Transport-wide feedback: by sequence number when each packet came, microseconds, if it did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TransportWide {
+    pub(crate) media_ssrc: u32,
+    pub(crate) count: u8,
+    pub(crate) arrivals: Vec<(u16, Option<i64>)>,
+}
+
 /// What a shard said by RTCP, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
@@ -84,7 +92,10 @@ pub(crate) struct Heard {
     pub(crate) firs: Vec<(u32, u8)>,
     pub(crate) reference_times: Vec<NtpTime>,
     pub(crate) dlrrs: Vec<ringsoup_rtc::rtcp::Dlrr>,
-    /// One letter per sub-packet, compounds apart: `S`R, `R`R, s`D`ES, `X`R, `N`ACK, `P`LI, `F`IR.
+    pub(crate) rembs: Vec<(u64, Vec<u32>)>,
+    pub(crate) transport_ccs: Vec<TransportWide>,
+    /// One letter per sub-packet, compounds apart: `S`R, `R`R, s`D`ES, `X`R, `N`ACK, `P`LI, `F`IR, `B`itrate (REMB),
+    /// `T`ransport-wide feedback.
     pub(crate) order: Vec<String>,
 }
 
@@ -137,6 +148,19 @@ impl Heard {
             RtcpPacket::ExtendedReport(report) => {
                 self.extended(report);
                 'X'
+            }
+            RtcpPacket::Remb(remb) => {
+                self.rembs.push((remb.bitrate_bps, remb.ssrcs().collect()));
+                'B'
+            }
+            RtcpPacket::TransportCc(feedback) => {
+                let statuses = feedback.statuses().expect("complete");
+                self.transport_ccs.push(TransportWide {
+                    media_ssrc: feedback.media_ssrc,
+                    count: feedback.feedback_packet_count,
+                    arrivals: statuses.map(|status| (status.sequence_number, status.arrived_us)).collect(),
+                });
+                'T'
             }
             other => panic!("a shard does not send {other:?}"),
         }

@@ -4,6 +4,7 @@
 mod common;
 
 mod closing;
+mod congestion_feedback;
 mod connections;
 mod data;
 mod data_refusals;
