@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringsoup_rtc::dtls::Certificate;
+use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
 use ringsoup_rtc::rtp::RtpWriter;
 use ringsoup_rtc::srtp::CryptoSuite;
 use ringsoup_rtc::time::Time;
@@ -56,6 +56,8 @@ impl Sockets for NoSockets {
 
     fn keep(&mut self, _: SocketId) {}
 
+    fn send_last(&mut self, _: SocketId, _: Option<SocketAddr>, _: &[u8]) {}
+
     fn close(&mut self, _: SocketId) {}
 }
 
@@ -89,6 +91,7 @@ impl Router {
             unix_origin_us: 1_700_000_000_000_000,
             rtc_ports: (10_000, 59_999),
             certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
+            dtls: Arc::new(NoHandshakes),
         };
         let mut router = Self {
             sfu: Sfu::new(config, Box::new(|key| key.fill(7))),

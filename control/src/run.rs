@@ -14,10 +14,12 @@
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
+use ringsoup_dtls::OpenSsl;
 use ringsoup_runtime::{FromShard, ListenSocket};
 use ringsoup_sfu::command::{CommandError, ListenInfo};
 use ringsoup_sfu::event::{Event, LogLevel, LogTag, Weight};
@@ -77,6 +79,8 @@ pub enum RunError {
     Poll(io::Error),
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    #[error("{0}")]
+    Dtls(String),
 }
 
 /// Runs the worker on this thread until it is closed.
@@ -125,6 +129,7 @@ impl ControlThread {
             Some((certificate, private_key)) => dtls_certificate::from_pem_files(certificate, private_key)?,
             None => dtls_certificate::generate()?,
         };
+        let dtls = Arc::new(OpenSsl::new(&certificate).map_err(RunError::Dtls)?);
         let channel = Channel::new(fds);
         let poll = Poll::new().map_err(RunError::Poll)?;
         let watch = |fd, token, interest| {
@@ -143,7 +148,7 @@ impl ControlThread {
             poll,
             channel,
             signals,
-            shards: Shards::new(config.shards.clone(), certificate, waker),
+            shards: Shards::new(config.shards.clone(), certificate, dtls, waker),
             controller,
             encoder: wire::Encoder::new(),
             effects: Vec::new(),

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use mio::Waker;
-use ringsoup_rtc::dtls::Certificate;
+use ringsoup_rtc::dtls::{Certificate, Connector};
 use ringsoup_runtime::mailbox::{TO_SHARD_BYTES_MAX, TO_SHARD_MAX};
 use ringsoup_runtime::shard::{ShardConfig, ShardHandle};
 use ringsoup_runtime::{Clock, FromShard, ListenSocket, Mesh, PortBook, ToShard};
@@ -91,6 +91,7 @@ pub(crate) struct Shards {
     settings: ShardSettings,
     /// What all DTLS peers are shown.
     certificate: Arc<Certificate>,
+    dtls: Arc<dyn Connector>,
     clock: Clock,
     ports: PortBook,
     doorbell: Arc<Doorbell>,
@@ -99,13 +100,19 @@ pub(crate) struct Shards {
 }
 
 impl Shards {
-    pub(crate) fn new(settings: ShardSettings, certificate: Certificate, waker: Waker) -> Self {
+    pub(crate) fn new(
+        settings: ShardSettings,
+        certificate: Certificate,
+        dtls: Arc<dyn Connector>,
+        waker: Waker,
+    ) -> Self {
         let slots: Vec<Slot> = (0..settings.count.max(1)).map(|_| Slot::default()).collect();
         let mesh = Mesh::new(slots.len());
         let doorbell = Arc::new(Doorbell { rung: AtomicBool::new(false), waker });
         Self {
             settings,
             certificate: Arc::new(certificate),
+            dtls,
             clock: Clock::start(),
             ports: PortBook::default(),
             doorbell,
@@ -174,6 +181,7 @@ impl Shards {
             unix_origin_us: self.clock.unix_origin_us(),
             rtc_ports: self.settings.rtc_ports,
             certificate: Arc::clone(&self.certificate),
+            dtls: Arc::clone(&self.dtls),
         };
         let config = ShardConfig {
             index,

@@ -12,7 +12,7 @@ use ringsoup_control::message::{Incoming, Response, ResponseBody, WorkerDump};
 use ringsoup_control::settings::{LogSettings, LogTags, Verbosity};
 use ringsoup_control::wire::{Encoder, decode};
 use ringsoup_fbs::verify_message;
-use ringsoup_rtc::dtls::Certificate;
+use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{Command, CommandError, ListenInfo};
 use ringsoup_sfu::listen;
@@ -367,7 +367,7 @@ impl Worker {
                     break;
                 };
                 now = now.max(timeout);
-                shard.sfu.handle_timeout(now, &mut shard.out);
+                shard.sfu.handle_timeout(now, &mut shard.sockets, &mut shard.out);
                 let effects = self.tell(index, None);
                 self.settle(effects);
                 rounds += 1;
@@ -419,6 +419,7 @@ impl Shard {
             unix_origin_us: 1_700_000_000_000_000,
             rtc_ports: RTC_PORTS,
             certificate: Arc::new(Certificate::new(b"certificate".to_vec(), b"key".to_vec())),
+            dtls: Arc::new(NoHandshakes),
         };
         let key_source = Box::new(|target: &mut [u8]| target.fill(0x5a));
         Self { sfu: Sfu::new(config, key_source), out: Outbox::default(), sockets: VirtualSockets::new(true) }

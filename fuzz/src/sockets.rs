@@ -89,6 +89,10 @@ impl Sockets for VirtualSockets {
         assert!(self.is_open(connection), "a closed connection was kept");
     }
 
+    fn send_last(&mut self, socket: SocketId, _: Option<SocketAddr>, _: &[u8]) {
+        assert!(self.is_open(socket), "the last word left by a closed socket");
+    }
+
     fn close(&mut self, socket: SocketId) {
         assert!(self.is_open(socket), "a socket was closed twice");
         self.open[socket.0 as usize] = None;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringsoup_rtc::dtls::Certificate;
+use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::Command;
 use ringsoup_sfu::name::Name;
@@ -104,6 +104,7 @@ impl World {
             unix_origin_us: 1_700_000_000_000_000,
             rtc_ports: (10_000, 10_010),
             certificate: Arc::new(Certificate::new(b"certificate".to_vec(), b"key".to_vec())),
+            dtls: Arc::new(NoHandshakes),
         };
         let mut key = 0_u8;
         let key_source = Box::new(move |target: &mut [u8]| {
@@ -164,7 +165,7 @@ impl World {
         while let Some(timeout) = self.sfu.next_timeout().filter(|&timeout| timeout <= target) {
             // A timeout that is due already comes at once.
             self.now = self.now.max(timeout);
-            self.sfu.handle_timeout(self.now, &mut self.out);
+            self.sfu.handle_timeout(self.now, &mut self.sockets, &mut self.out);
             self.flush();
             rounds += 1;
             assert!(rounds <= millis / TICK_MS + 2, "timers fire more often than their wheel turns");

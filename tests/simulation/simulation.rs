@@ -218,7 +218,8 @@ impl Simulation {
                     break;
                 }
                 self.world.now = self.world.now.max(timer);
-                self.world.sfu.handle_timeout(self.world.now, &mut self.world.out);
+                let world = &mut self.world;
+                world.sfu.handle_timeout(world.now, &mut world.sockets, &mut world.out);
                 self.carry_feedback();
                 continue;
             }

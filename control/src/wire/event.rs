@@ -8,6 +8,7 @@ use ringsoup_sfu::name::Name;
 
 use super::{
     Builder, Union, consumer, data_consumer, direct_transport, plain_transport, producer, rtp_observer, sctp,
+    webrtc_transport,
 };
 
 /// `None` for events that are not the controller's: log lines, and failures that the controller's bookkeeping has
@@ -73,7 +74,7 @@ pub(super) fn encode(builder: &mut Builder, event: &Event) -> Option<WIPOffset<w
             (observer, Number::AUDIOLEVELOBSERVER_VOLUMES, Some(body))
         }
         Event::AudioLevelObserverSilence { observer } => (observer, Number::AUDIOLEVELOBSERVER_SILENCE, None),
-        event => data_consumer_event(builder, event)?,
+        event => webrtc_transport_event(builder, event).or_else(|| data_consumer_event(builder, event))?,
     };
     let handler_id = Some(builder.create_string(name));
     let (body_type, body) = match body {
@@ -86,6 +87,29 @@ pub(super) fn encode(builder: &mut Builder, event: &Event) -> Option<WIPOffset<w
 
 /// Whom it is about, which event it is, and its body.
 type Parts<'event> = (&'event Name, Number, Option<(Body, Union)>);
+
+/// Events of WebRTC transports; `None` for others.
+fn webrtc_transport_event<'event>(builder: &mut Builder, event: &'event Event) -> Option<Parts<'event>> {
+    Some(match event {
+        Event::WebRtcIceSelectedTuple { transport, tuple } => {
+            let body = webrtc_transport::ice_selected_tuple_notification(builder, tuple);
+            let body = (Body::WebRtcTransport_IceSelectedTupleChangeNotification, body);
+            (transport, Number::WEBRTCTRANSPORT_ICE_SELECTED_TUPLE_CHANGE, Some(body))
+        }
+        Event::WebRtcIceState { transport, state } => {
+            let body = webrtc_transport::ice_state_notification(builder, *state);
+            let body = (Body::WebRtcTransport_IceStateChangeNotification, body);
+            (transport, Number::WEBRTCTRANSPORT_ICE_STATE_CHANGE, Some(body))
+        }
+        Event::WebRtcDtlsState { transport, state, remote_certificate } => {
+            let body =
+                webrtc_transport::dtls_state_notification(builder, *state, remote_certificate.as_deref());
+            let body = (Body::WebRtcTransport_DtlsStateChangeNotification, body);
+            (transport, Number::WEBRTCTRANSPORT_DTLS_STATE_CHANGE, Some(body))
+        }
+        _ => return None,
+    })
+}
 
 /// Events of data consumers; `None` for what no controller is told.
 fn data_consumer_event<'event>(builder: &mut Builder, event: &'event Event) -> Option<Parts<'event>> {

@@ -2,8 +2,9 @@
 
 use ringsoup_fbs::fbs::message::Message;
 use ringsoup_fbs::fbs::notification::{Event as Number, Notification};
-use ringsoup_fbs::fbs::{consumer, producer};
+use ringsoup_fbs::fbs::{consumer, producer, web_rtc_transport};
 use ringsoup_fbs::verify_message;
+use ringsoup_rtc::{dtls, ice};
 use ringsoup_sfu::command::{ConsumerTraceEvent, Layers, ProducerTraceEvent};
 use ringsoup_sfu::event::{
     ConsumerTrace, Direction, Event, LogLevel, LogLine, LogTag, ProducerScore, ProducerTrace, RtpPacketDump,
@@ -45,6 +46,40 @@ fn transport_events() {
         let body = notification.body_as_direct_transport_rtcp_notification().unwrap();
         assert_eq!(body.data().bytes(), [1, 2]);
     });
+}
+
+#[test]
+fn webrtc_transport_events() {
+    let tuple = replies::tuple(Some("[::1]:6000"));
+    let event = Event::WebRtcIceSelectedTuple { transport: name("t"), tuple };
+    tell(&event, "t", Number::WEBRTCTRANSPORT_ICE_SELECTED_TUPLE_CHANGE, |notification| {
+        let body = notification.body_as_web_rtc_transport_ice_selected_tuple_change_notification();
+        assert_eq!(body.unwrap().tuple().remote_port(), 6000);
+    });
+    for (state, told) in [
+        (ice::State::Connected, web_rtc_transport::IceState::CONNECTED),
+        (ice::State::Completed, web_rtc_transport::IceState::COMPLETED),
+        (ice::State::Disconnected, web_rtc_transport::IceState::DISCONNECTED),
+    ] {
+        let event = Event::WebRtcIceState { transport: name("t"), state };
+        tell(&event, "t", Number::WEBRTCTRANSPORT_ICE_STATE_CHANGE, |notification| {
+            let body = notification.body_as_web_rtc_transport_ice_state_change_notification();
+            assert_eq!(body.unwrap().ice_state(), told);
+        });
+    }
+    for (state, told, certificate) in [
+        (dtls::State::Connecting, web_rtc_transport::DtlsState::CONNECTING, None),
+        (dtls::State::Connected, web_rtc_transport::DtlsState::CONNECTED, Some("PEM")),
+        (dtls::State::Failed, web_rtc_transport::DtlsState::FAILED, None),
+        (dtls::State::Closed, web_rtc_transport::DtlsState::CLOSED, None),
+    ] {
+        let remote_certificate = certificate.map(str::to_owned);
+        let event = Event::WebRtcDtlsState { transport: name("t"), state, remote_certificate };
+        tell(&event, "t", Number::WEBRTCTRANSPORT_DTLS_STATE_CHANGE, |notification| {
+            let body = notification.body_as_web_rtc_transport_dtls_state_change_notification().unwrap();
+            assert_eq!((body.dtls_state(), body.remote_cert()), (told, certificate));
+        });
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use ringsoup_fbs::fbs::{transport as wire_transport, web_rtc_transport as wire};
 use ringsoup_rtc::dtls::{self, Fingerprint, FingerprintAlgorithm, Role};
 use ringsoup_rtc::ice::{self, Candidate, CandidateProtocol, Credentials};
 use ringsoup_sfu::command::{CommandError, WebRtcConnect, WebRtcListen, WebRtcTransportOptions};
-use ringsoup_sfu::reply::{WebRtcTransportDump, WebRtcTransportStats};
+use ringsoup_sfu::reply::{Tuple, WebRtcTransportDump, WebRtcTransportStats};
 
 use super::{Builder, Union, tables, transport, unknown_number};
 use crate::message::{Offer, RequestBody, ServedTransportRequest};
@@ -108,6 +108,27 @@ pub(super) fn stats(builder: &mut Builder, stats: &WebRtcTransportStats) -> Unio
         dtls_state: dtls_state(stats.dtls_state),
     };
     wire::GetStatsResponse::create(builder, &args).as_union_value()
+}
+
+pub(super) fn ice_selected_tuple_notification(builder: &mut Builder, tuple: &Tuple) -> Union {
+    let tuple = Some(transport::tuple(builder, tuple));
+    let args = wire::IceSelectedTupleChangeNotificationArgs { tuple };
+    wire::IceSelectedTupleChangeNotification::create(builder, &args).as_union_value()
+}
+
+pub(super) fn ice_state_notification(builder: &mut Builder, state: ice::State) -> Union {
+    let args = wire::IceStateChangeNotificationArgs { ice_state: ice_state(state) };
+    wire::IceStateChangeNotification::create(builder, &args).as_union_value()
+}
+
+pub(super) fn dtls_state_notification(
+    builder: &mut Builder,
+    state: dtls::State,
+    remote_certificate: Option<&str>,
+) -> Union {
+    let remote_cert = remote_certificate.map(|certificate| builder.create_string(certificate));
+    let args = wire::DtlsStateChangeNotificationArgs { dtls_state: dtls_state(state), remote_cert };
+    wire::DtlsStateChangeNotification::create(builder, &args).as_union_value()
 }
 
 fn ice_parameters(

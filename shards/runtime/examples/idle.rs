@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringsoup_rtc::dtls::Certificate;
+use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
 use ringsoup_runtime::shard::COALESCE_DEFAULT;
 use ringsoup_runtime::{Clock, Mesh, PortBook, ShardConfig, ShardHandle};
 use ringsoup_sfu::sfu::SfuConfig;
@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             unix_origin_us: clock.unix_origin_us(),
             rtc_ports: (10_000, 59_999),
             certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
+            dtls: Arc::new(NoHandshakes),
         };
         let config = ShardConfig {
             index,

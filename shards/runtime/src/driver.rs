@@ -332,8 +332,8 @@ impl Driver {
 
     fn handle_timeout(&mut self) {
         let now = self.clock.now();
-        let (sfu, out) = (&mut self.sfu, &mut self.out);
-        if let Err(message) = self.containment.contain(|| sfu.handle_timeout(now, out)) {
+        let (sfu, sockets, out) = (&mut self.sfu, &mut self.sockets, &mut self.out);
+        if let Err(message) = self.containment.contain(|| sfu.handle_timeout(now, sockets, out)) {
             self.out.events.extend(self.containment.report(now, "a timer", &message, &[]));
         }
     }

@@ -211,7 +211,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use ringsoup_rtc::dtls::Certificate;
+    use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
     use ringsoup_sfu::command::{Command, PlainTransportOptions};
     use ringsoup_sfu::listen;
     use ringsoup_sfu::reply::Reply;
@@ -233,6 +233,7 @@ mod tests {
             unix_origin_us: clock.unix_origin_us(),
             rtc_ports: (10_000, 59_999),
             certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
+            dtls: Arc::new(NoHandshakes),
         };
         ShardConfig {
             index,

@@ -1,6 +1,8 @@
 //! What a datagram is and whose it is: by its socket, then by its first bytes (RFC 7983, RFC 5761).
 
+use ringsoup_rtc::dtls::is_dtls;
 use ringsoup_rtc::rtp::{is_rtcp, is_rtp};
+use ringsoup_rtc::stun::is_stun;
 
 use crate::map::Map;
 use crate::sockets::SocketId;
@@ -25,6 +27,27 @@ pub fn protocol_of(bytes: &[u8]) -> Option<Protocol> {
     }
 }
 
+/// What shares a socket of WebRTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packet {
+    Stun,
+    Dtls,
+    Media(Protocol),
+}
+
+/// `None` for anything else.
+pub fn packet_of(bytes: &[u8]) -> Option<Packet> {
+    if let Some(protocol) = protocol_of(bytes) {
+        Some(Packet::Media(protocol))
+    } else if is_stun(bytes) {
+        Some(Packet::Stun)
+    } else if is_dtls(bytes) {
+        Some(Packet::Dtls)
+    } else {
+        None
+    }
+}
+
 /// Whose datagrams come on a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SocketOwner {
@@ -35,36 +58,39 @@ pub enum SocketOwner {
 /// Who owns which socket. Socket ids are small numbers that the runtime reuses.
 #[derive(Debug, Default)]
 pub struct SocketOwners {
-    owners: Vec<Option<SocketOwner>>,
+    owners: Vec<Option<Owned>>,
     /// Accepted, by owner: they close with it. No entry is empty.
     connections: Map<SocketOwner, Vec<SocketId>>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Owned {
+    owner: SocketOwner,
+    /// What accepted it, if it is a TCP connection.
+    listener: Option<SocketId>,
+}
+
 impl SocketOwners {
     pub fn insert(&mut self, socket: SocketId, owner: SocketOwner) {
-        let index = socket.0 as usize;
-        if index >= self.owners.len() {
-            self.owners.resize(index + 1, None);
-        }
-        self.owners[index] = Some(owner);
+        self.set(socket, Owned { owner, listener: None });
     }
 
     /// The connection belongs to whoever has the listener; false when nobody has.
     pub fn accept(&mut self, listener: SocketId, connection: SocketId) -> bool {
-        let Some(owner) = self.get(listener) else { return false };
-        self.insert(connection, owner);
+        let Some(Owned { owner, .. }) = self.get(listener) else { return false };
+        self.set(connection, Owned { owner, listener: Some(listener) });
         self.connections.entry(owner).or_default().push(connection);
         true
     }
 
     /// Forgets a connection, and nothing that is none.
     pub fn hang_up(&mut self, connection: SocketId) {
-        let Some(owner) = self.get(connection) else { return };
-        let Some(connections) = self.connections.get_mut(&owner) else { return };
-        let Some(index) = connections.iter().position(|&other| other == connection) else { return };
-        connections.swap_remove(index);
-        if connections.is_empty() {
-            self.connections.remove(&owner);
+        let Some(Owned { owner, listener: Some(_) }) = self.get(connection) else { return };
+        if let Some(connections) = self.connections.get_mut(&owner) {
+            connections.retain(|&other| other != connection);
+            if connections.is_empty() {
+                self.connections.remove(&owner);
+            }
         }
         self.remove(connection);
     }
@@ -80,6 +106,14 @@ impl SocketOwners {
         self.connections.values().map(Vec::len).sum()
     }
 
+    fn set(&mut self, socket: SocketId, owned: Owned) {
+        let index = socket.0 as usize;
+        if index >= self.owners.len() {
+            self.owners.resize(index + 1, None);
+        }
+        self.owners[index] = Some(owned);
+    }
+
     /// Sockets that belong to someone.
     pub fn count(&self) -> usize {
         self.owners.iter().flatten().count()
@@ -93,17 +127,22 @@ impl SocketOwners {
 
     /// The transport whose socket it is.
     pub fn owner(&self, socket: SocketId) -> Option<Id<Transport>> {
-        match self.get(socket)? {
+        match self.get(socket)?.owner {
             SocketOwner::Transport(id) => Some(id),
             SocketOwner::WebRtcServer(_) => None,
         }
     }
 
     pub fn is_servers(&self, socket: SocketId) -> bool {
-        matches!(self.get(socket), Some(SocketOwner::WebRtcServer(_)))
+        self.get(socket).is_some_and(|owned| matches!(owned.owner, SocketOwner::WebRtcServer(_)))
     }
 
-    fn get(&self, socket: SocketId) -> Option<SocketOwner> {
+    /// What accepted it; `None` unless it is a connection.
+    pub fn listener(&self, socket: SocketId) -> Option<SocketId> {
+        self.get(socket)?.listener
+    }
+
+    fn get(&self, socket: SocketId) -> Option<Owned> {
         self.owners.get(socket.0 as usize).copied().flatten()
     }
 }

@@ -37,8 +37,17 @@ drop_reasons! {
     MessageRefused = "message_refused",
     /// The transport has no remote tuple yet and does not learn one (no comedia).
     NotConnected = "not_connected",
-    /// The datagram came on a WebRTC transport's or server's socket, and no connectivity check has let its sender in.
+    /// Media or DTLS came on a WebRTC transport's or server's socket, and no connectivity check has let its sender in.
     NoIce = "no_ice",
+    /// What looks like STUN cannot be read, or was altered (RFC 8489 section 5).
+    MalformedStun = "malformed_stun",
+    /// A STUN message that is no good connectivity check: without or with other credentials, of a controlled peer, or a response
+    /// to a request that was never made.
+    StunRefused = "stun_refused",
+    /// DTLS while there is no handshake and no connection: before `connect()` or after the end.
+    NoHandshake = "no_handshake",
+    /// SRTP or SRTCP before a handshake has agreed on keys, or after its connection's end.
+    NoSrtpKeys = "no_srtp_keys",
     /// The datagram came from an address that is not the transport's peer.
     ForeignTuple = "foreign_tuple",
     /// The RTP header lies about its own length, extensions or padding (RFC 3550 section 5.1).

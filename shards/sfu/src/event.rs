@@ -1,5 +1,7 @@
 //! What a shard tells without being asked.
 
+use ringsoup_rtc::{dtls, ice};
+
 use crate::command::{ConsumerTraceEvent, Layers, ProducerTraceEvent};
 use crate::data::Message;
 use crate::data::reply::{SctpNegotiatedCapabilities, SctpState};
@@ -17,6 +19,21 @@ pub enum Event {
     PlainTransportRtcpTuple {
         transport: Name,
         tuple: Tuple,
+    },
+    /// A WebRTC transport sends to another tuple from now on.
+    WebRtcIceSelectedTuple {
+        transport: Name,
+        tuple: Tuple,
+    },
+    WebRtcIceState {
+        transport: Name,
+        state: ice::State,
+    },
+    WebRtcDtlsState {
+        transport: Name,
+        state: dtls::State,
+        /// The peer's, PEM; told when connected.
+        remote_certificate: Option<String>,
     },
     /// RTCP for the application.
     DirectTransportRtcp {
@@ -147,12 +164,15 @@ impl Event {
             | Self::DataConsumerSendBufferFull { .. }
             | Self::Log(_) => Weight::Missable,
             Self::ProducerVideoOrientation { .. }
+            | Self::WebRtcIceSelectedTuple { .. }
+            | Self::WebRtcIceState { .. }
             | Self::ConsumerLayers { .. }
             | Self::ActiveSpeakerObserverDominantSpeaker { .. }
             | Self::AudioLevelObserverSilence { .. }
             | Self::DataConsumerMessage { .. } => Weight::Repeated,
             Self::PlainTransportTuple { .. }
             | Self::PlainTransportRtcpTuple { .. }
+            | Self::WebRtcDtlsState { .. }
             | Self::ConsumerProducerPause { .. }
             | Self::ConsumerProducerResume { .. }
             | Self::TransportSctpState { .. }

@@ -30,6 +30,10 @@ pub const ARENA_BYTES_FLUSH: usize = 2 << 20;
 /// Above this many packets the runtime flushes before it takes the next datagram.
 pub const DATAGRAMS_FLUSH: usize = 4096;
 
+/// Datagrams of one flush to addresses that have no lane: error replies to strangers, whom ICE agents answer rarely. Beyond them
+/// none is sent.
+pub const REPLIES_MAX: u32 = 64;
+
 const NONE: u32 = u32::MAX;
 
 /// A place in the Outbox's lane table. The [`LaneAllocator`] hands them out.
@@ -52,11 +56,17 @@ pub enum Route {
     Pipe { end: PipeEnd, kind: PipedKind },
 }
 
-/// Gives every destination of a shard a small number of its own.
-#[derive(Debug, Default)]
+/// Gives every destination of a shard a small number of its own. The first are for replies.
+#[derive(Debug)]
 pub struct LaneAllocator {
     next: u32,
     free: Vec<u32>,
+}
+
+impl Default for LaneAllocator {
+    fn default() -> Self {
+        Self { next: REPLIES_MAX, free: Vec::new() }
+    }
 }
 
 impl LaneAllocator {
@@ -73,7 +83,7 @@ impl LaneAllocator {
 
     /// Lanes that were given out and not released.
     pub fn allocated(&self) -> usize {
-        self.next as usize - self.free.len()
+        (self.next - REPLIES_MAX) as usize - self.free.len()
     }
 }
 
@@ -131,6 +141,8 @@ pub struct Outbox {
     records: Vec<Record>,
     lanes: Vec<LaneState>,
     active: Vec<Destination>,
+    /// Lanes taken by replies.
+    replies: u32,
     /// Datagrams that found the arena full.
     refused: u64,
     /// In the order in which they happened.
@@ -149,6 +161,7 @@ impl Default for Outbox {
             records: Vec::with_capacity(DATAGRAMS_FLUSH),
             lanes: Vec::new(),
             active: Vec::with_capacity(1024),
+            replies: 0,
             refused: 0,
             events: Vec::with_capacity(64),
             reply_at: None,
@@ -201,6 +214,24 @@ impl Outbox {
         let head = self.take(len.min(capacity));
         self.append(destination, head, tail);
         true
+    }
+
+    /// Appends a datagram to an address without a lane. False when there were too many in this flush.
+    pub fn push_reply(&mut self, route: Route, bytes: &[u8]) -> bool {
+        if self.replies == REPLIES_MAX {
+            return false;
+        }
+        let destination = Destination { lane: Lane(self.replies), route };
+        self.replies += 1;
+        self.push_bytes(destination, bytes)
+    }
+
+    /// Appends a datagram as it is. False when the arena is full.
+    pub fn push_bytes(&mut self, destination: Destination, bytes: &[u8]) -> bool {
+        self.push(destination, bytes.len(), Shared::EMPTY, |slot| {
+            slot.copy_from_slice(bytes);
+            Some(bytes.len())
+        })
     }
 
     /// Like [`push`](Self::push), with the shared payload readable while the slot is written: SRTP encrypts
@@ -290,6 +321,18 @@ impl Outbox {
         }
     }
 
+    /// Forgets what was to leave by a socket that is about to close.
+    pub fn forget_socket(&mut self, closing: SocketId) {
+        let lanes = &mut self.lanes;
+        self.active.retain(|destination| {
+            let is_closing = matches!(destination.route, Route::Socket { socket, .. } if socket == closing);
+            if is_closing {
+                lanes[destination.lane.0 as usize] = LaneState { first: NONE, last: NONE };
+            }
+            !is_closing
+        });
+    }
+
     /// A command begins: everything it causes is told before its reply, unless it says otherwise.
     pub(crate) fn begin_command(&mut self) {
         self.reply_at = None;
@@ -311,6 +354,7 @@ impl Outbox {
             self.lanes[destination.lane.0 as usize] = LaneState { first: NONE, last: NONE };
         }
         self.records.clear();
+        self.replies = 0;
         self.used = 0;
     }
 }
@@ -381,6 +425,33 @@ mod tests {
         let mut outbox = Outbox::default();
         assert!(!outbox.push(destination(0), 8, Shared::EMPTY, |_| None));
         assert!(!outbox.has_datagrams());
+    }
+
+    #[test]
+    fn replies_are_few_in_a_flush() {
+        let mut outbox = Outbox::default();
+        let to = |port| Route::Socket { socket: SocketId(1), remote: Some(([127, 0, 0, 1], port).into()) };
+        for port in 1..=64 {
+            assert!(outbox.push_reply(to(port), b"no"));
+        }
+        assert!(!outbox.push_reply(to(65), b"no"));
+        assert_eq!(outbox.destinations().len(), 64, "one of its own each");
+        outbox.clear_datagrams();
+        assert!(outbox.push_reply(to(1), b"no"));
+        let lane = LaneAllocator::default().allocate();
+        assert!(outbox.destinations().iter().all(|destination| destination.lane != lane));
+    }
+
+    #[test]
+    fn a_closing_socket_sends_nothing_more() {
+        let mut outbox = Outbox::default();
+        assert!(outbox.push_bytes(destination(70), b"a") && outbox.push_bytes(destination(71), b"b"));
+        let reply = Route::Socket { socket: SocketId(70), remote: None };
+        assert!(outbox.push_reply(reply, b"c"));
+        outbox.forget_socket(SocketId(70));
+        assert_eq!(outbox.destinations(), [destination(71)]);
+        assert!(outbox.push_bytes(destination(70), b"d"));
+        assert_eq!(outbox.datagrams(Lane(70)).collect::<Vec<_>>(), [(&b"d"[..], &b""[..])]);
     }
 
     #[test]

@@ -58,6 +58,16 @@ impl Sfu {
         }
     }
 
+    /// The transport's peer is lost, perhaps not for good: consumers send nothing, reports end.
+    pub(crate) fn transport_disconnected(&mut self, now: Time, transport: Id<Transport>, out: &mut Outbox) {
+        self.transports[transport].rtcp_deadline = None;
+        for id in self.transports[transport].consumers.clone() {
+            self.consumers[id].connected = false;
+            let change = self.refresh_egress(now, id);
+            self.settle_layers(now, id, change, out);
+        }
+    }
+
     /// Reports of everything on a transport that is due (RFC 3550 section 6).
     pub(crate) fn send_reports(&mut self, now: Time, id: Id<Transport>, out: &mut Outbox) {
         let Some(transport) = self.transports.get_mut(id) else { return };

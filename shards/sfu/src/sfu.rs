@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ringsoup_rtc::dtls::Certificate;
+use ringsoup_rtc::dtls::{self, Certificate};
+use ringsoup_rtc::ice;
 use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtcp::Compound;
 use ringsoup_rtc::rtp::RtpPacket;
@@ -33,6 +34,7 @@ use crate::stats::{Latency, Outcome, ShardCounters};
 use crate::table::{Id, Table};
 use crate::timers::{Timer, Timers};
 use crate::transport::flow::Origin;
+use crate::transport::webrtc::Tuple;
 use crate::transport::webrtc_server::WebRtcServer;
 use crate::transport::{Transport, TransportKind};
 
@@ -48,6 +50,8 @@ pub struct SfuConfig {
     pub rtc_ports: (u16, u16),
     /// The same on all shards: a peer may be told its fingerprint by one and meet another.
     pub certificate: Arc<Certificate>,
+    /// Shows that certificate in handshakes.
+    pub dtls: Arc<dyn dtls::Connector>,
 }
 
 /// A received datagram. The buffer is decrypted in place.
@@ -104,6 +108,10 @@ pub struct Sfu {
     pub(crate) next_packet_id: u32,
     /// What the packet that is being forwarded changed for its receivers.
     pub(crate) layer_news: Vec<(Id<Consumer>, LayerNews)>,
+    /// What an ICE agent told, until it is acted upon.
+    pub(crate) ice_events: Vec<ice::Event<Tuple>>,
+    /// What a DTLS connection wants done, until it is.
+    pub(crate) dtls_output: dtls::Output,
     counters: ShardCounters,
     drop_log: DropLog,
     latency: Box<Latency>,
@@ -157,6 +165,8 @@ impl Sfu {
             timers: Timers::default(),
             next_packet_id,
             layer_news: Vec::new(),
+            ice_events: Vec::new(),
+            dtls_output: dtls::Output::default(),
             counters: ShardCounters::default(),
             drop_log: DropLog::default(),
             latency: Box::default(),
@@ -303,7 +313,7 @@ impl Sfu {
         let transport = &mut self.transports[transport_id];
         transport.traffic.received.update(now, datagram.bytes.len());
         if let TransportKind::WebRtc(_) = transport.kind {
-            return Err(DropReason::NoIce);
+            return self.receive_webrtc(now, transport_id, datagram, sockets, out);
         }
         let Some(protocol) = protocol_of(datagram.bytes) else {
             return Err(self.refuse_unspoken(now, transport_id, &datagram, sockets, out));
@@ -345,13 +355,15 @@ impl Sfu {
     }
 
     /// Called when [`next_timeout`](Self::next_timeout) has come.
-    pub fn handle_timeout(&mut self, now: Time, out: &mut Outbox) {
+    pub fn handle_timeout(&mut self, now: Time, sockets: &mut dyn Sockets, out: &mut Outbox) {
         self.timers.expire(now, &mut self.due);
         // One by one out of `self`: should one of them panic, the others are still there at the next call.
         while let Some(timer) = self.due.pop() {
             match timer {
                 Timer::TransportRtcp(transport) => self.send_reports(now, transport, out),
                 Timer::TransportFeedback(transport) => self.handle_feedback_timeout(now, transport, out),
+                Timer::TransportIce(transport) => self.handle_ice_timeout(now, transport, sockets, out),
+                Timer::TransportDtls(transport) => self.handle_dtls_timeout(now, transport, out),
                 Timer::ProducerNack(producer, stream) => self.send_nacks(now, producer, stream.into(), out),
                 Timer::ProducerKeyFrame(producer, stream) => {
                     self.handle_key_frame_timeout(now, producer, stream.into(), out);

@@ -104,6 +104,10 @@ pub trait Sockets {
     /// its frames may be no longer than a check. Nothing happens to what is no connection.
     fn keep(&mut self, connection: SocketId);
 
+    /// Sends a datagram at once instead of with the next flush, as far as the kernel takes it: the last word of a transport, whose
+    /// sockets close before that. `remote` is as in a [`Route`](crate::outbox::Route).
+    fn send_last(&mut self, socket: SocketId, remote: Option<SocketAddr>, bytes: &[u8]);
+
     /// Frees the socket. What was sent on a connection before goes out first, as far as the kernel takes it.
     fn close(&mut self, socket: SocketId);
 }

@@ -31,6 +31,10 @@ pub enum Timer {
     TransportRtcp(Id<Transport>),
     /// Transport-wide feedback on what came since the last.
     TransportFeedback(Id<Transport>),
+    /// The consent of a transport's peer may have run out (RFC 7675).
+    TransportIce(Id<Transport>),
+    /// A transport's handshake may have lost a flight.
+    TransportDtls(Id<Transport>),
     /// NACKs of a producer's stream, by encoding index.
     ProducerNack(Id<Producer>, u8),
     /// A pending or delayed key-frame request of a producer's stream, by encoding index.

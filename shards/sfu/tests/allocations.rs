@@ -354,13 +354,13 @@ fn losing_and_repairing_allocates_nothing() {
 impl Room {
     /// Runs timers, whose reports may allocate once a second, outside of the count.
     fn nack_timers(&mut self) -> u64 {
-        let World { sfu, out, now, .. } = &mut self.world;
+        let World { sfu, sockets, out, now, .. } = &mut self.world;
         if sfu.next_timeout().is_none_or(|next| next > *now) {
             return 0;
         }
         let before = ALLOCATIONS.with(Cell::get);
         let waiting = out.datagram_count();
-        sfu.handle_timeout(*now, out);
+        sfu.handle_timeout(*now, sockets, out);
         ALLOCATIONS.with(|count| count.set(before));
         (out.datagram_count() - waiting) as u64
     }

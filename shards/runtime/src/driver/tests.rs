@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 
-use ringsoup_rtc::dtls::Certificate;
+use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
 use ringsoup_rtc::rtp::RtpWriter;
 use ringsoup_sfu::command::{
     Consume, PipeConnect, PipeTransportOptions, PlainConnect, PlainTransportOptions, Produce,
@@ -34,6 +34,7 @@ fn driver(mesh: &Arc<Mesh>, clock: Clock) -> Driver {
         unix_origin_us: clock.unix_origin_us(),
         rtc_ports: (10_000, 59_999),
         certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
+        dtls: Arc::new(NoHandshakes),
     };
     let (_, end) = mailbox(Box::new(|| ()), mesh.flag(0).unwrap());
     let config = ShardConfig {

@@ -195,6 +195,15 @@ impl Sockets for ShardSockets {
     /// There are none to keep: connections are refused.
     fn keep(&mut self, _: SocketId) {}
 
+    fn send_last(&mut self, socket: SocketId, remote: Option<SocketAddr>, bytes: &[u8]) {
+        let Some(socket) = self.get_mut(socket) else { return };
+        // Whether it arrives is nobody's care: the peer would have found out by silence.
+        let _ = match remote {
+            Some(remote) => socket.socket.send_to_with_flags(bytes, &remote.into(), libc::MSG_DONTWAIT),
+            None => socket.socket.send_with_flags(bytes, libc::MSG_DONTWAIT),
+        };
+    }
+
     fn close(&mut self, socket: SocketId) {
         let Some(slot) = self.slots.get_mut(socket.0 as usize) else {
             return;

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringsoup_rtc::dtls::Certificate;
+use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
 use ringsoup_rtc::rtp::{RtpPacket, RtpWriter};
 use ringsoup_runtime::shard::COALESCE_DEFAULT;
 use ringsoup_runtime::{Clock, FromShard, Mesh, PortBook, ShardConfig, ShardHandle, ToShard};
@@ -42,6 +42,7 @@ fn start(index: usize, mesh: &Arc<Mesh>, clock: Clock) -> ShardHandle {
         unix_origin_us: clock.unix_origin_us(),
         rtc_ports: (10_000, 59_999),
         certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
+        dtls: Arc::new(NoHandshakes),
     };
     let mesh = Arc::clone(mesh);
     let config = ShardConfig {

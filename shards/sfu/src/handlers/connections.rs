@@ -9,6 +9,8 @@ use crate::outbox::Outbox;
 use crate::sfu::Sfu;
 use crate::sockets::{SocketId, Sockets};
 
+use super::webrtc_packets::webrtc;
+
 impl Sfu {
     /// A listener has accepted a connection. From here on its frames come as datagrams of the socket `connection`, whose
     /// remote address is always the same.
@@ -33,17 +35,52 @@ impl Sfu {
     /// more comes of it, and it must not be closed again.
     pub fn handle_hung_up(
         &mut self,
-        _now: Time,
+        now: Time,
         connection: SocketId,
-        _sockets: &mut dyn Sockets,
-        _out: &mut Outbox,
+        sockets: &mut dyn Sockets,
+        out: &mut Outbox,
     ) {
+        if self.socket_owners.listener(connection).is_none() {
+            return;
+        }
+        let owner = self.socket_owners.owner(connection);
+        // First, so that nobody closes it again.
         self.socket_owners.hang_up(connection);
+        out.forget_socket(connection);
+        let Some(id) = owner else { return };
+        let Self { transports, ice_events, .. } = self;
+        let Ok(webrtc) = webrtc(&mut transports[id]) else { return };
+        let tuple = webrtc.ice.tuples().find(|tuple| tuple.0 == connection);
+        if let Some(tuple) = tuple {
+            webrtc.ice.remove(now, tuple, &mut |event| ice_events.push(event));
+            self.apply_ice_events(id, sockets, out);
+            self.settle_webrtc(now, id, out);
+        }
+    }
+
+    /// Closes a connection whose tuple its transport gave up. One that has hung up is closed already.
+    pub(super) fn close_connection(
+        &mut self,
+        connection: SocketId,
+        sockets: &mut dyn Sockets,
+        out: &mut Outbox,
+    ) {
+        if self.socket_owners.listener(connection).is_some() {
+            self.socket_owners.hang_up(connection);
+            out.forget_socket(connection);
+            sockets.close(connection);
+        }
     }
 
     /// Closes what came in on the listeners of an owner that is about to close.
-    pub(crate) fn close_connections(&mut self, owner: SocketOwner, sockets: &mut dyn Sockets) {
+    pub(crate) fn close_connections(
+        &mut self,
+        owner: SocketOwner,
+        sockets: &mut dyn Sockets,
+        out: &mut Outbox,
+    ) {
         for connection in self.socket_owners.take_connections(owner) {
+            out.forget_socket(connection);
             sockets.close(connection);
         }
     }

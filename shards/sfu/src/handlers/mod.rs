@@ -16,6 +16,9 @@ mod router;
 pub(crate) mod stream_news;
 mod transport;
 mod webrtc;
+mod webrtc_dtls;
+mod webrtc_ice;
+mod webrtc_packets;
 mod webrtc_server;
 
 pub(crate) use activity::Change;

@@ -73,6 +73,7 @@ impl Sfu {
             self.close_data_consumer(consumer);
         }
         let Some(mut transport) = self.transports.remove(id) else { return };
+        self.close_dtls(&mut transport, sockets);
         self.names.remove(&transport.name);
         self.routers[transport.router].transports.retain(|&other| other != id);
         match &mut transport.kind {
@@ -89,8 +90,15 @@ impl Sfu {
                 pipe.close(&mut self.lanes, sockets, out);
             }
             TransportKind::WebRtc(webrtc) => {
-                self.close_connections(SocketOwner::Transport(id), sockets);
-                for &socket in webrtc.own_sockets() {
+                self.close_connections(SocketOwner::Transport(id), sockets, out);
+                // Of a server's connections, those of the peer.
+                for (socket, _) in webrtc.ice.tuples() {
+                    self.close_connection(socket, sockets, out);
+                }
+                webrtc.ways.clear(&mut self.lanes, out);
+                for listener in webrtc.own_listeners() {
+                    let socket = listener.socket.id;
+                    out.forget_socket(socket);
                     self.socket_owners.remove(socket);
                     sockets.close(socket);
                 }
@@ -115,7 +123,7 @@ impl Sfu {
             TransportCommand::ConnectPlain(request) => self.connect_plain(now, id, &request, sockets, out),
             TransportCommand::ConnectPipe(request) => self.connect_pipe(now, id, &request, sockets, out),
             TransportCommand::JoinPipe(end) => self.join_pipe(now, id, end, out),
-            TransportCommand::ConnectWebRtc(request) => self.connect_webrtc(id, request),
+            TransportCommand::ConnectWebRtc(request) => self.connect_webrtc(now, id, request, out),
             TransportCommand::RestartIce => self.restart_ice(now, id),
             TransportCommand::SetMaxIncomingBitrate(bitrate) => {
                 transport.set_max_incoming_bitrate(bitrate)?;
@@ -165,7 +173,7 @@ impl Sfu {
                 Reply::PipeTransportStats(Box::new(PipeTransportStats { base, tuple: pipe.flow.tuple() }))
             }
             TransportKind::WebRtc(webrtc) => {
-                Reply::WebRtcTransportStats(Box::new(webrtc_stats(base, webrtc)))
+                Reply::WebRtcTransportStats(Box::new(webrtc_stats(base, webrtc, &self.socket_owners)))
             }
             TransportKind::Plain(plain) => Reply::PlainTransportStats(Box::new(PlainTransportStats {
                 base,

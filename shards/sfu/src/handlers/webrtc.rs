@@ -4,8 +4,8 @@ use ringsoup_rtc::ice::agent::consent_timeout;
 use ringsoup_rtc::ice::{Agent, Candidate, Credentials};
 use ringsoup_rtc::time::Time;
 
-use crate::command::{CommandError, WebRtcConnect, WebRtcListen, WebRtcTransportOptions};
-use crate::demux::SocketOwner;
+use crate::command::{CommandError, ListenInfo, WebRtcConnect, WebRtcListen, WebRtcTransportOptions};
+use crate::demux::{SocketOwner, SocketOwners};
 use crate::event::{Event, LogLevel, LogLine, LogTag};
 use crate::listen;
 use crate::name::Name;
@@ -14,8 +14,10 @@ use crate::reply::{Reply, TransportDump, TransportStats, WebRtcTransportDump, We
 use crate::sfu::Sfu;
 use crate::sockets::Sockets;
 use crate::table::Id;
-use crate::transport::webrtc::{Listening, WebRtcTransport};
+use crate::transport::webrtc::{Listener, Listening, WebRtcTransport};
 use crate::transport::{Transport, TransportKind};
+
+use super::webrtc_ice::selected_tuple;
 
 impl Sfu {
     pub(crate) fn create_webrtc_transport(
@@ -37,10 +39,10 @@ impl Sfu {
         }
         let ice = Agent::new(Credentials::generate(&mut self.key_source), consent_timeout);
         let webrtc = WebRtcTransport::new(listening, candidates, ice);
-        let own_sockets = webrtc.own_sockets().to_vec();
+        let listeners: Vec<_> = webrtc.own_listeners().iter().map(|listener| listener.socket.id).collect();
         let kind = TransportKind::WebRtc(Box::new(webrtc));
         let id = self.insert_transport(Transport::new(name, router, kind, &options.base));
-        for socket in own_sockets {
+        for socket in listeners {
             self.socket_owners.insert(socket, SocketOwner::Transport(id));
         }
         self.dump_transport(now, id)
@@ -64,24 +66,32 @@ impl Sfu {
                         listen::candidates(index, info, socket.local, false)
                     });
                 let candidates = candidates.collect();
-                Ok((Listening::Own(bound.iter().map(|socket| socket.id).collect()), candidates))
+                let listener =
+                    |(info, &socket): (&ListenInfo, _)| Listener { socket, protocol: info.protocol };
+                let listeners = infos.iter().zip(&bound).map(listener).collect();
+                Ok((Listening::Own(listeners), candidates))
             }
         }
     }
 
     pub(crate) fn connect_webrtc(
         &mut self,
+        now: Time,
         id: Id<Transport>,
         request: WebRtcConnect,
+        out: &mut Outbox,
     ) -> Result<Reply, CommandError> {
-        let webrtc = self.webrtc_mut(id, "webRtcTransport.connect")?;
-        Ok(Reply::WebRtcConnect { role: webrtc.connect(request)? })
+        let role = self.webrtc_mut(id, "webRtcTransport.connect")?.connect(request)?;
+        self.may_start_dtls(now, id, out);
+        self.settle_webrtc(now, id, out);
+        Ok(Reply::WebRtcConnect { role })
     }
 
     pub(crate) fn restart_ice(&mut self, now: Time, id: Id<Transport>) -> Result<Reply, CommandError> {
         let credentials = Credentials::generate(&mut self.key_source);
         let webrtc = self.webrtc_mut(id, "transport.restartIce")?;
-        // Fragments are looked up in the agents: nobody has to hear of one that is retired.
+        // Fragments are looked up in the agents: nobody has to hear of one that is retired. The consent timer finds that it has
+        // more time when it fires.
         webrtc.ice.restart(now, credentials.clone(), &mut |_| {});
         Ok(Reply::RestartIce(credentials))
     }
@@ -99,8 +109,7 @@ impl Sfu {
             ice_parameters: webrtc.ice.credentials().clone(),
             ice_candidates: webrtc.candidates.clone(),
             ice_state: webrtc.ice.state(),
-            // Selected by the peer's checks.
-            ice_selected_tuple: None,
+            ice_selected_tuple: selected_tuple(webrtc, &self.socket_owners),
             dtls_role: webrtc.dtls.role,
             dtls_fingerprints: self.config.certificate.fingerprints().to_vec(),
             dtls_state: webrtc.dtls.state,
@@ -108,11 +117,15 @@ impl Sfu {
     }
 }
 
-pub(super) fn webrtc_stats(base: TransportStats, webrtc: &WebRtcTransport) -> WebRtcTransportStats {
+pub(super) fn webrtc_stats(
+    base: TransportStats,
+    webrtc: &WebRtcTransport,
+    owners: &SocketOwners,
+) -> WebRtcTransportStats {
     WebRtcTransportStats {
         base,
         ice_state: webrtc.ice.state(),
-        ice_selected_tuple: None,
+        ice_selected_tuple: selected_tuple(webrtc, owners),
         dtls_state: webrtc.dtls.state,
     }
 }

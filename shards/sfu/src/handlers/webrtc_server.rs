@@ -54,8 +54,9 @@ impl Sfu {
             && let Some(server) = self.webrtc_servers.remove(id)
         {
             self.names.remove(&server.name);
-            self.close_connections(SocketOwner::WebRtcServer(id), sockets);
+            self.close_connections(SocketOwner::WebRtcServer(id), sockets, out);
             for socket in server.sockets {
+                out.forget_socket(socket);
                 self.socket_owners.remove(socket);
                 sockets.close(socket);
             }

@@ -163,8 +163,7 @@ impl Transport {
         match &self.kind {
             TransportKind::Plain(plain) => plain.is_connected(),
             TransportKind::Pipe(pipe) => pipe.is_connected(),
-            // Without ICE and DTLS nobody is there.
-            TransportKind::WebRtc(_) => false,
+            TransportKind::WebRtc(webrtc) => webrtc.is_connected(),
             TransportKind::Direct => true,
         }
     }
@@ -205,7 +204,7 @@ impl Transport {
         match &mut self.kind {
             TransportKind::Plain(plain) => Way::of(plain.rtp.destination()?, plain.srtp.as_mut()),
             TransportKind::Pipe(pipe) => pipe.way(),
-            TransportKind::WebRtc(_) => None,
+            TransportKind::WebRtc(webrtc) => webrtc.way(),
             TransportKind::Direct => Some(Way::Application),
         }
     }
@@ -215,7 +214,7 @@ impl Transport {
         match &mut self.kind {
             TransportKind::Plain(plain) => Way::of(plain.rtcp_destination()?, plain.srtp.as_mut()),
             TransportKind::Pipe(pipe) => pipe.way(),
-            TransportKind::WebRtc(_) => None,
+            TransportKind::WebRtc(webrtc) => webrtc.way(),
             TransportKind::Direct => Some(Way::Application),
         }
     }
@@ -228,8 +227,8 @@ impl Transport {
                 plain.flow_mut(protocol).origin(remote, comedia)
             }
             TransportKind::Pipe(pipe) => pipe.flow.origin(remote, false),
-            TransportKind::WebRtc(_) => Err(DropReason::NoIce),
-            TransportKind::Direct => Err(DropReason::UnknownSocket),
+            // Known by its agent, not by one address.
+            TransportKind::WebRtc(_) | TransportKind::Direct => Err(DropReason::UnknownSocket),
         }
     }
 
@@ -309,25 +308,32 @@ impl Transport {
         stats
     }
 
-    fn srtp(&self) -> Option<&Srtp> {
-        match &self.kind {
-            TransportKind::Plain(plain) => plain.srtp.as_ref(),
-            TransportKind::Pipe(pipe) => pipe.srtp.as_ref(),
-            TransportKind::WebRtc(_) | TransportKind::Direct => None,
-        }
-    }
-
     fn srtp_mut(&mut self) -> Option<&mut Srtp> {
         match &mut self.kind {
             TransportKind::Plain(plain) => plain.srtp.as_mut(),
             TransportKind::Pipe(pipe) => pipe.srtp.as_mut(),
+            // Its keys are none of signalling's.
             TransportKind::WebRtc(_) | TransportKind::Direct => None,
         }
     }
 
     /// Both directions' sessions where the transport encrypts and has its peer's key.
+    fn srtp_sessions(&self) -> Option<&SrtpSessions> {
+        match &self.kind {
+            TransportKind::Plain(plain) => plain.srtp.as_ref()?.sessions(),
+            TransportKind::Pipe(pipe) => pipe.srtp.as_ref()?.sessions(),
+            TransportKind::WebRtc(webrtc) => webrtc.srtp.as_ref(),
+            TransportKind::Direct => None,
+        }
+    }
+
     fn srtp_sessions_mut(&mut self) -> Option<&mut SrtpSessions> {
-        self.srtp_mut()?.sessions_mut()
+        match &mut self.kind {
+            TransportKind::Plain(plain) => plain.srtp.as_mut()?.sessions_mut(),
+            TransportKind::Pipe(pipe) => pipe.srtp.as_mut()?.sessions_mut(),
+            TransportKind::WebRtc(webrtc) => webrtc.srtp.as_mut(),
+            TransportKind::Direct => None,
+        }
     }
 
     /// Whether new streams of these SSRCs may be sent: two of one SSRC, at once or one after the other, would share SRTP's
@@ -336,7 +342,7 @@ impl Transport {
     /// # Errors
     /// Why not.
     pub(crate) fn check_new_ssrcs(&self, ssrcs: impl Iterator<Item = u32>) -> Result<(), CommandError> {
-        let sessions = self.srtp().and_then(Srtp::sessions);
+        let sessions = self.srtp_sessions();
         let present = self.media_ssrcs.len() + self.rtx_ssrcs.len();
         for (ssrc, present) in ssrcs.zip(present..) {
             if self.media_ssrcs.contains_key(&ssrc) || self.rtx_ssrcs.contains_key(&ssrc) {

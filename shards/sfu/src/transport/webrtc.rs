@@ -1,38 +1,60 @@
 //! A WebRTC transport: media for a peer that is found by ICE and trusted by its DTLS fingerprint.
 //!
 //! ```text
-//! created ──► connect(): the peer's fingerprint ──► ICE selects an address ──► DTLS ──► SRTP
+//! created ──► connect(): the peer's fingerprint ─┐
+//!    └──────► ICE selects a tuple ───────────────┴─► DTLS ──► SRTP: connected, while ICE is
 //! ```
-//! The last three steps are not built yet, so a transport stays new: it is listed, produced and consumed on, and nothing
-//! flows.
+
+mod ways;
 
 use std::net::SocketAddr;
 
 use ringsoup_rtc::dtls::{self, Fingerprint, Role};
-use ringsoup_rtc::ice::{Agent, Candidate};
+use ringsoup_rtc::ice::{self, Agent, Candidate};
+use ringsoup_rtc::time::Time;
 
-use crate::command::{CommandError, WebRtcConnect};
+use crate::command::{CommandError, Protocol, WebRtcConnect};
 use crate::name::Name;
-use crate::sockets::SocketId;
+use crate::reply;
+use crate::sockets::{BoundSocket, SocketId};
+
+use super::Way;
+use super::srtp::SrtpSessions;
+
+pub(crate) use ways::Ways;
 
 #[derive(Debug)]
 pub struct WebRtcTransport {
     pub(crate) listening: Listening,
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) ice: Agent<Tuple>,
+    pub(crate) ways: Ways,
+    /// The entry on the shard's timers that is to ask the agent.
+    pub(crate) ice_timer: Option<Time>,
     pub(crate) dtls: Dtls,
+    /// While DTLS is connected.
+    pub(crate) srtp: Option<SrtpSessions>,
+    /// What its consumers were told last.
+    pub(crate) was_connected: bool,
 }
 
-/// Where we receive, and where the peer sends from.
+/// Where we receive, and where the peer sends from. A TCP connection is a socket of its own.
 pub(crate) type Tuple = (SocketId, SocketAddr);
 
 /// Where the peer's packets come in.
 #[derive(Debug)]
 pub enum Listening {
     /// On sockets of the transport's own.
-    Own(Vec<SocketId>),
+    Own(Vec<Listener>),
     /// On those of a server, which may be on another shard.
     Server(Name),
+}
+
+/// A socket as it is told of.
+#[derive(Debug, Clone, Copy)]
+pub struct Listener {
+    pub(crate) socket: BoundSocket,
+    pub(crate) protocol: Protocol,
 }
 
 #[derive(Debug, Default)]
@@ -42,16 +64,29 @@ pub struct Dtls {
     pub state: dtls::State,
     /// What the peer's certificate must match. `None` until `connect()`.
     pub remote_fingerprint: Option<Fingerprint>,
+    /// From the handshake's beginning to its failure or the peer's good-bye.
+    pub(crate) connection: Option<Box<dyn dtls::Connection>>,
+    /// The entry on the shard's timers that is to ask the connection.
+    pub(crate) timer: Option<Time>,
 }
 
 impl WebRtcTransport {
     pub(crate) fn new(listening: Listening, candidates: Vec<Candidate>, ice: Agent<Tuple>) -> Self {
-        Self { listening, candidates, ice, dtls: Dtls::default() }
+        Self {
+            listening,
+            candidates,
+            ice,
+            ways: Ways::default(),
+            ice_timer: None,
+            dtls: Dtls::default(),
+            srtp: None,
+            was_connected: false,
+        }
     }
 
-    pub(crate) fn own_sockets(&self) -> &[SocketId] {
+    pub(crate) fn own_listeners(&self) -> &[Listener] {
         match &self.listening {
-            Listening::Own(sockets) => sockets,
+            Listening::Own(listeners) => listeners,
             Listening::Server(_) => &[],
         }
     }
@@ -75,5 +110,31 @@ impl WebRtcTransport {
         self.dtls.remote_fingerprint = Some(fingerprint);
         self.dtls.role = request.role.opposite();
         Ok(self.dtls.role)
+    }
+
+    /// Whether the peer was found and may still be there.
+    pub(crate) fn has_peer(&self) -> bool {
+        matches!(self.ice.state(), ice::State::Connected | ice::State::Completed)
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.has_peer() && self.dtls.state == dtls::State::Connected
+    }
+
+    /// `None` without a peer, or before its keys are known.
+    pub(crate) fn way(&mut self) -> Option<Way<'_>> {
+        Some(Way::Sealed(self.ways.selected()?, self.srtp.as_mut()?.outbound()))
+    }
+
+    /// A tuple as it is told of. `listener` is where it came in.
+    pub(crate) fn describe(&self, tuple: Tuple, listener: SocketId) -> Option<reply::Tuple> {
+        let listener = self.own_listeners().iter().find(|known| known.socket.id == listener)?;
+        Some(reply::Tuple {
+            // As in the original, this is the bound address: candidates tell of announced ones.
+            local_address: listener.socket.local.ip().to_string(),
+            local_port: listener.socket.local.port(),
+            remote: Some(tuple.1),
+            protocol: listener.protocol,
+        })
     }
 }

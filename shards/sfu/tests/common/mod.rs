@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 pub(crate) mod bridge;
+pub(crate) mod checks;
 pub(crate) mod data;
+pub(crate) mod dtls;
 pub(crate) mod packets;
 pub(crate) mod parameters;
 pub(crate) mod simulcast;
@@ -12,7 +14,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringsoup_rtc::dtls::Certificate;
 use ringsoup_rtc::rtp::{RtpPacket, is_rtcp};
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{
@@ -38,6 +39,8 @@ pub(crate) const PORT_MAX: u16 = 49_999;
 #[derive(Debug, Default)]
 pub(crate) struct FakeSockets {
     slots: Vec<Option<FakeSocket>>,
+    /// What closing transports sent, with where it went.
+    pub(crate) last_words: Vec<(SocketAddr, Vec<u8>)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +63,10 @@ impl FakeSockets {
     /// Whether the runtime was told to keep this connection.
     pub(crate) fn is_kept(&self, connection: SocketId) -> bool {
         self.socket(connection).is_some_and(|socket| socket.is_kept)
+    }
+
+    pub(crate) fn local_of(&self, id: SocketId) -> SocketAddr {
+        self.socket(id).expect("open").local
     }
 
     pub(crate) fn id_of(&self, local: SocketAddr) -> Option<SocketId> {
@@ -131,6 +138,11 @@ impl Sockets for FakeSockets {
         slot.is_kept = true;
     }
 
+    fn send_last(&mut self, socket: SocketId, remote: Option<SocketAddr>, bytes: &[u8]) {
+        let peer = self.slots[socket.0 as usize].expect("still open").peer;
+        self.last_words.push((remote.or(peer).expect("a destination"), bytes.to_vec()));
+    }
+
     fn close(&mut self, socket: SocketId) {
         assert!(self.slots[socket.0 as usize].take().is_some(), "closed twice");
     }
@@ -199,7 +211,8 @@ impl World {
             seed,
             unix_origin_us: UNIX_ORIGIN_US,
             rtc_ports: (PORT_MIN, PORT_MAX),
-            certificate: Arc::new(Certificate::new(b"certificate".to_vec(), b"key".to_vec())),
+            certificate: Arc::clone(&dtls::identity().certificate),
+            dtls: Arc::clone(&dtls::identity().connector),
         };
         let mut fill = 0_u8;
         let key_source = move |key: &mut [u8]| {
@@ -375,7 +388,7 @@ impl World {
         let end = self.now + duration;
         while let Some(next) = self.sfu.next_timeout().filter(|&next| next <= end) {
             self.now = self.now.max(next);
-            self.sfu.handle_timeout(self.now, &mut self.out);
+            self.sfu.handle_timeout(self.now, &mut self.sockets, &mut self.out);
             self.flush();
         }
         self.now = end;
@@ -413,6 +426,12 @@ impl World {
             Reply::ShardReport(report) => *report,
             other => panic!("not a report: {other:?}"),
         }
+    }
+
+    /// What the shard says it holds under this name.
+    pub(crate) fn held(&mut self, name: &str) -> u64 {
+        let report = self.report();
+        report.io.iter().find(|(known, _)| *known == name).expect("held").1
     }
 
     pub(crate) fn dropped(&mut self, reason: DropReason) -> u64 {

@@ -26,24 +26,19 @@ fn transport(world: &mut World) -> SocketId {
     SocketId(0)
 }
 
-fn held(world: &mut World, name: &str) -> u64 {
-    let report = world.report();
-    report.io.iter().find(|(known, _)| *known == name).expect("held").1
-}
-
 #[test]
 fn a_connection_belongs_to_the_transport_that_listens() {
     let mut world = World::new();
     let listener = transport(&mut world);
     let connection = world.accept(listener, remote(1));
-    assert_eq!((held(&mut world, "held_connections"), held(&mut world, "held_socket_owners")), (1, 2));
+    assert_eq!((world.held("held_connections"), world.held("held_socket_owners")), (1, 2));
     assert!(!world.sockets.is_kept(connection), "it has not shown anything yet");
     world.receive(connection, remote(1), &rtp(OPUS, 1, 1, 1, SPEECH));
     world.assert_accounted();
     world.close_transport("t");
     assert!(!world.sockets.is_open(connection));
-    assert_eq!((world.sockets.open_count(), held(&mut world, "held_connections")), (0, 0));
-    assert_eq!(held(&mut world, "held_socket_owners"), 0);
+    assert_eq!((world.sockets.open_count(), world.held("held_connections")), (0, 0));
+    assert_eq!(world.held("held_socket_owners"), 0);
 }
 
 #[test]
@@ -52,14 +47,14 @@ fn a_connection_that_ends_is_not_closed_with_the_transport_again() {
     let listener = transport(&mut world);
     let (first, second) = (world.accept(listener, remote(1)), world.accept(listener, remote(2)));
     world.hang_up(first);
-    assert_eq!(held(&mut world, "held_connections"), 1);
+    assert_eq!(world.held("held_connections"), 1);
     // The next one gets the number of the first, which must not be taken for it.
     let third = world.accept(listener, remote(3));
     assert_eq!(third, first);
     world.hang_up(second);
     // A socket that is no connection is nobody's to hang up.
     world.sfu.handle_hung_up(world.now, listener, &mut world.sockets, &mut world.out);
-    assert_eq!((held(&mut world, "held_connections"), held(&mut world, "held_socket_owners")), (1, 2));
+    assert_eq!((world.held("held_connections"), world.held("held_socket_owners")), (1, 2));
     world.close_transport("t");
     assert_eq!(world.sockets.open_count(), 0);
 }
@@ -72,7 +67,7 @@ fn a_servers_connections_close_with_it() {
     let connections: Vec<_> = (0..5).map(|peer| world.accept(listener, remote(peer))).collect();
     world.hang_up(connections[2]);
     world.command(Command::CloseWebRtcServer { server: "s".into() });
-    assert_eq!((world.sockets.open_count(), held(&mut world, "held_connections")), (0, 0));
+    assert_eq!((world.sockets.open_count(), world.held("held_connections")), (0, 0));
 }
 
 #[test]
@@ -81,5 +76,5 @@ fn a_connection_whose_listener_has_gone_is_closed() {
     let listener = listen(&mut world, 5_000);
     let connection = world.accept(listener, remote(1));
     assert!(!world.sockets.is_open(connection));
-    assert_eq!(held(&mut world, "held_connections"), 0);
+    assert_eq!(world.held("held_connections"), 0);
 }

@@ -1,5 +1,6 @@
 //! Every reason for which a packet goes no further can come about, and is counted once.
 
+use ringsoup_rtc::ice::Credentials;
 use ringsoup_rtc::srtp::{CryptoSuite, OutboundSession};
 use ringsoup_sfu::command::{
     PipeConnect, PlainTransportOptions, ProducerCommand, TransportCommand, WebRtcListen,
@@ -10,6 +11,7 @@ use ringsoup_sfu::sfu::CameBy;
 use ringsoup_sfu::sockets::SocketId;
 
 use crate::common::bridge::pipe_options;
+use crate::common::checks::PLAIN;
 use crate::common::packets::{DELTA, KEY, SPEECH, rtp, rtx};
 use crate::common::parameters::{H264, H264_RTX, OPUS, connect_to, key, listen_info, plain, produce_audio};
 use crate::common::{Passed, Peer, World, remote};
@@ -19,7 +21,17 @@ use crate::webrtc_transport;
 /// How a reason comes about; returns how often.
 type Cause = fn(&mut Room) -> u64;
 
-const CAUSES: [(DropReason, Cause); 24] = [
+/// The beginning of a DTLS record: a handshake of DTLS 1.2.
+const RECORD: [u8; 13] = [22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// A transport whose peer has not come yet.
+fn webrtc(world: &mut World) -> (SocketId, Credentials) {
+    let listen = WebRtcListen::Individual(Ok(vec![listen_info()]));
+    let dump = webrtc_transport::create(world, "webrtc", webrtc_transport::options(listen)).expect("created");
+    (world.socket_of(dump.ice_candidates[0].port), dump.ice_parameters)
+}
+
+const CAUSES: [(DropReason, Cause); 28] = [
     (DropReason::UnknownSocket, |room| {
         room.world.receive(SocketId(77), remote(1), &rtp(OPUS, 1, 1, AUDIO, SPEECH));
         1
@@ -67,12 +79,38 @@ const CAUSES: [(DropReason, Cause); 24] = [
         1
     }),
     (DropReason::NoIce, |room| {
-        let listen = WebRtcListen::Individual(Ok(vec![listen_info()]));
-        let dump = webrtc_transport::create(&mut room.world, "webrtc", webrtc_transport::options(listen));
-        let port = dump.expect("created").ice_candidates[0].port;
-        let socket = room.world.socket_of(port);
-        room.world.receive(socket, remote(1), &rtp(OPUS, 1, 1, 1, SPEECH));
+        let (socket, _) = webrtc(&mut room.world);
+        for bytes in [&rtp(OPUS, 1, 1, 1, SPEECH)[..], &RECORD] {
+            room.world.receive(socket, remote(1), bytes);
+        }
+        2
+    }),
+    (DropReason::MalformedStun, |room| {
+        let (socket, credentials) = webrtc(&mut room.world);
+        let mut check = PLAIN.bytes(&credentials);
+        check.pop();
+        room.world.receive(socket, remote(1), &check);
         1
+    }),
+    (DropReason::StunRefused, |room| {
+        let (socket, mut credentials) = webrtc(&mut room.world);
+        credentials.password.push('!');
+        room.world.receive(socket, remote(1), &PLAIN.bytes(&credentials));
+        1
+    }),
+    (DropReason::NoHandshake, |room| {
+        let (socket, credentials) = webrtc(&mut room.world);
+        room.world.receive(socket, remote(1), &PLAIN.bytes(&credentials));
+        room.world.receive(socket, remote(1), &RECORD);
+        1
+    }),
+    (DropReason::NoSrtpKeys, |room| {
+        let (socket, credentials) = webrtc(&mut room.world);
+        room.world.receive(socket, remote(1), &PLAIN.bytes(&credentials));
+        for bytes in [&rtp(OPUS, 1, 1, 1, SPEECH)[..], &[0x80, 200, 0, 0]] {
+            room.world.receive(socket, remote(1), bytes);
+        }
+        2
     }),
     (DropReason::ForeignTuple, |room| {
         let socket = room.sender.socket;

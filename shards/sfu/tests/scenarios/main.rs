@@ -33,5 +33,6 @@ mod simulcast;
 mod srtp;
 mod stats;
 mod svc;
+mod webrtc_ice;
 mod webrtc_server;
 mod webrtc_transport;

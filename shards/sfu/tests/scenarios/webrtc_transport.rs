@@ -1,4 +1,4 @@
-//! WebRTC transports as they are before ICE: created, listening, connected in words, closed.
+//! WebRTC transports as they are before a peer comes: created, listening, connected in words, closed.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -40,14 +40,14 @@ pub(crate) fn create(
     }
 }
 
-fn dump(world: &mut World, transport: &str) -> WebRtcTransportDump {
+pub(crate) fn dump(world: &mut World, transport: &str) -> WebRtcTransportDump {
     match world.transport(transport, TransportCommand::Dump) {
         Reply::WebRtcTransportDump(dump) => *dump,
         other => panic!("not a dump: {other:?}"),
     }
 }
 
-fn stats(world: &mut World, transport: &str) -> WebRtcTransportStats {
+pub(crate) fn stats(world: &mut World, transport: &str) -> WebRtcTransportStats {
     match world.transport(transport, TransportCommand::Stats) {
         Reply::WebRtcTransportStats(stats) => *stats,
         other => panic!("not stats: {other:?}"),
@@ -211,7 +211,9 @@ fn datagrams_are_counted_drops() {
     for bytes in [&stun[..], &audio, &[]] {
         world.receive(socket, remote(1), bytes);
     }
-    assert_eq!(world.dropped(DropReason::NoIce), 3);
+    for reason in [DropReason::StunRefused, DropReason::NoIce, DropReason::UnknownProtocol] {
+        assert_eq!(world.dropped(reason), 1, "{reason:?}");
+    }
     assert_eq!(stats(&mut world, "t").base.bytes_received, (stun.len() + audio.len()) as u64);
     world.assert_accounted();
 }
