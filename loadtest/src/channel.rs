@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,16 +54,16 @@ struct Inbox {
     malformed: u64,
 }
 
-/// The controller's end.
-#[derive(Debug)]
+/// The controller's end. Clones are the same end, for other threads.
+#[derive(Clone, Debug)]
 pub(crate) struct Channel {
-    to_worker: UnixStream,
+    to_worker: Arc<Mutex<UnixStream>>,
     inbox: Arc<Mutex<Inbox>>,
-    next_id: u32,
+    next_id: Arc<AtomicU32>,
 }
 
-fn lock(inbox: &Mutex<Inbox>) -> MutexGuard<'_, Inbox> {
-    inbox.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Channel {
@@ -74,7 +75,8 @@ impl Channel {
             .name("channel".to_owned())
             .spawn(move || read_frames(from_worker, &shared))
             .map_err(Error::io("starting the channel's thread"))?;
-        Ok(Self { to_worker, inbox, next_id: 1 })
+        let to_worker = Arc::new(Mutex::new(to_worker));
+        Ok(Self { to_worker, inbox, next_id: Arc::new(AtomicU32::new(1)) })
     }
 
     /// Whether the worker has said that it runs.
@@ -99,7 +101,7 @@ impl Channel {
 
     /// Sends one request and waits for its reply; a refusal is an error that names the method.
     pub(crate) fn request<'fbb>(
-        &mut self,
+        &self,
         method: Method,
         handler: &str,
         builder: &mut FlatBufferBuilder<'fbb>,
@@ -111,14 +113,13 @@ impl Channel {
 
     /// Sends one request; its reply is taken with [`wait`](Self::wait).
     pub(crate) fn send<'fbb>(
-        &mut self,
+        &self,
         method: Method,
         handler: &str,
         builder: &mut FlatBufferBuilder<'fbb>,
         body: Option<(Body, WIPOffset<UnionWIPOffset>)>,
     ) -> Result<Waiting, Error> {
-        let id = self.next_id;
-        self.next_id = self.next_id.checked_add(1).unwrap_or(1);
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let handler_id = builder.create_string(handler);
         let request = Request::create(
             builder,
@@ -132,7 +133,7 @@ impl Channel {
         );
         let replies = self.expect(id)?;
         let frame = finish_message(builder, MessageBody::Request, request.as_union_value());
-        let written = self.to_worker.write_all(frame);
+        let written = lock(&self.to_worker).write_all(frame);
         builder.reset();
         written.map_err(Error::io("writing to the worker"))?;
         Ok(Waiting { id, method, replies })
@@ -141,20 +142,25 @@ impl Channel {
     /// Waits for a reply; a refusal is an error that names the method.
     pub(crate) fn wait(&self, waiting: Waiting) -> Result<Reply, Error> {
         let Waiting { id, method, replies } = waiting;
-        let name = method.variant_name().unwrap_or("unknown method");
         let reply = replies.recv_timeout(REPLY_LIMIT).map_err(|error| {
             lock(&self.inbox).pending.remove(&id);
             match error {
-                RecvTimeoutError::Timeout => Error::new(format!("no reply to {name} within {REPLY_LIMIT:?}")),
-                RecvTimeoutError::Disconnected => Error::new(format!("the channel closed during {name}")),
+                RecvTimeoutError::Timeout => {
+                    Error::new(format!("no reply to {} within {REPLY_LIMIT:?}", name(method)))
+                }
+                RecvTimeoutError::Disconnected => closed_during(method),
             }
         })?;
-        let response = reply.response()?;
-        if response.accepted() {
-            return Ok(reply);
+        accepted(method, reply)
+    }
+
+    /// The reply, if it has come.
+    pub(crate) fn poll(waiting: &Waiting) -> Option<Result<Reply, Error>> {
+        match waiting.replies.try_recv() {
+            Ok(reply) => Some(accepted(waiting.method, reply)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(closed_during(waiting.method))),
         }
-        let (class, reason) = (response.error().unwrap_or("Error"), response.reason().unwrap_or("no reason"));
-        Err(Error::new(format!("{name} was refused: {class}: {reason}")))
     }
 
     fn expect(&self, id: u32) -> Result<Receiver<Reply>, Error> {
@@ -168,7 +174,7 @@ impl Channel {
     }
 
     /// Tells the worker to close; it answers by ending.
-    pub(crate) fn close(mut self) {
+    pub(crate) fn close(self) {
         let mut builder = FlatBufferBuilder::new();
         let handler_id = builder.create_string("");
         let args = NotificationArgs {
@@ -178,9 +184,26 @@ impl Channel {
         };
         let notification = Notification::create(&mut builder, &args);
         let frame = finish_message(&mut builder, MessageBody::Notification, notification.as_union_value());
-        // The end of the stream, which follows as `self` is dropped, tells it too.
-        let _ = self.to_worker.write_all(frame);
+        // The end of the stream, which follows as the last clone is dropped, tells it too.
+        let _ = lock(&self.to_worker).write_all(frame);
     }
+}
+
+fn name(method: Method) -> &'static str {
+    method.variant_name().unwrap_or("unknown method")
+}
+
+fn closed_during(method: Method) -> Error {
+    Error::new(format!("the channel closed during {}", name(method)))
+}
+
+fn accepted(method: Method, reply: Reply) -> Result<Reply, Error> {
+    let response = reply.response()?;
+    if response.accepted() {
+        return Ok(reply);
+    }
+    let (class, reason) = (response.error().unwrap_or("Error"), response.reason().unwrap_or("no reason"));
+    Err(Error::new(format!("{} was refused: {class}: {reason}", name(method))))
 }
 
 fn read_frames(mut stream: UnixStream, inbox: &Mutex<Inbox>) {
@@ -266,7 +289,7 @@ mod tests {
     #[test]
     fn replies_meet_their_requests_and_refusals_are_errors() {
         let accepted = ResponseArgs { accepted: true, ..ResponseArgs::default() };
-        let mut channel = worker(vec![Some(accepted), Some(ResponseArgs::default()), None]);
+        let channel = worker(vec![Some(accepted), Some(ResponseArgs::default()), None]);
         let mut builder = FlatBufferBuilder::new();
         channel.request(Method::WORKER_DUMP, "", &mut builder, None).unwrap();
         let refused = channel.request(Method::WORKER_DUMP, "", &mut builder, None).unwrap_err().to_string();

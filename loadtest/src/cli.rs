@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use ringsoup_rtc::dtls::Role;
 use ringsoup_rtc::srtp::CryptoSuite;
 
 use crate::error::Error;
 use crate::scenario::{self, DEFAULT_SCENARIO, Pacing, Scenario};
+use crate::session::{Ways, WebRtc};
 use crate::transport_bodies::TransportKind;
 
 /// Drives a mediasoup worker with synthetic H.264 and Opus and reports what it did and what it cost.
@@ -29,7 +31,7 @@ pub(crate) struct Cli {
 
     /// Seconds of measured media.
     #[arg(long, value_name = "SECONDS")]
-    duration: Option<f64>,
+    pub(crate) duration: Option<f64>,
 
     /// Shards of the worker (RINGSOUP_SHARDS) [default: the worker's own]
     #[arg(long, value_name = "N")]
@@ -46,6 +48,18 @@ pub(crate) struct Cli {
     /// Of scale: only this kind of transport [default: each kind in its turn]
     #[arg(long, value_enum, value_name = "KIND")]
     pub(crate) transport_kind: Option<TransportKind>,
+
+    /// Of connect: clients.
+    #[arg(long, value_name = "N", default_value_t = crate::connect::CLIENTS, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) clients: u32,
+
+    /// Of connect: handshakes begun each second [default: as fast as they go, 16 at a time]
+    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate)]
+    pub(crate) rate: Option<f64>,
+
+    /// Of run: handshakes offered each second, in every other turn, in the place of the floor's turns.
+    #[arg(long, value_name = "N", value_parser = parse_rate)]
+    pub(crate) handshakes_per_second: Option<f64>,
 
     /// Factor on every publisher's rate.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
@@ -68,7 +82,19 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
     pub(crate) downlink_loss: f64,
 
-    /// SRTP on every transport: AEAD_AES_256_GCM, AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 or _32
+    /// What media comes and goes by. On WebRTC transports the SRTP suite is negotiated.
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = MediaTransport::Plain)]
+    pub(crate) transport: MediaTransport,
+
+    /// All WebRTC transports on the ports of one WebRTC server, instead of ports of their own.
+    #[arg(long)]
+    pub(crate) webrtc_server: bool,
+
+    /// The clients' part in DTLS; browsers are its client.
+    #[arg(long, value_enum, value_name = "ROLE", default_value_t = DtlsRole::Client)]
+    dtls_role: DtlsRole,
+
+    /// SRTP on every plain transport: AEAD_AES_256_GCM, AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 or _32
     #[arg(long, value_name = "SUITE", value_parser = parse_suite)]
     pub(crate) srtp: Option<CryptoSuite>,
 
@@ -141,8 +167,30 @@ pub(crate) enum Mode {
     Idle,
     /// Create, dump and close many routers with many transports; no media.
     Scale,
+    /// Run a scenario on plain transports with SRTP and on WebRTC transports, a worker each, in turns.
+    Compare,
+    /// Connect many clients to WebRTC transports and leave them idle: CPU and time per handshake, and memory.
+    Connect,
     /// Name the built-in scenarios.
     List,
+}
+
+/// What media comes and goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MediaTransport {
+    Plain,
+    Webrtc,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DtlsRole {
+    Client,
+    Server,
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (0.1..=100_000.0).contains(rate));
+    rate.ok_or_else(|| "a number from 0.1 to 100000".to_owned())
 }
 
 fn parse_suite(name: &str) -> Result<CryptoSuite, String> {
@@ -163,6 +211,35 @@ impl Cli {
             (self.idle, Mode::Idle),
         ];
         flags.iter().find(|(given, _)| *given).map_or(self.mode, |(_, mode)| *mode)
+    }
+
+    /// How media reaches the worker and leaves it.
+    pub(crate) fn ways(&self) -> Result<Ways, Error> {
+        let is_webrtc = self.transport == MediaTransport::Webrtc;
+        if is_webrtc && self.srtp.is_some() {
+            return Err(Error::new(
+                "--srtp is for plain transports: WebRTC transports negotiate their suite",
+            ));
+        }
+        Ok(Ways { srtp: self.srtp, webrtc: is_webrtc.then(|| self.webrtc()), gro: self.gro })
+    }
+
+    /// For a report.
+    pub(crate) fn transport_name(&self) -> &'static str {
+        match (self.transport, self.webrtc_server) {
+            (MediaTransport::Plain, _) => "plain",
+            (MediaTransport::Webrtc, false) => "WebRTC",
+            (MediaTransport::Webrtc, true) => "WebRTC by a server",
+        }
+    }
+
+    /// How WebRTC transports are to be.
+    pub(crate) fn webrtc(&self) -> WebRtc {
+        let role = match self.dtls_role {
+            DtlsRole::Client => Role::Client,
+            DtlsRole::Server => Role::Server,
+        };
+        WebRtc { server: self.webrtc_server, role }
     }
 
     /// The scenario with what the command line changes in it.

@@ -54,7 +54,7 @@ pub(crate) struct WorkerWindow {
 }
 
 /// Asks the worker; `None` when its dump has no shards, as the original's.
-pub(crate) fn read(channel: &mut Channel) -> Result<Option<Vec<Shard>>, Error> {
+pub(crate) fn read(channel: &Channel) -> Result<Option<Vec<Shard>>, Error> {
     let reply = channel.request(Method::WORKER_DUMP, "", &mut FlatBufferBuilder::new(), None)?;
     let dump = reply.response()?.body_as_worker_dump_response();
     let dump = dump.ok_or_else(|| Error::new("a worker dump without a body"))?;

@@ -221,8 +221,10 @@ mod tests {
     fn receivers(count: usize, gro: bool) -> (Receiver, Vec<SocketAddr>) {
         let sockets: Vec<UdpSocket> = (0..count).map(|_| net::receiving_socket(gro).unwrap()).collect();
         let addresses = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
-        let subscribers =
-            sockets.into_iter().map(|socket| Subscriber { socket, worker: None, srtp: None }).collect();
+        let subscribers = sockets
+            .into_iter()
+            .map(|socket| Subscriber { socket, worker: None, srtp: None, client: None })
+            .collect();
         (Receiver::start(subscribers, Vec::new(), gro, 0.0).unwrap(), addresses)
     }
 

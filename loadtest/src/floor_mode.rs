@@ -54,8 +54,10 @@ fn measure(
     let receivers = receivers.map_err(Error::io("opening a socket"))?;
     let addresses = receivers.iter().map(std::net::UdpSocket::local_addr).collect::<Result<Vec<_>, _>>();
     let addresses = addresses.map_err(Error::io("reading a socket's address"))?;
-    let subscribers =
-        receivers.into_iter().map(|socket| Subscriber { socket, worker: None, srtp: None }).collect();
+    let subscribers = receivers
+        .into_iter()
+        .map(|socket| Subscriber { socket, worker: None, srtp: None, client: None })
+        .collect();
     let receiver =
         Receiver::start(subscribers, Vec::new(), gro, 0.0).map_err(Error::io("starting the receivers"))?;
     let floor = Floor::new(&addresses, packet_bytes).map_err(Error::io("preparing the floor"))?;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use ringsoup_rtc::srtp::CryptoSuite;
 
 use crate::channel::Channel;
 use crate::cli::Cli;
@@ -15,6 +16,7 @@ use crate::error::Error;
 use crate::progress::Progress;
 use crate::publisher::{self, Publishers};
 use crate::scenario::Scenario;
+use crate::session::Ways;
 use crate::subscriber::{self, Receiver};
 use crate::worker::{self, Launch, Worker};
 use crate::{latency, session};
@@ -39,6 +41,7 @@ pub(crate) struct Harness {
     worker: Worker,
     fan_out: Vec<u64>,
     worker_ports: Vec<u16>,
+    suite: Option<CryptoSuite>,
     addresses: Vec<SocketAddr>,
     stop: Arc<AtomicBool>,
     verbose: bool,
@@ -81,15 +84,25 @@ struct Snapshot {
 impl Harness {
     /// Starts the worker, creates the scenario in it and starts the threads, publishers paused.
     pub(crate) fn start(cli: &Cli, scenario: &Scenario, stop: &Arc<AtomicBool>) -> Result<Self, Error> {
+        Self::start_with(cli, scenario, &cli.ways()?, stop)
+    }
+
+    /// The same, by other ways than the command line's.
+    pub(crate) fn start_with(
+        cli: &Cli,
+        scenario: &Scenario,
+        ways: &Ways,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<Self, Error> {
         let launch = Launch {
             binary: worker::find_binary(cli.worker.as_deref())?,
             shards: cli.shards,
             log_level: cli.worker_log.clone(),
         };
         let (mut worker, to_worker, from_worker) = Worker::spawn(&launch)?;
-        let mut channel = Channel::new(to_worker, from_worker)?;
+        let channel = Channel::new(to_worker, from_worker)?;
         await_running(&mut worker, &channel)?;
-        let session = session::create(&mut channel, scenario, cli.srtp, cli.gro)
+        let session = session::create(&channel, scenario, ways)
             .map_err(|error| explain(&error, &mut worker, &channel))?;
         let addresses = session.subscribers.iter().map(|each| each.socket.local_addr());
         let addresses =
@@ -112,6 +125,7 @@ impl Harness {
             worker,
             fan_out: session.fan_out,
             worker_ports: session.worker_ports,
+            suite: session.suite,
             addresses,
             stop: Arc::clone(stop),
             verbose: cli.verbose,
@@ -121,6 +135,16 @@ impl Harness {
     /// Where the subscribers listen.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The worker's channel, for another thread.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// What media is protected with.
+    pub(crate) fn suite(&self) -> Option<CryptoSuite> {
+        self.suite
     }
 
     pub(crate) fn worker_pid(&self) -> u32 {
@@ -143,7 +167,7 @@ impl Harness {
 
     /// The worker's own counters.
     pub(crate) fn dump(&mut self) -> Result<Option<Vec<Shard>>, Error> {
-        dump::read(&mut self.channel).map_err(|error| explain(&error, &mut self.worker, &self.channel))
+        dump::read(&self.channel).map_err(|error| explain(&error, &mut self.worker, &self.channel))
     }
 
     /// Plays until every consumer has received something and `duration` is over.

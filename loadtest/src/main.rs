@@ -5,6 +5,8 @@
 
 mod channel;
 mod cli;
+mod compare;
+mod connect;
 mod cpu;
 mod dump;
 mod error;
@@ -29,9 +31,11 @@ mod session;
 mod soak;
 mod srtp;
 mod stamp;
+mod storm;
 mod subscriber;
 mod sys;
 mod transport_bodies;
+mod webrtc;
 mod worker;
 
 use std::process::ExitCode;
@@ -88,6 +92,13 @@ fn dispatch(cli: &Cli) -> Result<bool, Error> {
         print(cli, &scale, scale::Scale::render)?;
         return Ok(scale.succeeded());
     }
+    if mode == Mode::Connect {
+        let idle = Duration::from_secs_f64(cli.duration.unwrap_or(0.0).clamp(0.0, 86_400.0));
+        start_watchdog(SETUP_LIMIT + idle)?;
+        let connect = connect::run(cli, &stop)?;
+        print(cli, &connect, connect::Connect::render)?;
+        return Ok(connect.succeeded());
+    }
     let scenario = cli.scenario()?;
     let media = Duration::from_secs_f64(scenario.duration_s) + SLICE_LIMIT * scenario.slices;
     match mode {
@@ -108,6 +119,18 @@ fn dispatch(cli: &Cli) -> Result<bool, Error> {
             let soak = soak::run(cli, &scenario, &stop)?;
             print(cli, &soak, soak::Soak::render)?;
             Ok(soak.failures.is_empty())
+        }
+        Mode::Compare => {
+            start_watchdog(SETUP_LIMIT + media * 2)?;
+            print(cli, &compare::run(cli, &scenario, &stop)?, compare::Comparison::render)?;
+            Ok(true)
+        }
+        _ if cli.handshakes_per_second.is_some() => {
+            start_watchdog(SETUP_LIMIT + media * 2)?;
+            let rate = cli.handshakes_per_second.unwrap_or_default();
+            let storms = storm::run(cli, &scenario, rate, &stop)?;
+            print(cli, &storms, storm::Storms::render)?;
+            Ok(storms.succeeded())
         }
         _ => {
             start_watchdog(SETUP_LIMIT + media)?;

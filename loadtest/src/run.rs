@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use ringsoup_rtc::srtp::CryptoSuite;
+
 use crate::cli::Cli;
 use crate::cpu;
 use crate::dump::WorkerWindow;
@@ -37,11 +39,11 @@ pub(crate) fn run(cli: &Cli, scenario: &Scenario, stop: &Arc<AtomicBool>) -> Res
     memory.end_bytes = resident(&harness);
     memory.peak_bytes = cpu::peak_resident_bytes(harness.worker_pid()).unwrap_or(0);
     progress.finish();
-    let sent = harness.sent();
+    let (sent, suite) = (harness.sent(), harness.suite());
     harness.finish()?;
     let window = before.zip(after).map(|(before, after)| WorkerWindow::between(&before, &after));
     let whole = whole(&slices)?;
-    Ok(assemble(cli, scenario, &slices, &whole, floor, window, memory, &sent))
+    Ok(assemble(cli, scenario, &slices, &whole, floor, window, memory, &sent, suite))
 }
 
 fn resident(harness: &Harness) -> u64 {
@@ -173,6 +175,7 @@ fn assemble(
     worker_shards: Option<WorkerWindow>,
     memory: Memory,
     sent: &crate::publisher::Totals,
+    suite: Option<CryptoSuite>,
 ) -> Report {
     let cpu = Cpu::of(slices, whole);
     let floor = floor.and_then(|turns| floor_report(turns, cpu.ns_per_forwarded_packet));
@@ -183,7 +186,8 @@ fn assemble(
         description: scenario.description.clone(),
         worker,
         shards: cli.shards,
-        srtp: cli.srtp.map(|suite| suite.name().to_owned()),
+        transport: cli.transport_name(),
+        srtp: suite.map(|suite| suite.name().to_owned()),
         receivers_take_trains: cli.gro,
         consumers: scenario.consumer_count(),
         measured_s: whole.wall_s,

@@ -29,6 +29,11 @@ impl Protector {
         })
     }
 
+    /// Of sessions that DTLS agreed on.
+    pub(crate) const fn of(outbound: OutboundSession, inbound: InboundSession) -> Self {
+        Self { outbound, inbound }
+    }
+
     /// Protects the RTP packet in `buffer[..length]`; the new length, or `None` when it cannot be.
     pub(crate) fn protect_rtp(&mut self, buffer: &mut [u8], header: usize, length: usize) -> Option<usize> {
         self.outbound.protect_rtp(buffer, header, length).ok()

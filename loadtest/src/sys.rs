@@ -10,6 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::ptr;
+use std::time::Duration;
 
 const SOL_UDP: libc::c_int = 17;
 const UDP_SEGMENT: libc::c_int = 103;
@@ -143,12 +144,28 @@ impl Epoll {
         Ok(())
     }
 
+    /// Forgets a socket whose descriptor was added.
+    pub(crate) fn remove(&self, socket: &impl AsRawFd) -> io::Result<()> {
+        // SAFETY: both descriptors are open; since Linux 2.6.9 no event is needed.
+        check(unsafe {
+            libc::epoll_ctl(self.fd.as_raw_fd(), libc::EPOLL_CTL_DEL, socket.as_raw_fd(), ptr::null_mut())
+        })?;
+        Ok(())
+    }
+
     /// Collects what is readable now, without waiting. Returns how many tokens are ready.
     pub(crate) fn poll(&mut self) -> io::Result<usize> {
+        self.wait(Duration::ZERO)
+    }
+
+    /// The same, waiting for at most so many whole milliseconds until something is.
+    pub(crate) fn wait(&mut self, limit: Duration) -> io::Result<usize> {
         let capacity = libc::c_int::try_from(self.events.len()).unwrap_or(libc::c_int::MAX);
+        let limit = libc::c_int::try_from(limit.as_millis()).unwrap_or(libc::c_int::MAX);
         // SAFETY: the kernel writes at most `capacity` events into the vector, which holds that many.
-        let ready =
-            check(unsafe { libc::epoll_wait(self.fd.as_raw_fd(), self.events.as_mut_ptr(), capacity, 0) });
+        let ready = check(unsafe {
+            libc::epoll_wait(self.fd.as_raw_fd(), self.events.as_mut_ptr(), capacity, limit)
+        });
         self.ready = match ready {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             other => other?,

@@ -6,21 +6,27 @@ use ringsoup_fbs::fbs::pipe_transport::{PipeTransportOptions, PipeTransportOptio
 use ringsoup_fbs::fbs::plain_transport::{PlainTransportOptions, PlainTransportOptionsArgs};
 use ringsoup_fbs::fbs::request::{self, Method};
 use ringsoup_fbs::fbs::router::{
-    CreateDirectTransportRequest, CreateDirectTransportRequestArgs, CreatePipeTransportRequest,
-    CreatePipeTransportRequestArgs, CreatePlainTransportRequest, CreatePlainTransportRequestArgs,
-    CreateWebRtcTransportRequest, CreateWebRtcTransportRequestArgs,
+    CloseTransportRequest, CloseTransportRequestArgs, CreateDirectTransportRequest,
+    CreateDirectTransportRequestArgs, CreatePipeTransportRequest, CreatePipeTransportRequestArgs,
+    CreatePlainTransportRequest, CreatePlainTransportRequestArgs, CreateWebRtcTransportRequest,
+    CreateWebRtcTransportRequestArgs,
 };
 use ringsoup_fbs::fbs::transport::{
     ListenInfo, ListenInfoArgs, Options, OptionsArgs, PortRange, PortRangeArgs, Protocol, SocketFlags,
     SocketFlagsArgs,
 };
 use ringsoup_fbs::fbs::web_rtc_transport::{
-    Listen, ListenIndividual, ListenIndividualArgs, WebRtcTransportOptions, WebRtcTransportOptionsArgs,
+    ConnectRequest, ConnectRequestArgs, DtlsParameters, DtlsParametersArgs, DtlsRole, Fingerprint,
+    FingerprintAlgorithm, FingerprintArgs, Listen, ListenIndividual, ListenIndividualArgs, ListenServer,
+    ListenServerArgs, WebRtcTransportOptions, WebRtcTransportOptionsArgs,
 };
 use ringsoup_fbs::fbs::worker::{
     CloseRouterRequest, CloseRouterRequestArgs, CreateRouterRequest, CreateRouterRequestArgs,
+    CreateWebRtcServerRequest, CreateWebRtcServerRequestArgs,
 };
-use ringsoup_fbs::flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
+use ringsoup_fbs::flatbuffers::{FlatBufferBuilder, ForwardsUOffset, UnionWIPOffset, Vector, WIPOffset};
+use ringsoup_peer::LocalParameters;
+use ringsoup_rtc::dtls::Role;
 
 type Builder = FlatBufferBuilder<'static>;
 type Union = (request::Body, WIPOffset<UnionWIPOffset>);
@@ -71,11 +77,11 @@ fn base(builder: &mut Builder, direct: bool) -> Option<WIPOffset<Options<'static
     Some(Options::create(builder, &args))
 }
 
-fn listen_info(builder: &mut Builder) -> WIPOffset<ListenInfo<'static>> {
+fn listen_info(builder: &mut Builder, protocol: Protocol) -> WIPOffset<ListenInfo<'static>> {
     let ip = Some(builder.create_string(LOOPBACK));
     let port_range = Some(PortRange::create(builder, &PortRangeArgs::default()));
     let flags = Some(SocketFlags::create(builder, &SocketFlagsArgs::default()));
-    let args = ListenInfoArgs { protocol: Protocol::UDP, ip, port_range, flags, ..ListenInfoArgs::default() };
+    let args = ListenInfoArgs { protocol, ip, port_range, flags, ..ListenInfoArgs::default() };
     ListenInfo::create(builder, &args)
 }
 
@@ -103,7 +109,7 @@ impl TransportKind {
     pub(crate) fn create(self, transport: &str) -> Body<'_> {
         Box::new(move |builder| match self {
             Self::Plain => plain(builder, transport),
-            Self::Webrtc => webrtc(builder, transport),
+            Self::Webrtc => webrtc(builder, transport, &Listening::Own { tcp: false }),
             Self::Pipe => pipe(builder, transport),
             Self::Direct => direct(builder, transport),
         })
@@ -112,7 +118,7 @@ impl TransportKind {
 
 fn plain(builder: &mut Builder, transport: &str) -> Union {
     let base = base(builder, false);
-    let listen_info = Some(listen_info(builder));
+    let listen_info = Some(listen_info(builder, Protocol::UDP));
     let args = PlainTransportOptionsArgs {
         base,
         listen_info,
@@ -127,15 +133,44 @@ fn plain(builder: &mut Builder, transport: &str) -> Union {
     (request::Body::Router_CreatePlainTransportRequest, body.as_union_value())
 }
 
-fn webrtc(builder: &mut Builder, transport: &str) -> Union {
+/// Where a WebRTC transport listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Listening {
+    /// On sockets of its own.
+    Own { tcp: bool },
+    /// On those of the server with this id.
+    Server(String),
+}
+
+fn webrtc_listen_infos<'a>(
+    builder: &mut Builder,
+    tcp: bool,
+) -> WIPOffset<Vector<'a, ForwardsUOffset<ListenInfo<'static>>>> {
+    let mut infos = vec![listen_info(builder, Protocol::UDP)];
+    if tcp {
+        infos.push(listen_info(builder, Protocol::TCP));
+    }
+    builder.create_vector(&infos)
+}
+
+fn webrtc(builder: &mut Builder, transport: &str, listening: &Listening) -> Union {
     let base = base(builder, false);
-    let listen_info = listen_info(builder);
-    let listen_infos = Some(builder.create_vector(&[listen_info]));
-    let listen = ListenIndividual::create(builder, &ListenIndividualArgs { listen_infos });
+    let (listen_type, listen) = match listening {
+        Listening::Own { tcp } => {
+            let listen_infos = Some(webrtc_listen_infos(builder, *tcp));
+            let listen = ListenIndividual::create(builder, &ListenIndividualArgs { listen_infos });
+            (Listen::ListenIndividual, listen.as_union_value())
+        }
+        Listening::Server(server) => {
+            let web_rtc_server_id = Some(builder.create_string(server));
+            let listen = ListenServer::create(builder, &ListenServerArgs { web_rtc_server_id });
+            (Listen::ListenServer, listen.as_union_value())
+        }
+    };
     let args = WebRtcTransportOptionsArgs {
         base,
-        listen_type: Listen::ListenIndividual,
-        listen: Some(listen.as_union_value()),
+        listen_type,
+        listen: Some(listen),
         ..WebRtcTransportOptionsArgs::default()
     };
     let options = Some(WebRtcTransportOptions::create(builder, &args));
@@ -145,9 +180,55 @@ fn webrtc(builder: &mut Builder, transport: &str) -> Union {
     (request::Body::Router_CreateWebRtcTransportRequest, body.as_union_value())
 }
 
+impl Listening {
+    pub(crate) fn create_method(&self) -> Method {
+        match self {
+            Self::Own { .. } => Method::ROUTER_CREATE_WEBRTCTRANSPORT,
+            Self::Server(_) => Method::ROUTER_CREATE_WEBRTCTRANSPORT_WITH_SERVER,
+        }
+    }
+
+    pub(crate) fn create<'a>(&'a self, transport: &'a str) -> Body<'a> {
+        Box::new(move |builder| webrtc(builder, transport, self))
+    }
+}
+
+pub(crate) fn create_webrtc_server(server: &str, tcp: bool) -> Body<'_> {
+    Box::new(move |builder| {
+        let listen_infos = Some(webrtc_listen_infos(builder, tcp));
+        let web_rtc_server_id = Some(builder.create_string(server));
+        let args = CreateWebRtcServerRequestArgs { web_rtc_server_id, listen_infos };
+        let body = CreateWebRtcServerRequest::create(builder, &args);
+        (request::Body::Worker_CreateWebRtcServerRequest, body.as_union_value())
+    })
+}
+
+/// What a WebRTC transport is told of its peer.
+pub(crate) fn connect_webrtc(local: &LocalParameters) -> Body<'_> {
+    Box::new(move |builder| {
+        let value = Some(builder.create_string(&local.fingerprint.value));
+        let args = FingerprintArgs { algorithm: FingerprintAlgorithm::SHA256, value };
+        let fingerprint = Fingerprint::create(builder, &args);
+        let fingerprints = Some(builder.create_vector(&[fingerprint]));
+        let role = if local.role == Role::Client { DtlsRole::CLIENT } else { DtlsRole::SERVER };
+        let dtls_parameters =
+            Some(DtlsParameters::create(builder, &DtlsParametersArgs { fingerprints, role }));
+        let body = ConnectRequest::create(builder, &ConnectRequestArgs { dtls_parameters });
+        (request::Body::WebRtcTransport_ConnectRequest, body.as_union_value())
+    })
+}
+
+pub(crate) fn close_transport(transport: &str) -> Body<'_> {
+    Box::new(move |builder| {
+        let transport_id = Some(builder.create_string(transport));
+        let body = CloseTransportRequest::create(builder, &CloseTransportRequestArgs { transport_id });
+        (request::Body::Router_CloseTransportRequest, body.as_union_value())
+    })
+}
+
 fn pipe(builder: &mut Builder, transport: &str) -> Union {
     let base = base(builder, false);
-    let listen_info = Some(listen_info(builder));
+    let listen_info = Some(listen_info(builder, Protocol::UDP));
     let args = PipeTransportOptionsArgs { base, listen_info, ..PipeTransportOptionsArgs::default() };
     let options = Some(PipeTransportOptions::create(builder, &args));
     let transport_id = Some(builder.create_string(transport));

@@ -14,6 +14,7 @@ use crate::rtp::{FIXED_HEADER_BYTES, is_rtcp};
 use crate::sys::{
     Epoll, ReceiveBatch, SEND_BATCH, monotonic_ns, realtime_ns, send_batch, set_precise_timers, sleep_until,
 };
+use crate::webrtc::{Client, Timers};
 
 /// Sockets' feedback is read this often.
 const FEEDBACK_NS: u64 = 5_000_000;
@@ -48,6 +49,8 @@ pub(super) struct Engine {
     /// Share of video packets not sent until they are NACKed.
     withhold: f64,
     started_ns: u64,
+    /// Of the clients of WebRTC transports.
+    timers: Timers,
 }
 
 /// Packets of one publisher on their way to one `sendmmsg`.
@@ -125,8 +128,10 @@ impl Engine {
         withhold: f64,
     ) -> io::Result<Self> {
         let epoll = Epoll::new(publishers.len())?;
+        let mut timers = Timers::default();
         for (index, publisher) in publishers.iter().enumerate() {
             epoll.add(&publisher.socket, index)?;
+            timers.set(index, publisher.client.as_ref().and_then(Client::next_timeout_ns));
         }
         Ok(Self {
             publishers,
@@ -137,6 +142,7 @@ impl Engine {
             rng: Rng::new(seed),
             withhold,
             started_ns: monotonic_ns(),
+            timers,
         })
     }
 
@@ -148,7 +154,8 @@ impl Engine {
         loop {
             let now_ns = monotonic_ns();
             if now_ns >= feedback_at_ns {
-                self.read_feedback(&mut feedback)?;
+                self.read_feedback(&mut feedback, now_ns)?;
+                self.keep_consent(now_ns);
                 feedback_at_ns = now_ns + FEEDBACK_NS;
             }
             match self.shared.state.load(Ordering::Acquire) {
@@ -285,7 +292,19 @@ impl Engine {
         }
     }
 
-    fn read_feedback(&mut self, feedback: &mut ReceiveBatch) -> io::Result<()> {
+    /// What clients of WebRTC transports send by themselves.
+    fn keep_consent(&mut self, now_ns: u64) {
+        while let Some(index) = self.timers.pop(now_ns) {
+            if let Some(client) =
+                self.publishers.get_mut(index).and_then(|publisher| publisher.client.as_mut())
+            {
+                client.handle_timeout(now_ns);
+                self.timers.set(index, client.next_timeout_ns());
+            }
+        }
+    }
+
+    fn read_feedback(&mut self, feedback: &mut ReceiveBatch, now_ns: u64) -> io::Result<()> {
         let ready = self.epoll.poll()?;
         for event in 0..ready {
             let Some(index) = self.epoll.token(event) else {
@@ -297,6 +316,13 @@ impl Engine {
             let count = feedback.receive(&publisher.socket)?;
             for datagram in 0..count {
                 let packet = feedback.get(datagram).bytes;
+                if let Some(client) = &mut publisher.client
+                    && Client::is_signalling(packet)
+                {
+                    client.handle(now_ns, packet);
+                    self.timers.set(index, client.next_timeout_ns());
+                    continue;
+                }
                 if !is_rtcp(packet) {
                     continue;
                 }

@@ -20,6 +20,7 @@ pub(crate) use opus::Opus;
 pub(crate) use track::{AudioTrack, RtxStream, VideoTrack};
 
 use crate::srtp::Protector;
+use crate::webrtc::Client;
 use crate::{latency, sys};
 
 const PAUSED: u8 = 0;
@@ -37,6 +38,8 @@ pub(crate) struct Publisher {
     pub(crate) video: Option<(u32, VideoTrack)>,
     pub(crate) audio: Option<(u32, AudioTrack)>,
     pub(crate) srtp: Option<Protector>,
+    /// Of a WebRTC transport: keeps the worker's consent.
+    pub(crate) client: Option<Client>,
 }
 
 /// What was sent since the start.

@@ -1,5 +1,6 @@
 //! The report: what one run found, as an object for machines and as tables for people.
 
+pub(crate) mod side;
 pub(crate) mod table;
 mod warnings;
 
@@ -26,6 +27,7 @@ pub(crate) struct Report {
     pub(crate) description: String,
     pub(crate) worker: String,
     pub(crate) shards: Option<u32>,
+    pub(crate) transport: &'static str,
     pub(crate) srtp: Option<String>,
     pub(crate) receivers_take_trains: bool,
     pub(crate) consumers: u64,
@@ -276,6 +278,7 @@ pub(crate) mod tests {
             description: "for the test".to_owned(),
             worker: "/bin/worker".to_owned(),
             shards: Some(1),
+            transport: "plain",
             srtp: None,
             receivers_take_trains: false,
             consumers: 10,

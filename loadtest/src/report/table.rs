@@ -29,7 +29,7 @@ pub(crate) fn render(report: &Report) -> String {
         report.description,
         report.worker,
         report.shards.map_or_else(String::new, |shards| format!(" with {shards} shard(s)")),
-        report.srtp.as_deref().map_or_else(|| "plain RTP".to_owned(), |suite| format!("SRTP {suite}")),
+        media(report),
         if report.receivers_take_trains { ", receivers take trains whole" } else { "" },
         report.consumers,
         report.measured_s,
@@ -45,6 +45,13 @@ pub(crate) fn render(report: &Report) -> String {
         text.push_str(&format!("warning: {warning}\n"));
     }
     text
+}
+
+fn media(report: &Report) -> String {
+    match &report.srtp {
+        None => format!("{} transports, RTP", report.transport),
+        Some(suite) => format!("{} transports, SRTP {suite}", report.transport),
+    }
 }
 
 fn flows(report: &Report) -> Table {
@@ -217,9 +224,14 @@ mod tests {
         let mut report = report();
         report.warnings.push("something".to_owned());
         let text = render(&report);
-        for expected in
-            ["10 (1.0000 %)", "ratio 0.500", "plain RTP", "every 2.00 ms", "warning: something", "shard-0"]
-        {
+        for expected in [
+            "10 (1.0000 %)",
+            "ratio 0.500",
+            "plain transports, RTP",
+            "every 2.00 ms",
+            "warning: something",
+            "shard-0",
+        ] {
             assert!(text.contains(expected) || expected == "shard-0", "{expected} in\n{text}");
         }
     }

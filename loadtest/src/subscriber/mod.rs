@@ -20,6 +20,7 @@ pub(crate) use account::{Account, Consumer, FLOOR_SSRC, Kind, Totals};
 
 use crate::srtp::Unprotector;
 use crate::sys::{Epoll, ReceiveBatch, monotonic_ns, realtime_ns, set_precise_timers, sleep_until};
+use crate::webrtc::{Client, Timers};
 use crate::{net, rtcp};
 
 /// How often the sockets are drained.
@@ -40,6 +41,8 @@ pub(crate) struct Subscriber {
     /// Where its receiver reports go: the worker's transport.
     pub(crate) worker: Option<SocketAddr>,
     pub(crate) srtp: Option<Unprotector>,
+    /// Of a WebRTC transport: keeps the worker's consent.
+    pub(crate) client: Option<Client>,
 }
 
 impl Subscriber {
@@ -128,6 +131,8 @@ struct Drain {
     gro: bool,
     report_at_ns: u64,
     report_cursor: usize,
+    /// Of the clients of WebRTC transports.
+    timers: Timers,
 }
 
 impl Drain {
@@ -138,10 +143,12 @@ impl Drain {
         gro: bool,
     ) -> io::Result<Self> {
         let epoll = Epoll::new(EVENTS)?;
+        let mut timers = Timers::default();
         for (index, subscriber) in subscribers.iter().enumerate() {
             epoll.add(&subscriber.socket, index)?;
+            timers.set(index, subscriber.client.as_ref().and_then(Client::next_timeout_ns));
         }
-        Ok(Self { subscribers, account, stop, epoll, gro, report_at_ns: 0, report_cursor: 0 })
+        Ok(Self { subscribers, account, stop, epoll, gro, report_at_ns: 0, report_cursor: 0, timers })
     }
 
     fn run(mut self) -> io::Result<()> {
@@ -151,6 +158,7 @@ impl Drain {
         let mut next_ns = monotonic_ns();
         while !self.stop.load(Ordering::Relaxed) {
             let more = self.turn(&mut batch)?;
+            self.keep_consent();
             self.ask_again();
             self.send_reports();
             let now_ns = monotonic_ns();
@@ -173,7 +181,8 @@ impl Drain {
         let mut more = ready == EVENTS;
         let mut account = lock(&self.account);
         // Kernel stamps are wall-clock time, the publishers' monotonic: one difference per turn.
-        account.set_clock(realtime_ns(), monotonic_ns());
+        let now_ns = monotonic_ns();
+        account.set_clock(realtime_ns(), now_ns);
         for index in 0..ready {
             let Some(token) = self.epoll.token(index) else {
                 continue;
@@ -187,11 +196,31 @@ impl Drain {
                 let received = batch.get(datagram);
                 let segment = received.segment_bytes.unwrap_or(received.bytes.len()).max(1);
                 for packet in received.bytes.chunks_mut(segment) {
+                    if let Some(client) = &mut subscriber.client
+                        && Client::is_signalling(packet)
+                    {
+                        client.handle(now_ns, packet);
+                        self.timers.set(token, client.next_timeout_ns());
+                        continue;
+                    }
                     account.receive(token, packet, received.received_at_ns, subscriber.srtp.as_mut());
                 }
             }
         }
         Ok(more)
+    }
+
+    /// What clients of WebRTC transports send by themselves.
+    fn keep_consent(&mut self) {
+        let now_ns = monotonic_ns();
+        while let Some(index) = self.timers.pop(now_ns) {
+            if let Some(client) =
+                self.subscribers.get_mut(index).and_then(|subscriber| subscriber.client.as_mut())
+            {
+                client.handle_timeout(now_ns);
+                self.timers.set(index, client.next_timeout_ns());
+            }
+        }
     }
 
     /// NACKs for what was thrown away.
@@ -240,7 +269,7 @@ mod tests {
         let socket = net::receiving_socket(false).unwrap();
         let to = socket.local_addr().unwrap();
         let consumer = Consumer::new(0, 0, 77, None, Kind::Opus);
-        let subscriber = Subscriber { socket, worker: None, srtp: None };
+        let subscriber = Subscriber { socket, worker: None, srtp: None, client: None };
         let receiver = Receiver::start(vec![subscriber], vec![consumer], false, 0.0).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         for sequence in [1, 2, 4] {

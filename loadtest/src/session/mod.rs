@@ -1,21 +1,13 @@
 //! A scenario made real inside a worker: routers, transports, producers and consumers.
 
-use std::net::{IpAddr, SocketAddr};
+mod plain;
+mod webrtc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use ringsoup_fbs::fbs::plain_transport::{
-    ConnectRequest, ConnectRequestArgs, PlainTransportOptions, PlainTransportOptionsArgs,
-};
+use std::net::SocketAddr;
+
 use ringsoup_fbs::fbs::request::{Body, Method};
-use ringsoup_fbs::fbs::router::{CreatePlainTransportRequest, CreatePlainTransportRequestArgs};
 use ringsoup_fbs::fbs::rtp_parameters::Type;
-use ringsoup_fbs::fbs::srtp_parameters::{SrtpCryptoSuite, SrtpParameters, SrtpParametersArgs};
-use ringsoup_fbs::fbs::transport::{
-    ConsumeRequest, ConsumeRequestArgs, ListenInfo, ListenInfoArgs, Options, OptionsArgs, PortRange,
-    PortRangeArgs, ProduceRequest, ProduceRequestArgs, Protocol, SocketFlags, SocketFlagsArgs,
-};
-use ringsoup_fbs::fbs::worker::{CreateRouterRequest, CreateRouterRequestArgs};
+use ringsoup_fbs::fbs::transport::{ConsumeRequest, ConsumeRequestArgs, ProduceRequest, ProduceRequestArgs};
 use ringsoup_fbs::flatbuffers::FlatBufferBuilder;
 use ringsoup_rtc::srtp::CryptoSuite;
 
@@ -26,15 +18,13 @@ use crate::parameters::{PUBLISHED_H264, PUBLISHED_LEVEL_ID, PUBLISHED_OPUS, PUBL
 use crate::publisher::{AudioTrack, H264, Opus, Publisher, RtxStream, VideoTrack};
 use crate::rng::Rng;
 use crate::scenario::Scenario;
-use crate::srtp::Protector;
 use crate::subscriber::{Consumer, Kind, Subscriber};
+use crate::transport_bodies::create_router;
+use crate::webrtc::Remote;
 
-const LOOPBACK: &str = "127.0.0.1";
-/// What the library sends for a plain transport that uses no SCTP.
-const SCTP_MESSAGE_BYTES: u32 = 262_144;
-const SCTP_SEND_BUFFER_BYTES: u32 = 2_000_000;
-const SCTP_RECEIVE_WINDOW_BYTES: u32 = 5_242_880;
-const SCTP_LOW_THRESHOLD_BYTES: u32 = 1024;
+use webrtc::Calls;
+pub(crate) use webrtc::WebRtc;
+
 /// Where SSRCs of each sort start; each track or consumer takes two, one of them for RTX.
 const PUBLISHED_SSRC: u32 = 0x1000_0000;
 const MAPPED_SSRC: u32 = 0x2000_0000;
@@ -50,6 +40,19 @@ pub(crate) struct Session {
     pub(crate) fan_out: Vec<u64>,
     /// The worker's own UDP ports, to look for drops there.
     pub(crate) worker_ports: Vec<u16>,
+    /// What media is protected with.
+    pub(crate) suite: Option<CryptoSuite>,
+}
+
+/// How media reaches the worker and leaves it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ways {
+    /// Of plain transports; WebRTC transports negotiate theirs.
+    pub(crate) srtp: Option<CryptoSuite>,
+    /// WebRTC transports instead of plain ones.
+    pub(crate) webrtc: Option<WebRtc>,
+    /// Receivers take trains in one piece.
+    pub(crate) gro: bool,
 }
 
 /// A track once it is produced.
@@ -59,49 +62,51 @@ struct Produced {
     stream: u32,
 }
 
-/// A plain transport that exists.
+/// A transport that exists.
 struct Transport {
     id: String,
     address: SocketAddr,
+    /// Of a WebRTC transport.
+    remote: Option<Remote>,
 }
 
 struct Creator<'a> {
-    channel: &'a mut Channel,
+    channel: &'a Channel,
     builder: FlatBufferBuilder<'static>,
     scenario: &'a Scenario,
-    srtp: Option<CryptoSuite>,
-    gro: bool,
+    ways: &'a Ways,
     rng: Rng,
     next_ssrc: u32,
+    calls: Option<Calls>,
     session: Session,
 }
 
 /// Creates the scenario's rooms in the worker behind `channel`.
-pub(crate) fn create(
-    channel: &mut Channel,
-    scenario: &Scenario,
-    srtp: Option<CryptoSuite>,
-    gro: bool,
-) -> Result<Session, Error> {
+pub(crate) fn create(channel: &Channel, scenario: &Scenario, ways: &Ways) -> Result<Session, Error> {
     let mut creator = Creator {
         channel,
         builder: FlatBufferBuilder::new(),
         scenario,
-        srtp,
-        gro,
+        ways,
         rng: Rng::new(scenario.seed),
         next_ssrc: 0,
+        calls: None,
         session: Session {
             publishers: Vec::new(),
             subscribers: Vec::new(),
             consumers: Vec::new(),
             fan_out: Vec::new(),
             worker_ports: Vec::new(),
+            suite: ways.srtp,
         },
     };
+    if let Some(webrtc) = &ways.webrtc {
+        creator.calls = Some(creator.prepare_calls(webrtc)?);
+    }
     for _ in 0..scenario.room.count {
         creator.room()?;
     }
+    creator.make_calls()?;
     Ok(creator.session)
 }
 
@@ -127,13 +132,8 @@ impl Creator<'_> {
 
     fn room(&mut self) -> Result<(), Error> {
         let router = self.id();
-        let router_id = self.builder.create_string(&router);
-        let body = CreateRouterRequest::create(
-            &mut self.builder,
-            &CreateRouterRequestArgs { router_id: Some(router_id) },
-        );
-        let body = Some((Body::Worker_CreateRouterRequest, body.as_union_value()));
-        self.channel.request(Method::WORKER_CREATE_ROUTER, "", &mut self.builder, body)?;
+        let body = create_router(&router)(&mut self.builder);
+        self.channel.request(Method::WORKER_CREATE_ROUTER, "", &mut self.builder, Some(body))?;
 
         let room = self.scenario.room.clone();
         let mut produced = Vec::new();
@@ -153,13 +153,19 @@ impl Creator<'_> {
         let transport = self.transport(router, true)?;
         let socket = net::publishing_socket(transport.address).map_err(Error::io("opening a socket"))?;
         let address = socket.local_addr().map_err(Error::io("reading a socket's address"))?;
-        // Without SRTP a comedia transport needs no connect: the first packet tells who we are.
-        let srtp = match self.srtp {
-            Some(_) => self.connect(&transport, address, true)?,
-            None => None,
+        let srtp = if transport.remote.is_some() {
+            let publisher = self.session.publishers.len();
+            self.connect_webrtc(&transport, &socket, webrtc::Owner::Publisher(publisher))?;
+            None
+        } else if self.ways.srtp.is_some() {
+            self.connect_plain(&transport, address, true)?
+        } else {
+            // Without SRTP a comedia transport needs no connect: the first packet tells who we are.
+            None
         };
         let cname = format!("loadtest-{}", self.session.publishers.len());
-        let mut publisher = Publisher { socket, cname: cname.clone(), video: None, audio: None, srtp };
+        let mut publisher =
+            Publisher { socket, cname: cname.clone(), video: None, audio: None, srtp, client: None };
         let mut all = Vec::new();
         if let Some(video) = self.scenario.video.clone() {
             let produced = self.produce(&transport, Kind::H264, video.rtx, &cname)?;
@@ -187,109 +193,28 @@ impl Creator<'_> {
     /// One subscriber on a connected transport, consuming `tracks`.
     fn subscriber(&mut self, router: &str, tracks: &[&Produced]) -> Result<(), Error> {
         let transport = self.transport(router, false)?;
-        let socket = net::receiving_socket(self.gro).map_err(Error::io("opening a socket"))?;
+        let socket = net::receiving_socket(self.ways.gro).map_err(Error::io("opening a socket"))?;
         let address = socket.local_addr().map_err(Error::io("reading a socket's address"))?;
-        let srtp = self.connect(&transport, address, false)?;
+        let srtp = if transport.remote.is_some() {
+            let subscriber = self.session.subscribers.len();
+            self.connect_webrtc(&transport, &socket, webrtc::Owner::Subscriber(subscriber))?;
+            None
+        } else {
+            self.connect_plain(&transport, address, false)?
+        };
         for (mid, produced) in tracks.iter().enumerate() {
             self.consume(&transport, produced, &mid.to_string())?;
         }
-        self.session.subscribers.push(Subscriber { socket, worker: Some(transport.address), srtp });
+        let worker = Some(transport.address);
+        self.session.subscribers.push(Subscriber { socket, worker, srtp, client: None });
         Ok(())
     }
 
     fn transport(&mut self, router: &str, comedia: bool) -> Result<Transport, Error> {
-        let id = self.id();
-        let builder = &mut self.builder;
-        let base = Options::create(
-            builder,
-            &OptionsArgs {
-                max_send_message_size: SCTP_MESSAGE_BYTES,
-                max_receive_message_size: SCTP_MESSAGE_BYTES,
-                sctp_send_buffer_size: SCTP_SEND_BUFFER_BYTES,
-                sctp_per_stream_send_queue_limit: SCTP_SEND_BUFFER_BYTES,
-                sctp_max_receiver_window_buffer_size: SCTP_RECEIVE_WINDOW_BYTES,
-                sctp_default_stream_buffered_amount_low_threshold: SCTP_LOW_THRESHOLD_BYTES,
-                ..Default::default()
-            },
-        );
-        let ip = builder.create_string(LOOPBACK);
-        let port_range = PortRange::create(builder, &PortRangeArgs::default());
-        let flags = SocketFlags::create(builder, &SocketFlagsArgs::default());
-        let listen_info = ListenInfo::create(
-            builder,
-            &ListenInfoArgs {
-                protocol: Protocol::UDP,
-                ip: Some(ip),
-                port_range: Some(port_range),
-                flags: Some(flags),
-                ..Default::default()
-            },
-        );
-        let options = PlainTransportOptions::create(
-            builder,
-            &PlainTransportOptionsArgs {
-                base: Some(base),
-                listen_info: Some(listen_info),
-                rtcp_listen_info: None,
-                rtcp_mux: true,
-                comedia,
-                enable_srtp: self.srtp.is_some(),
-                // The library names a suite whether or not SRTP is on.
-                srtp_crypto_suite: Some(
-                    self.srtp.map_or(SrtpCryptoSuite::AES_CM_128_HMAC_SHA1_80, wire_suite),
-                ),
-            },
-        );
-        let transport_id = builder.create_string(&id);
-        let args =
-            CreatePlainTransportRequestArgs { transport_id: Some(transport_id), options: Some(options) };
-        let body = CreatePlainTransportRequest::create(builder, &args);
-        let body = Some((Body::Router_CreatePlainTransportRequest, body.as_union_value()));
-        let reply = self.channel.request(Method::ROUTER_CREATE_PLAINTRANSPORT, router, builder, body)?;
-        let dump = reply.response()?.body_as_plain_transport_dump_response();
-        let tuple = dump.ok_or_else(|| Error::new("a plain transport without a dump"))?.tuple();
-        let ip: IpAddr = tuple
-            .local_address()
-            .parse()
-            .map_err(|_| Error::new(format!("a plain transport listens on {}", tuple.local_address())))?;
-        self.session.worker_ports.push(tuple.local_port());
-        Ok(Transport { id, address: SocketAddr::new(ip, tuple.local_port()) })
-    }
-
-    /// Tells a transport of our socket and, with SRTP, exchanges keys.
-    fn connect(
-        &mut self,
-        transport: &Transport,
-        ours: SocketAddr,
-        comedia: bool,
-    ) -> Result<Option<Protector>, Error> {
-        let key = self.srtp.map(|suite| (suite, self.key(suite)));
-        let builder = &mut self.builder;
-        let srtp_parameters = key.as_ref().map(|(suite, key)| {
-            let key_base64 = builder.create_string(&BASE64.encode(key));
-            let args = SrtpParametersArgs { crypto_suite: wire_suite(*suite), key_base64: Some(key_base64) };
-            SrtpParameters::create(builder, &args)
-        });
-        let ip = (!comedia).then(|| builder.create_string(&ours.ip().to_string()));
-        let port = (!comedia).then_some(ours.port());
-        let body = ConnectRequest::create(
-            builder,
-            &ConnectRequestArgs { ip, port, rtcp_port: None, srtp_parameters },
-        );
-        let body = Some((Body::PlainTransport_ConnectRequest, body.as_union_value()));
-        let reply = self.channel.request(Method::PLAINTRANSPORT_CONNECT, &transport.id, builder, body)?;
-        let Some((suite, key)) = key else { return Ok(None) };
-        let response = reply.response()?.body_as_plain_transport_connect_response();
-        let theirs = response.and_then(|response| response.srtp_parameters());
-        let theirs = theirs.ok_or_else(|| Error::new("a connected SRTP transport without a key"))?;
-        let theirs =
-            BASE64.decode(theirs.key_base64()).map_err(|error| Error::new(format!("SRTP key: {error}")))?;
-        Protector::new(suite, &key, &theirs).map(Some).map_err(Error::new)
-    }
-
-    /// A key of the seed's: the media is synthetic and stays on this machine.
-    fn key(&mut self, suite: CryptoSuite) -> Vec<u8> {
-        (0..suite.key_and_salt_len()).map(|_| self.rng.next_u32().to_le_bytes()[0]).collect()
+        match &self.ways.webrtc {
+            Some(_) => self.create_webrtc(router),
+            None => self.create_plain(router, comedia),
+        }
     }
 
     fn produce(
@@ -360,14 +285,5 @@ impl Creator<'_> {
             *count += 1;
         }
         Ok(())
-    }
-}
-
-fn wire_suite(suite: CryptoSuite) -> SrtpCryptoSuite {
-    match suite {
-        CryptoSuite::AeadAes256Gcm => SrtpCryptoSuite::AEAD_AES_256_GCM,
-        CryptoSuite::AeadAes128Gcm => SrtpCryptoSuite::AEAD_AES_128_GCM,
-        CryptoSuite::AesCm128HmacSha1_80 => SrtpCryptoSuite::AES_CM_128_HMAC_SHA1_80,
-        CryptoSuite::AesCm128HmacSha1_32 => SrtpCryptoSuite::AES_CM_128_HMAC_SHA1_32,
     }
 }

@@ -1,0 +1,11 @@
+//! The harness' ends of WebRTC transports: a peer and a socket each, by the thousand on one thread.
+
+mod client;
+mod dialer;
+mod remote;
+mod timers;
+
+pub(crate) use client::{Client, Identity, Progress};
+pub(crate) use dialer::Dialer;
+pub(crate) use remote::Remote;
+pub(crate) use timers::Timers;
