@@ -19,27 +19,51 @@ unsafe extern "C" {
     fn SSL_free_buffers(ssl: *mut sys::SSL) -> c_int;
 }
 
-/// What a run-out timer led to.
+/// What became of a flight that was to be sent again.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Retransmission {
-    /// OpenSSL's own clock does not say yet that it is time.
+    /// OpenSSL's clock says that it is not time yet: the system's was set back, or this comes right behind an answer that
+    /// was none.
     NotDue,
     Done,
     Failed,
 }
 
-/// Lets `callback` say how long OpenSSL waits for an answer, in µs; it is given what it said last, 0 at first.
-pub(crate) fn set_timer_callback(ssl: &mut SslRef, callback: TimerCallback) {
-    // SAFETY: the pointer is that of a live SSL object, which nobody else uses while it is borrowed; the callback is a
-    // function of this crate and lives for ever.
-    unsafe { DTLS_set_timer_cb(ssl.as_ptr(), callback) }
+/// What OpenSSL waits for an answer before it sends a flight again by itself, in µs. It looks at its clock, the system's,
+/// before it reads, which it is only let to when an answer is there, and in [`send_flight_again`], which is to do what it
+/// says: so for a flight that is new it is no time at all. Where it was overdue as it came to read, and what it read was no
+/// answer after all, it is long enough for it to read on.
+extern "C" fn wait_us(_ssl: *mut sys::SSL, previous_us: c_uint) -> c_uint {
+    const READ_ON_US: c_uint = 100_000;
+    if previous_us == 0 { OVERDUE_US } else { READ_ON_US }
 }
 
-/// Sends the last flight again when OpenSSL's timer has run out.
-pub(crate) fn handle_timeout<S>(stream: &mut SslStream<S>) -> Retransmission {
-    // SAFETY: the pointer is that of a live SSL object, which nobody else uses while its stream is borrowed; this control
-    // takes no argument.
-    let result = unsafe { sys::SSL_ctrl(stream.ssl().as_ptr(), CTRL_HANDLE_TIMEOUT, 0, ptr::null_mut()) };
+/// In place of [`wait_us`] while a flight is sent again: it can be again.
+extern "C" fn wait_us_again(_ssl: *mut sys::SSL, _previous_us: c_uint) -> c_uint {
+    OVERDUE_US
+}
+
+/// Not 0, which means that there was no wait yet. OpenSSL takes anything up to 15 ms as overdue.
+const OVERDUE_US: c_uint = 1;
+
+/// Lets [`send_flight_again`] decide when a flight is sent again.
+pub(crate) fn leave_timing_to_us(ssl: &mut SslRef) {
+    // SAFETY: the pointer is that of a live SSL object, which nobody else uses while it is borrowed; the callback is a
+    // function of this module and lives for ever.
+    unsafe { DTLS_set_timer_cb(ssl.as_ptr(), wait_us) }
+}
+
+/// Sends the last flight again.
+pub(crate) fn send_flight_again<S>(stream: &mut SslStream<S>) -> Retransmission {
+    let ssl = stream.ssl().as_ptr();
+    // SAFETY: the pointer is that of a live SSL object, which nobody else uses while its stream is borrowed; the control
+    // takes no argument; the callbacks are functions of this module and live for ever.
+    let result = unsafe {
+        DTLS_set_timer_cb(ssl, wait_us_again);
+        let result = sys::SSL_ctrl(ssl, CTRL_HANDLE_TIMEOUT, 0, ptr::null_mut());
+        DTLS_set_timer_cb(ssl, wait_us);
+        result
+    };
     match result {
         0 => Retransmission::NotDue,
         1 => Retransmission::Done,

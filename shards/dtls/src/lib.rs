@@ -2,10 +2,15 @@
 //!
 //! A crate of its own because OpenSSL draws randomness and reads a clock, which the protocols of `ringsoup-rtc` do not.
 
+mod alert;
+mod cipher;
 mod context;
 mod datagrams;
 mod ffi;
+mod flight;
 mod keys;
+mod message;
+mod record;
 mod session;
 mod timer;
 

@@ -1,17 +1,19 @@
 //! One connection.
 
-use std::ffi::c_uint;
 use std::mem;
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{self, ErrorCode, ShutdownState, Ssl, SslContext, SslStream};
-use openssl_sys as sys;
 use ringsoup_rtc::dtls::{Connection, Event, Fingerprint, Output, Role};
 use ringsoup_rtc::time::Time;
 
+use crate::alert;
+use crate::cipher;
 use crate::datagrams::Datagrams;
 use crate::ffi::{self, Retransmission};
+use crate::flight::Flight;
 use crate::keys;
+use crate::record::{ContentType, Record, records};
 use crate::timer::Timer;
 
 /// The most bytes one datagram of ours has: mediasoup's figure, below any MTU that is still around.
@@ -22,8 +24,14 @@ const RECORD_MAX: usize = 1 << 14;
 
 #[derive(Debug)]
 enum Phase {
-    Handshaking(Timer),
-    Connected,
+    Handshaking {
+        flight: Flight,
+        timer: Timer,
+    },
+    Connected {
+        /// Bytes of the shortest record that can be one.
+        shortest: usize,
+    },
     Over,
 }
 
@@ -33,14 +41,6 @@ pub(crate) struct Session {
     role: Role,
     remote_fingerprint: Fingerprint,
     phase: Phase,
-}
-
-/// OpenSSL's own wait for an answer, in µs.
-extern "C" fn interval(_ssl: *mut sys::SSL, previous_us: c_uint) -> c_uint {
-    match previous_us {
-        0 => 100_000,
-        _ => (2 * previous_us).min(4_000_000),
-    }
 }
 
 impl Session {
@@ -56,16 +56,18 @@ impl Session {
         if !ffi::set_link_mtu(&mut ssl, DATAGRAM_MAX.into()) {
             return Err(failed(ErrorStack::get()));
         }
-        ffi::set_timer_callback(&mut ssl, interval);
+        ffi::leave_timing_to_us(&mut ssl);
         match role {
             Role::Client => ssl.set_connect_state(),
             Role::Server => ssl.set_accept_state(),
             Role::Auto => return Err("the DTLS role is not decided".to_owned()),
         }
-        let stream = SslStream::new(ssl, Datagrams::default()).map_err(failed)?;
-        let phase = Phase::Handshaking(Timer::begin(now));
+        let stream = SslStream::new(ssl, Datagrams::new(role)).map_err(failed)?;
+        let phase = Phase::Handshaking { flight: Flight::new(role.opposite()), timer: Timer::begin(now) };
         let mut session = Self { stream, role, remote_fingerprint, phase };
-        session.with_output(out, |session| session.advance(now));
+        if role == Role::Client {
+            session.with_output(out, |session| session.advance_handshake(now));
+        }
         Ok(session)
     }
 
@@ -78,6 +80,7 @@ impl Session {
             self.fail(format!("no buffers for DTLS records: {}", ErrorStack::get()));
         }
         ffi::free_buffers(&mut self.stream);
+        self.stream.get_mut().clear_incoming();
         mem::swap(out, &mut self.stream.get_mut().outgoing);
     }
 
@@ -85,27 +88,24 @@ impl Session {
         self.stream.get_mut().outgoing.events.push(event);
     }
 
-    /// Does what can be done with what has come in.
-    fn advance(&mut self, now: Time) {
-        if matches!(self.phase, Phase::Handshaking(_)) {
-            self.advance_handshake(now);
-        }
-        if matches!(self.phase, Phase::Connected) {
-            self.read_messages();
-        }
-    }
-
+    /// OpenSSL goes on until it has sent a flight that has to be answered, or is done.
     fn advance_handshake(&mut self, now: Time) {
-        let sent = self.stream.get_ref().outgoing.datagrams().count();
+        self.stream.get_mut().resume();
         match self.stream.do_handshake() {
-            Ok(()) => self.finish_handshake(),
-            Err(error) if error.code() == ErrorCode::WANT_READ => {
-                if let Phase::Handshaking(timer) = &mut self.phase
-                    && self.stream.get_ref().outgoing.datagrams().count() > sent
-                {
+            Ok(()) => {
+                self.finish_handshake();
+                // A message may have come with the last flight.
+                if matches!(self.phase, Phase::Connected { .. }) {
+                    self.read_messages();
+                }
+            }
+            Err(_) if self.stream.get_ref().is_paused() => {
+                if let Phase::Handshaking { timer, .. } = &mut self.phase {
                     timer.flight_sent(now);
                 }
             }
+            // What was to end the handshake was none.
+            Err(error) if error.code() == ErrorCode::WANT_READ => {}
             Err(error) => self.fail(reason(&error)),
         }
     }
@@ -113,13 +113,41 @@ impl Session {
     fn finish_handshake(&mut self) {
         match keys::export(self.stream.ssl(), self.role, &self.remote_fingerprint) {
             Ok(connected) => {
-                self.phase = Phase::Connected;
+                self.phase = Phase::Connected { shortest: cipher::shortest_body(self.stream.ssl()) };
                 self.tell(Event::Connected(Box::new(connected)));
             }
             Err(reason) => {
                 self.say_good_bye();
                 self.fail(reason);
             }
+        }
+    }
+
+    fn take_handshake_records(&mut self, now: Time, datagram: &[u8], out: &mut Output) {
+        for record in records(datagram) {
+            let Phase::Handshaking { flight, .. } = &mut self.phase else { break };
+            if record.epoch == 0 && record.content == ContentType::Alert {
+                if let Some(reason) = alert::ends_handshake(record.body) {
+                    self.with_output(out, |session| session.fail(reason));
+                }
+                continue;
+            }
+            flight.add(&record);
+            if flight.take(&mut self.stream.get_mut().incoming) {
+                self.with_output(out, |session| session.advance_handshake(now));
+            }
+        }
+    }
+
+    /// Records in the clear say nothing any more: anybody can write them.
+    fn take_sealed_records(&mut self, shortest: usize, datagram: &[u8], out: &mut Output) {
+        let incoming = &mut self.stream.get_mut().incoming;
+        let can_be_sealed = |record: &Record<'_>| record.epoch > 0 && record.body.len() >= shortest;
+        for record in records(datagram).filter(can_be_sealed) {
+            incoming.extend_from_slice(record.bytes);
+        }
+        if !incoming.is_empty() {
+            self.with_output(out, Self::read_messages);
         }
     }
 
@@ -152,13 +180,13 @@ impl Session {
         self.tell(Event::Failed(reason));
     }
 
-    fn retransmit(&mut self, now: Time) {
-        let Phase::Handshaking(timer) = &mut self.phase else { return };
+    fn send_again(&mut self, now: Time) {
+        let Phase::Handshaking { timer, .. } = &mut self.phase else { return };
         if timer.is_over(now) {
             self.fail("no DTLS handshake within 30 s".to_owned());
         } else if timer.is_retransmission_due(now) {
             timer.flight_sent_again(now);
-            if ffi::handle_timeout(&mut self.stream) == Retransmission::Failed {
+            if ffi::send_flight_again(&mut self.stream) == Retransmission::Failed {
                 self.fail(format!("the flight cannot be sent again: {}", ErrorStack::get()));
             }
         }
@@ -176,21 +204,21 @@ fn reason(error: &ssl::Error) -> String {
 
 impl Connection for Session {
     fn handle_datagram(&mut self, now: Time, datagram: &[u8], out: &mut Output) {
-        if matches!(self.phase, Phase::Over) {
-            return;
+        match self.phase {
+            Phase::Handshaking { .. } => self.take_handshake_records(now, datagram, out),
+            Phase::Connected { shortest } => self.take_sealed_records(shortest, datagram, out),
+            Phase::Over => {}
         }
-        self.stream.get_mut().incoming.push_back(datagram.to_vec());
-        self.with_output(out, |session| session.advance(now));
     }
 
     fn handle_timeout(&mut self, now: Time, out: &mut Output) {
-        self.with_output(out, |session| session.retransmit(now));
+        self.with_output(out, |session| session.send_again(now));
     }
 
     fn next_timeout(&self) -> Option<Time> {
         match &self.phase {
-            Phase::Handshaking(timer) => Some(timer.next()),
-            Phase::Connected | Phase::Over => None,
+            Phase::Handshaking { timer, .. } => Some(timer.next()),
+            Phase::Connected { .. } | Phase::Over => None,
         }
     }
 
@@ -199,96 +227,5 @@ impl Connection for Session {
             self.phase = Phase::Over;
             self.with_output(out, Self::say_good_bye);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::OpenSsl;
-    use ringsoup_rtc::dtls::{Certificate, Connected, Connector as _, FingerprintAlgorithm};
-
-    fn certificate() -> Certificate {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let own = rcgen::CertificateParams::default().self_signed(&key).unwrap();
-        Certificate::new(own.der().to_vec(), key.serialize_der())
-    }
-
-    struct End {
-        connection: Box<dyn Connection>,
-        out: Output,
-    }
-
-    impl End {
-        fn new(role: Role, own: &Certificate, peer: &Fingerprint) -> Self {
-            let mut out = Output::default();
-            let connector = OpenSsl::new(own).unwrap();
-            let connection = connector.connect(Time::ZERO, role, peer, &mut out).unwrap();
-            Self { connection, out }
-        }
-
-        fn take_datagrams(&mut self) -> Vec<Vec<u8>> {
-            let events = mem::take(&mut self.out.events);
-            let datagrams = self.out.datagrams().map(<[u8]>::to_vec).collect();
-            self.out.clear();
-            self.out.events = events;
-            datagrams
-        }
-
-        fn connected(&self) -> Option<&Connected> {
-            self.out.events.iter().find_map(|event| match event {
-                Event::Connected(connected) => Some(&**connected),
-                _ => None,
-            })
-        }
-    }
-
-    fn exchange(client: &mut End, server: &mut End) {
-        loop {
-            let (up, down) = (client.take_datagrams(), server.take_datagrams());
-            if up.is_empty() && down.is_empty() {
-                break;
-            }
-            for datagram in up {
-                assert!(datagram.len() <= usize::from(DATAGRAM_MAX));
-                server.connection.handle_datagram(Time::ZERO, &datagram, &mut server.out);
-            }
-            for datagram in down {
-                assert!(datagram.len() <= usize::from(DATAGRAM_MAX));
-                client.connection.handle_datagram(Time::ZERO, &datagram, &mut client.out);
-            }
-        }
-    }
-
-    #[test]
-    fn two_ends_agree_on_keys() {
-        let (a, b) = (certificate(), certificate());
-        for algorithm in FingerprintAlgorithm::ALL {
-            let mut client = End::new(Role::Client, &a, &Fingerprint::of(algorithm, b.der()));
-            let mut server = End::new(Role::Server, &b, &Fingerprint::of(algorithm, a.der()));
-            exchange(&mut client, &mut server);
-            let (ours, theirs) = (client.connected().unwrap(), server.connected().unwrap());
-            assert_eq!(ours.suite, ringsoup_rtc::srtp::CryptoSuite::AeadAes256Gcm);
-            assert_eq!((&ours.local_key, &ours.remote_key), (&theirs.remote_key, &theirs.local_key));
-            assert_ne!(ours.local_key, ours.remote_key);
-            assert_eq!(ours.local_key.len(), 44);
-            assert!(ours.remote_certificate.starts_with("-----BEGIN CERTIFICATE-----\n"));
-            assert_eq!(client.connection.next_timeout(), None);
-            client.connection.close(&mut client.out);
-            exchange(&mut client, &mut server);
-            assert!(matches!(server.out.events.last(), Some(Event::Closed)));
-        }
-    }
-
-    #[test]
-    fn another_fingerprint_is_never_connected() {
-        let (a, b) = (certificate(), certificate());
-        let right =
-            |certificate: &Certificate| Fingerprint::of(FingerprintAlgorithm::Sha256, certificate.der());
-        let mut client = End::new(Role::Client, &a, &right(&a));
-        let mut server = End::new(Role::Server, &b, &right(&a));
-        exchange(&mut client, &mut server);
-        assert!(client.connected().is_none());
-        assert!(matches!(&client.out.events[..], [Event::Failed(_)]));
     }
 }

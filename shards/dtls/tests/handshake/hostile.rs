@@ -1,0 +1,208 @@
+//! Strangers who write from the peer's address, and peers that mean no good.
+
+use ringsoup_dtls::OpenSsl;
+use ringsoup_rtc::dtls::{Connector as _, Event, Output, Role};
+use ringsoup_rtc::time::Time;
+
+use crate::ends::{Dimpl, End, Ours, certificate, fingerprint};
+use crate::network::{Lcg, connect, exchange};
+
+/// A record in the clear.
+fn clear(content: u8, body: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(body.len()).unwrap().to_be_bytes();
+    [&[content, 254, 253, 0, 0, 0, 0, 0, 0, 1, 0][..], &len, body].concat()
+}
+
+fn handshake(kind: u8, sequence: u16, message_len: u32, offset: u32, bytes: &[u8]) -> Vec<u8> {
+    let u24 = |number: u32| number.to_be_bytes()[1..].to_vec();
+    let own_len = u24(u32::try_from(bytes.len()).unwrap());
+    let sequence = sequence.to_be_bytes().to_vec();
+    clear(22, &[vec![kind], u24(message_len), sequence, u24(offset), own_len, bytes.to_vec()].concat())
+}
+
+#[test]
+fn after_the_handshake_nothing_in_the_clear_counts() {
+    let (a, b) = (certificate(), certificate());
+    let connector = OpenSsl::new(&a).unwrap();
+    for role in [Role::Client, Role::Server] {
+        let mut us = Ours::new(&connector, role, &fingerprint(&b));
+        let mut them = Dimpl::new(&b, role.opposite(), 1_200);
+        exchange(&mut us, &mut them);
+        let told = us.events.len();
+        let mut forged = vec![
+            clear(21, &[2, 40]),
+            clear(21, &[2, 0]),
+            clear(21, &[1, 0]),
+            clear(20, &[1]),
+            clear(22, &[0; 12]),
+            clear(23, b"data"),
+            handshake(1, 0, 100, 0, &[0; 100]),
+            handshake(20, 3, 12, 0, &[0; 12]),
+        ];
+        // The same as if they were encrypted, which they are not.
+        let sealed = |record: &Vec<u8>, epoch| [&record[..4], &[epoch], &record[5..]].concat();
+        forged.extend(forged.clone().iter().flat_map(|record| [sealed(record, 1), sealed(record, 2)]));
+        for record in &forged {
+            us.handle_datagram(Time::ZERO, record);
+        }
+        assert_eq!(us.events.len(), told, "{:?}", us.events);
+        assert_eq!(us.take_datagrams(), Vec::<Vec<u8>>::new());
+        them.send(b"still here");
+        exchange(&mut us, &mut them);
+        assert!(matches!(us.events.last(), Some(Event::ApplicationData(data)) if data == b"still here"));
+    }
+}
+
+#[test]
+fn a_fatal_alert_ends_a_handshake_and_a_warning_does_not() {
+    let (a, b) = (certificate(), certificate());
+    let connector = OpenSsl::new(&a).unwrap();
+    for role in [Role::Client, Role::Server] {
+        let mut us = Ours::new(&connector, role, &fingerprint(&b));
+        us.handle_datagram(Time::ZERO, &clear(21, &[1, 90]));
+        assert!(us.events.is_empty());
+        us.handle_datagram(Time::ZERO, &clear(21, &[2, 40]));
+        assert!(us.failure().is_some_and(|reason| reason.contains("alert 40")));
+        assert_eq!(us.next_timeout(), None);
+    }
+}
+
+#[test]
+fn after_a_failure_nothing_is_said() {
+    let (a, b) = (certificate(), certificate());
+    let mut us = Ours::new(&OpenSsl::new(&a).unwrap(), Role::Client, &fingerprint(&b));
+    let mut them = Dimpl::new(&b, Role::Server, 1_200);
+    let hello = us.take_datagrams();
+    us.handle_datagram(Time::ZERO, &clear(21, &[2, 40]));
+    for datagram in hello {
+        them.handle_datagram(Time::ZERO, &datagram);
+    }
+    for datagram in them.take_datagrams() {
+        us.handle_datagram(Time::ZERO, &datagram);
+    }
+    us.handle_timeout(Time::from_millis(50_000));
+    us.close();
+    assert_eq!(us.events.len(), 1);
+    assert!(us.take_datagrams().is_empty());
+}
+
+/// What each end sends in a handshake that goes well, with whether the client sent it.
+fn good_handshake(connector: &OpenSsl) -> Vec<(bool, Vec<u8>)> {
+    let own = certificate();
+    let mut all = Vec::new();
+    let mut client = Dimpl::new(&own, Role::Client, 1_200);
+    let mut out = Output::default();
+    let mut server = connector.connect(Time::ZERO, Role::Server, &fingerprint(&own), &mut out).unwrap();
+    loop {
+        let up = client.take_datagrams();
+        if up.is_empty() {
+            return all;
+        }
+        for datagram in up {
+            server.handle_datagram(Time::ZERO, &datagram, &mut out);
+            all.push((true, datagram));
+        }
+        for datagram in out.datagrams() {
+            client.handle_datagram(Time::ZERO, datagram);
+            all.push((false, datagram.to_vec()));
+        }
+        out.clear();
+    }
+}
+
+fn mutate(datagram: &[u8], random: &mut Lcg) -> Vec<u8> {
+    let mut bytes = datagram.to_vec();
+    let len = bytes.len() as u64;
+    for _ in 0..=random.below(4) {
+        let place = usize::try_from(random.below(len)).unwrap();
+        match random.below(6) {
+            0 => bytes.truncate(place),
+            1 => bytes.resize(bytes.len() + place, 0xff),
+            2 => bytes[place..].fill(0),
+            3 => bytes[place..].fill(0xff),
+            _ => bytes[place] = u8::try_from(random.below(256)).unwrap(),
+        }
+        if bytes.len() <= place {
+            break;
+        }
+    }
+    bytes
+}
+
+#[test]
+fn mutated_flights_of_either_end_do_no_harm() {
+    let (a, peer) = (certificate(), certificate());
+    let connector = OpenSsl::new(&a).unwrap();
+    let mut random = Lcg(1);
+    for round in 0..3_000_u64 {
+        let role = if round % 2 == 0 { Role::Client } else { Role::Server };
+        let mut us = Ours::new(&connector, role, &fingerprint(&peer));
+        let mut them = Dimpl::new(&peer, role.opposite(), 500);
+        // So many datagrams of the peer's are left alone, and three are changed.
+        let good = random.below(6);
+        for number in 0..12 {
+            for datagram in us.take_datagrams() {
+                them.handle_datagram(Time::ZERO, &datagram);
+            }
+            for datagram in them.take_datagrams() {
+                if (good..good + 3).contains(&number) {
+                    us.handle_datagram(Time::ZERO, &mutate(&datagram, &mut random));
+                } else {
+                    us.handle_datagram(Time::ZERO, &datagram);
+                }
+            }
+        }
+        let ends = us.events.iter().filter(|event| !matches!(event, Event::ApplicationData(_))).count();
+        assert!(ends <= 1, "round {round}: {:?}", us.events);
+        if let (Some(ours), Some(theirs)) = (us.keys(), them.keys()) {
+            assert_eq!(ours, theirs, "round {round}");
+        }
+        us.handle_timeout(Time::from_millis(100));
+        us.close();
+    }
+    // Nothing is left in OpenSSL's queue of errors that another connection would take for its own.
+    let mut us = Ours::new(&connector, Role::Client, &fingerprint(&peer));
+    let mut them = Dimpl::new(&peer, Role::Server, 1_200);
+    connect(&mut us, &mut them);
+}
+
+#[test]
+fn datagrams_that_were_recorded_say_nothing_new() {
+    let own = certificate();
+    let connector = OpenSsl::new(&own).unwrap();
+    let recorded = good_handshake(&connector);
+    let mut out = Output::default();
+    let mut server = connector.connect(Time::ZERO, Role::Server, &fingerprint(&own), &mut out).unwrap();
+    for (from_client, datagram) in &recorded {
+        if *from_client {
+            server.handle_datagram(Time::ZERO, datagram, &mut out);
+        }
+    }
+    assert!(!out.events.iter().any(|event| matches!(event, Event::Connected(_))));
+}
+
+/// Records that claim to be encrypted and are too short for any cipher, as the last message of the handshake is awaited.
+#[test]
+fn what_is_too_short_for_a_tag_ends_nothing() {
+    let (a, b) = (certificate(), certificate());
+    let connector = OpenSsl::new(&a).unwrap();
+    for role in [Role::Client, Role::Server] {
+        let mut us = Ours::new(&connector, role, &fingerprint(&b));
+        let mut them = Dimpl::new(&b, role.opposite(), 1_200);
+        for _ in 0..10 {
+            for datagram in us.take_datagrams() {
+                them.handle_datagram(Time::ZERO, &datagram);
+            }
+            for len in 0..60_usize {
+                let mut record = clear(22, &vec![1; len]);
+                record[4] = 1;
+                us.handle_datagram(Time::ZERO, &record);
+            }
+            for datagram in them.take_datagrams() {
+                us.handle_datagram(Time::ZERO, &datagram);
+            }
+        }
+        assert_eq!(us.keys(), them.keys());
+        assert!(us.keys().is_some(), "{role:?}: {:?}", us.events);
+    }
+}
