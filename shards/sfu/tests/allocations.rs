@@ -185,7 +185,7 @@ impl Room {
         let World { sfu, out, now, .. } = &mut self.world;
         for destination in out.destinations() {
             for (head, tail) in out.datagrams(destination.lane) {
-                assert!(head.len() + tail.len() > 12);
+                assert!(head.len() + tail.len() >= 12);
                 self.sent += 1;
             }
         }
@@ -263,6 +263,49 @@ fn forwarding_srtp_gcm_allocates_nothing() {
 #[test]
 fn forwarding_srtp_cm_allocates_nothing() {
     forwarding_allocates_nothing(Some(CryptoSuite::AesCm128HmacSha1_80));
+}
+
+/// Four seconds of media whose sender is told about the way: how many steps allocated, and how often it was told.
+fn steps_that_allocate_while_telling(kind: &str, wide: bool) -> (u32, u64) {
+    let mut world = World::new();
+    let sender = world.plain("sender");
+    let mut request = produce_video("video", VIDEO, None, 5_000);
+    let uri = if wide { ExtensionUri::TransportWideCc01 } else { ExtensionUri::AbsSendTime };
+    request.rtp_parameters.header_extensions.push(extension(uri, 3));
+    request.rtp_parameters.codecs[0].rtcp_feedback.push(feedback(kind, ""));
+    world.produce("sender", request);
+    let payload = [0xab; PAYLOAD_LEN];
+    let mut room =
+        Room { world, sender, receivers: vec![], session: None, buffer: [0; 2_048], payload, sent: 0 };
+    let step = |room: &mut Room, index: u32| {
+        room.world.now = Time::from_nanos(room.world.now.as_nanos() + PACKET_NANOS);
+        let [_, high, low, byte] = (index * 524).to_be_bytes();
+        let [.., wide_high, wide_low] = index.to_be_bytes();
+        let value = if wide { &[wide_high, wide_low][..] } else { &[high, low, byte] };
+        let packet = RtpWriter::new(H264, u16::from_be_bytes([wide_high, wide_low]), index * 180, VIDEO);
+        let len = packet.extension(3, value).payload(&payload).write(&mut room.buffer).expect("it fits");
+        room.receive(room.sender.socket, room.sender.remote, len);
+        let World { sfu, sockets, out, now, .. } = &mut room.world;
+        sfu.handle_timeout(*now, sockets, out);
+        room.drain();
+    };
+    // Until every slot of the timer wheel that this rhythm meets has been used once.
+    let warm_up = 14_000;
+    (0..warm_up).for_each(|index| step(&mut room, index));
+    let told = room.sent;
+    let allocating =
+        (warm_up..warm_up + MEASURED).filter(|&index| allocations_of(|| step(&mut room, index)) > 0).count();
+    (u32::try_from(allocating).expect("few"), room.sent - told)
+}
+
+/// Reports allocate, once a second; what is told in between does not.
+#[test]
+fn telling_senders_about_the_way_allocates_nothing() {
+    for (kind, wide, told_min) in [("transport-cc", true, 39), ("goog-remb", false, 19)] {
+        let (allocating, told) = steps_that_allocate_while_telling(kind, wide);
+        assert!(allocating <= 5, "{allocating} of {kind} in four seconds");
+        assert!(told >= told_min, "{told} of {kind}");
+    }
 }
 
 /// Two observers of the audio producer, of either kind.

@@ -23,6 +23,12 @@ const MID = 'urn:ietf:params:rtp-hdrext:sdes:mid';
 const AUDIO_LEVEL = 'urn:ietf:params:rtp-hdrext:ssrc-audio-level';
 const ORIENTATION = 'urn:3gpp:video-orientation';
 
+/** Transport-wide sequence numbers, as a publisher offers them. */
+export const TRANSPORT_WIDE = {
+	uri: 'http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01',
+	id: 7,
+};
+
 /** The producer's own extension ids; none is the router's, so that forwarding has to map them. */
 export const SENT_IDS = { mid: 10, audioLevel: 11, orientation: 13 };
 

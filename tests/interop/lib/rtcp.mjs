@@ -76,9 +76,7 @@ function parseOne(bytes) {
 		case 'sdes':
 			return { ...common, cname: bytes[8] === 1 ? bytes.toString('utf8', 10, 10 + bytes[9]) : undefined };
 		case 'rtpfb':
-			return count === 1
-				? { ...common, type: 'nack', mediaSsrc: bytes.readUInt32BE(8), sequenceNumbers: parseNackItems(bytes) }
-				: { ...common, mediaSsrc: bytes.readUInt32BE(8), format: count };
+			return parseTransportFeedback(bytes, count, { ...common, mediaSsrc: bytes.readUInt32BE(8) });
 		case 'psfb':
 			return parsePayloadFeedback(bytes, count, common);
 		default:
@@ -116,6 +114,45 @@ function parseNackItems(bytes) {
 	return sequenceNumbers;
 }
 
+function parseTransportFeedback(bytes, format, common) {
+	switch (format) {
+		case 1:
+			return { ...common, type: 'nack', sequenceNumbers: parseNackItems(bytes) };
+		case 15:
+			return { ...common, type: 'transport-cc', count: bytes[19], statuses: parseTransportCc(bytes) };
+		default:
+			return { ...common, format };
+	}
+}
+
+/** What became of each packet (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1). */
+function parseTransportCc(bytes) {
+	const base = bytes.readUInt16BE(12);
+	const count = bytes.readUInt16BE(14);
+	const symbols = [];
+	let at = 20;
+	for (; symbols.length < count; at += 2) {
+		const chunk = bytes.readUInt16BE(at);
+		if (chunk >> 15 === 0) {
+			symbols.push(...Array(chunk & 0x1fff).fill(chunk >> 13));
+		} else if (chunk >> 14 === 2) {
+			symbols.push(...Array.from({ length: 14 }, (_, index) => (chunk >> (13 - index)) & 1));
+		} else {
+			symbols.push(...Array.from({ length: 7 }, (_, index) => (chunk >> (12 - 2 * index)) & 3));
+		}
+	}
+	let arrivedUs = bytes.readIntBE(16, 3) * 64_000;
+	return symbols.slice(0, count).map((symbol, index) => {
+		const sequenceNumber = (base + index) & 0xffff;
+		if (symbol === 0) {
+			return { sequenceNumber };
+		}
+		arrivedUs += 250 * (symbol === 1 ? bytes.readUInt8(at) : bytes.readInt16BE(at));
+		at += symbol;
+		return { sequenceNumber, arrivedUs };
+	});
+}
+
 function parsePayloadFeedback(bytes, format, common) {
 	const mediaSsrc = bytes.readUInt32BE(8);
 	if (format === 1) {
@@ -123,6 +160,11 @@ function parsePayloadFeedback(bytes, format, common) {
 	}
 	if (format === 4) {
 		return { ...common, type: 'fir', mediaSsrc: bytes.readUInt32BE(12), sequence: bytes[16] };
+	}
+	if (format === 15 && bytes.toString('latin1', 12, 16) === 'REMB') {
+		const mantissa = bytes.readUIntBE(17, 3) & 0x3ffff;
+		const ssrcs = Array.from({ length: bytes[16] }, (_, index) => bytes.readUInt32BE(20 + 4 * index));
+		return { ...common, type: 'remb', bitrate: mantissa * 2 ** (bytes[17] >> 2), ssrcs };
 	}
 	return { ...common, mediaSsrc, format };
 }
