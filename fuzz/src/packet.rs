@@ -217,6 +217,13 @@ pub enum Rtcp {
         bitrate: u64,
         about: About,
     },
+    /// Of packets that were sent, as a rule: transports number from 1 on.
+    TransportCc {
+        base: u8,
+        count: u8,
+        chunk: u16,
+        deltas: [u8; 6],
+    },
     Dlrr {
         about: About,
         last: u32,
@@ -263,6 +270,12 @@ impl Rtcp {
             Self::Pli { about } => writer.pli(1, about.ssrc()),
             Self::Fir { about, sequence_number } => writer.fir(1, about.ssrc(), sequence_number),
             Self::Remb { bitrate, about } => writer.remb(1, bitrate, &[about.ssrc()]),
+            Self::TransportCc { base, count, chunk, deltas } => {
+                let mut fci = vec![0, base, 0, count, 0, 0, 1, 0];
+                fci.extend(chunk.to_be_bytes());
+                fci.extend(deltas);
+                writer.transport_cc(1, 1, &fci)
+            }
             Self::Dlrr { about, last, delay } => {
                 let delay = Dlrr {
                     ssrc: about.ssrc(),

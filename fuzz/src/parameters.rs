@@ -107,7 +107,12 @@ fn stream(media: Media, ssrc: u32, rtx_ssrc: Option<u32>, offset: u8) -> RtpPara
     let mut main = codec(media.mime_type(), payload_type, clock_rate);
     let feedback =
         |kind: &str, parameter: &str| RtcpFeedback { kind: kind.into(), parameter: parameter.into() };
-    main.rtcp_feedback = vec![feedback("nack", ""), feedback("nack", "pli"), feedback("ccm", "fir")];
+    main.rtcp_feedback = vec![
+        feedback("nack", ""),
+        feedback("nack", "pli"),
+        feedback("ccm", "fir"),
+        feedback("transport-cc", ""),
+    ];
     let mut codecs = vec![main];
     if rtx_ssrc.is_some() {
         let mut rtx = codec("video/rtx", RTX_PAYLOAD_TYPE - offset, clock_rate);
@@ -118,7 +123,11 @@ fn stream(media: Media, ssrc: u32, rtx_ssrc: Option<u32>, offset: u8) -> RtpPara
     RtpParameters {
         mid: None,
         codecs,
-        header_extensions: vec![extension(ExtensionUri::Mid, 1), extension(ExtensionUri::AbsSendTime, 4)],
+        header_extensions: vec![
+            extension(ExtensionUri::Mid, 1),
+            extension(ExtensionUri::AbsSendTime, 4),
+            extension(ExtensionUri::TransportWideCc01, 5),
+        ],
         encodings: vec![RtpEncodingParameters {
             ssrc: Some(ssrc),
             rtx_ssrc,
