@@ -94,10 +94,11 @@ pub fn middle_to_millis(middle: u32) -> f64 {
 }
 
 /// Round trip in 16.16 seconds from a report block or DLRR (RFC 3550 §6.4.1, figure 2):
-/// arrival - last report - delay since it. `None` when the peer never saw a report of ours, or when
-/// the answer would be negative, which only a wrong delay or a stepping clock makes.
+/// arrival - last report - delay since it. `None` when the peer never saw a report of ours, does not
+/// measure the delay (it says zero then), or when the answer would be negative, which only a wrong
+/// delay or a stepping clock makes.
 pub fn round_trip(now: NtpTime, last_report: u32, delay_since_last_report: u32) -> Option<u32> {
-    if last_report == 0 {
+    if last_report == 0 || delay_since_last_report == 0 {
         return None;
     }
     let elapsed = now.middle().wrapping_sub(last_report);
@@ -141,9 +142,11 @@ mod tests {
     #[test]
     fn round_trip_refuses_what_cannot_be() {
         let now = NtpTime::from_parts(100, 0);
-        assert_eq!(round_trip(now, 0, 0), None);
+        assert_eq!(round_trip(now, 0, 1), None);
+        assert_eq!(round_trip(now, now.middle().wrapping_sub(65_536), 0), None);
+        assert_eq!(round_trip(now, now.middle().wrapping_sub(65_536), 1), Some(65_535));
         assert_eq!(round_trip(now, now.middle(), 1), None);
-        assert_eq!(round_trip(now, now.middle().wrapping_add(65536), 0), None);
+        assert_eq!(round_trip(now, now.middle().wrapping_add(65536), 1), None);
     }
 
     #[test]

@@ -116,9 +116,9 @@ impl Sfu {
         }
     }
 
-    /// RR and XR RRT of every producer's streams.
+    /// RR of every producer's streams, and XR RRT once: it is of the transport.
     fn write_receiver_reports(&mut self, now: Time, id: Id<Transport>, compounds: &mut Compounds) {
-        let wall = self.wall(now);
+        let mut reference = Some(self.wall(now));
         for &producer in &self.transports[id].producers {
             let producer = &mut self.producers[producer];
             if !is_due(producer.last_rtcp, now) || producer.streams().next().is_none() {
@@ -131,13 +131,15 @@ impl Sfu {
                 blocks.push(stream.report(now, worst));
                 blocks.extend(stream.rtx_report(now));
             }
-            compounds.write(|writer| {
-                for blocks in blocks.chunks(REPORT_BLOCKS_MAX) {
+            for blocks in blocks.chunks(REPORT_BLOCKS_MAX) {
+                compounds.write(|writer| {
                     writer.receiver_report(RECEIVER_SSRC, blocks)?;
-                }
-                writer.xr_rrt(RECEIVER_SSRC, wall)?;
-                Some(())
-            });
+                    if let Some(wall) = reference.take() {
+                        writer.xr_rrt(RECEIVER_SSRC, wall)?;
+                    }
+                    Some(())
+                });
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use crate::common::packets::{
 };
 use crate::common::parameters::{H264_RTX, OPUS, consume_audio, produce_audio};
 use crate::common::{UNIX_ORIGIN_US, World};
-use crate::room::{ALICE_AUDIO, ALICE_VIDEO, BOB_VIDEO, Room, VIDEO, VIDEO_RTX};
+use crate::room::{ALICE_AUDIO, ALICE_VIDEO, AUDIO, BOB_VIDEO, Room, VIDEO, VIDEO_RTX};
 
 #[test]
 fn a_receiver_gets_sender_reports_with_names_after_half_a_second_then_every_second_or_so() {
@@ -186,4 +186,28 @@ fn a_clock_that_steps_back_does_not_silence_reports() {
     }
     let after = last.iter().filter(|&&timestamp| timestamp < 1_000_000).count();
     assert!(after >= 3, "reports after the step: {after} of {}", last.len());
+}
+
+#[test]
+fn one_reference_time_is_enough_for_all_producers() {
+    let mut room = Room::new();
+    room.start_video(1..5);
+    room.start_audio(1..5);
+    room.world.advance_ms(600);
+    let heard = heard(&room.rtcp_to_sender());
+    assert_eq!(heard.reference_times.len(), 1);
+    assert!([VIDEO, AUDIO].iter().all(|ssrc| heard.blocks.iter().any(|block| block.ssrc == *ssrc)));
+}
+
+#[test]
+fn a_delay_of_zero_is_no_round_trip() {
+    let mut room = Room::new();
+    room.start_video(1..5);
+    room.world.advance_ms(520);
+    let bob = room.bob.clone();
+    let info = heard(&room.world.take_rtcp(&bob)).sender_reports[0];
+    room.world.advance_ms(300);
+    let block = ReportBlock { last_sender_report: info.ntp.middle(), ..empty_block(BOB_VIDEO) };
+    room.bob_says(&receiver_report(block));
+    assert_eq!(room.world.consumer_stats("bob video").base.round_trip_time.to_bits(), 0);
 }
