@@ -169,7 +169,7 @@ fn messages(criterion: &mut Criterion) {
             bencher.iter(|| decode(black_box(&frame)).expect("the frame is a controller's"));
         });
     }
-    let mut router = Router::new(RouterSetUp { receivers: 1, rtx: true, srtp: None }, 1200);
+    let mut router = Router::new(RouterSetUp { receivers: 1, rtx: true, srtp: None, stamps: false }, 1200);
     router.forward();
     let [dump, stats] = router.describe_consumer();
     let answered = |reply| Response { id: 5, result: Ok(ResponseBody::Shard(reply)) };

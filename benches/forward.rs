@@ -11,8 +11,9 @@ use ringsoup_rtc::srtp::CryptoSuite;
 const PACKET_BYTES: usize = 1200;
 
 fn forward(criterion: &mut Criterion) {
-    let plain = |receivers, rtx| RouterSetUp { receivers, rtx, srtp: None };
-    let srtp = |suite| RouterSetUp { receivers: 50, rtx: true, srtp: Some(suite) };
+    let plain = |receivers, rtx| RouterSetUp { receivers, rtx, srtp: None, stamps: false };
+    let srtp = |suite| RouterSetUp { receivers: 50, rtx: true, srtp: Some(suite), stamps: false };
+    let stamped = |set_up| RouterSetUp { stamps: true, ..set_up };
     let cases = [
         ("plain, no repair", plain(1, false)),
         ("plain, no repair", plain(10, false)),
@@ -20,6 +21,9 @@ fn forward(criterion: &mut Criterion) {
         ("plain, RTX", plain(1, true)),
         ("plain, RTX", plain(10, true)),
         ("plain, RTX", plain(50, true)),
+        ("plain, RTX, stamps", stamped(plain(1, true))),
+        ("plain, RTX, stamps", stamped(plain(50, true))),
+        ("AEAD_AES_256_GCM, RTX, stamps", stamped(srtp(CryptoSuite::AeadAes256Gcm))),
         ("AEAD_AES_256_GCM, RTX", srtp(CryptoSuite::AeadAes256Gcm)),
         ("AEAD_AES_128_GCM, RTX", srtp(CryptoSuite::AeadAes128Gcm)),
         ("AES_CM_128_HMAC_SHA1_80, RTX", srtp(CryptoSuite::AesCm128HmacSha1_80)),

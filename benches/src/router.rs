@@ -69,6 +69,8 @@ pub struct RouterSetUp {
     pub rtx: bool,
     /// Of the receivers; the publisher is plain.
     pub srtp: Option<CryptoSuite>,
+    /// Receivers that negotiated the time of sending and transport-wide numbers.
+    pub stamps: bool,
 }
 
 /// A shard whose publisher sends H264.
@@ -109,7 +111,7 @@ impl Router {
             let name = format!("receiver-{index}");
             router.transport(&name, set_up.srtp);
             router.connect(&name, set_up.srtp);
-            router.consume(&name, index, set_up.rtx);
+            router.consume(&name, index, set_up);
         }
         // A sequence parameter set begins the key frame that receivers wait for.
         router.packet[12] = 0x67;
@@ -175,9 +177,15 @@ impl Router {
         self.command(Command::Transport { transport: "publisher".into(), command });
     }
 
-    fn consume(&mut self, transport: &str, index: u32, rtx: bool) {
-        let mut rtp_parameters = h264(101, CONSUMED_SSRC + 2 * index, rtx);
+    fn consume(&mut self, transport: &str, index: u32, set_up: RouterSetUp) {
+        let mut rtp_parameters = h264(101, CONSUMED_SSRC + 2 * index, set_up.rtx);
         rtp_parameters.mid = Some("0".into());
+        if set_up.stamps {
+            let uris = [ExtensionUri::AbsSendTime, ExtensionUri::TransportWideCc01];
+            rtp_parameters.header_extensions.extend(uris.map(extension));
+            let feedback = RtcpFeedback { kind: "transport-cc".into(), parameter: String::new() };
+            rtp_parameters.codecs[0].rtcp_feedback.push(feedback);
+        }
         let consumable =
             RtpEncodingParameters { ssrc: Some(MAPPED_SSRC), ..RtpEncodingParameters::default() };
         let consume = Consume {
@@ -252,6 +260,11 @@ fn listen_info() -> ListenInfo {
     }
 }
 
+/// Under the router's id.
+fn extension(uri: ExtensionUri) -> RtpHeaderExtensionParameters {
+    RtpHeaderExtensionParameters { uri, id: uri.router_id(), encrypt: false, parameters: Vec::new() }
+}
+
 fn h264(payload_type: u8, ssrc: u32, rtx: bool) -> RtpParameters {
     let feedback =
         |kind: &str, parameter: &str| RtcpFeedback { kind: kind.into(), parameter: parameter.into() };
@@ -273,17 +286,11 @@ fn h264(payload_type: u8, ssrc: u32, rtx: bool) -> RtpParameters {
         repair.parameters = vec![Parameter { name: "apt".into(), value }];
         codecs.push(repair);
     }
-    let mid = RtpHeaderExtensionParameters {
-        uri: ExtensionUri::Mid,
-        id: 1,
-        encrypt: false,
-        parameters: Vec::new(),
-    };
     let rtx_ssrc = rtx.then_some(ssrc + 1);
     RtpParameters {
         mid: None,
         codecs,
-        header_extensions: vec![mid],
+        header_extensions: vec![extension(ExtensionUri::Mid)],
         encodings: vec![RtpEncodingParameters {
             ssrc: Some(ssrc),
             rtx_ssrc,
