@@ -3,6 +3,7 @@
 //! No I/O, no clock, no randomness: all three are arguments. Nothing here knows a router.
 
 pub mod bwe;
+pub mod clock_offset;
 pub mod codec;
 pub mod dtls;
 pub mod ice;

@@ -3,6 +3,9 @@
 //! What consumers' receivers say ends here: reports become stats, NACKs are answered from the producer's history, key-frame
 //! requests go to the producer's request manager. What producers' senders say ends here too.
 
+use std::time::Duration;
+
+use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtcp::{Compound, ExtendedReport, Nack, ReportBlock, RtcpPacket, SenderInfo, XrBlock};
 use ringsoup_rtc::rtp::{ExtensionBlock, HeaderFields, Stamp, write_header, write_rtx_header};
 use ringsoup_rtc::rtx::HistoryPacket;
@@ -17,6 +20,7 @@ use crate::drop_reason::DropReason;
 use crate::event::{Direction, TraceInfo};
 use crate::forward::{abs_send_time, send_packet, write_prefix};
 use crate::outbox::Outbox;
+use crate::producer::Producer;
 use crate::rtp_parameters::MediaKind;
 use crate::sfu::Sfu;
 use crate::stats::Outcome;
@@ -107,15 +111,17 @@ impl Sfu {
             return;
         };
         let producer = &mut self.producers[producer_id];
-        let mut score = None;
+        let (mut score, mut rtt) = (None, Duration::ZERO);
         for stream in producer.streams.iter_mut().flatten() {
             if stream.ssrc() == info.ssrc {
                 score = stream.receive_sender_report(arrival.received, info);
+                rtt = stream.rtt();
             } else if stream.rtx_ssrc() == Some(info.ssrc) {
                 stream.receive_rtx_sender_report(arrival.received, info);
                 return;
             }
         }
+        self.hear_sender_clock(arrival.received, transport, producer_id, info.ntp, rtt);
         let trace_info = TraceInfo::SenderReport {
             ssrc: info.ssrc,
             ntp_sec: info.ntp.seconds(),
@@ -129,6 +135,25 @@ impl Sfu {
         }
         let (producer, event) = (&self.producers[producer_id], ProducerTraceEvent::SenderReport);
         trace::producer_event(producer, arrival.now, event, Direction::In, trace_info, out);
+    }
+
+    /// What a report says of its sender's clock holds for all that sends by that name.
+    fn hear_sender_clock(
+        &mut self,
+        received: Time,
+        transport: Id<Transport>,
+        producer: Id<Producer>,
+        ntp: NtpTime,
+        rtt: Duration,
+    ) {
+        let Self { transports, producers, .. } = self;
+        let transport = &mut transports[transport];
+        let offset = transport.sender_clocks.hear(producers[producer].cname(), ntp, received, rtt);
+        for &other in &transport.producers {
+            if producers[other].cname() == producers[producer].cname() {
+                producers[other].set_clock_offset(offset);
+            }
+        }
     }
 
     fn receive_report(

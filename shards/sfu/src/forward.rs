@@ -7,7 +7,7 @@
 //! ```
 
 use ringsoup_rtc::codec::vp8::DESCRIPTOR_BYTES_MAX;
-use ringsoup_rtc::rtp::extension::{abs_send_time_from_micros, encode_packet_id};
+use ringsoup_rtc::rtp::extension::{AbsCaptureTime, abs_send_time_from_micros, encode_packet_id};
 use ringsoup_rtc::rtp::{ExtensionBlock, HeaderFields, RtpPacket, Stamp, write_header};
 use ringsoup_rtc::rtx::HistoryPacket;
 use ringsoup_rtc::srtp::MAX_TRAILER_LEN;
@@ -24,7 +24,7 @@ use crate::handlers::LayerNews;
 use crate::handlers::stream_news::note_video_orientation;
 use crate::outbox::{Destination, Forwarded, Outbox, Shared};
 use crate::producer::recv_stream::{Arrived, RecvStream};
-use crate::producer::{Producer, StreamMatch};
+use crate::producer::{Producer, StreamMatch, capture};
 use crate::rtp_parameters::{ExtensionUri, MediaKind};
 use crate::sfu::Sfu;
 use crate::stats::Outcome;
@@ -229,6 +229,7 @@ impl Sfu {
         let mut block = ExtensionBlock::new();
         if packet.has_extension_block() {
             block.push_mapped(packet, &producer.mapping.extensions);
+            push_capture_time(&mut block, producer, packet, self.config.unix_origin_us);
             if producer.kind == MediaKind::Video {
                 note_video_orientation(producer, packet, out);
             }
@@ -284,11 +285,27 @@ impl Sfu {
                 }
             };
             let Some(len) = len else { continue };
-            egress.count(passing.now, &rewrite, len);
+            egress.count(passing.now, passing.arrived.capture_age_us, &rewrite, len);
             count += 1;
         }
         keep(stream, passing);
         count
+    }
+}
+
+/// When the media was captured, with the offset of that clock from ours, in the long form.
+fn push_capture_time(
+    block: &mut ExtensionBlock,
+    producer: &Producer,
+    packet: &RtpPacket<'_>,
+    unix_origin_us: u64,
+) {
+    let Some(id) = producer.mapping.ids.abs_capture_time else { return };
+    let Some(received) = packet.extension(id).and_then(AbsCaptureTime::parse) else { return };
+    let wall_offset_us =
+        producer.clock_offset_us().map_or(0, |us| us.saturating_add_unsigned(unix_origin_us));
+    if let Some(forwarded) = capture::forwarded(received, wall_offset_us) {
+        block.push(ExtensionUri::AbsCaptureTime.router_id(), &forwarded.encode());
     }
 }
 

@@ -66,6 +66,9 @@ pub struct Sent {
 #[derive(Debug, Clone, Copy)]
 pub struct Newest {
     pub timestamp: u32,
+    /// How long before its media was captured, microseconds.
+    pub capture_age_us: i32,
+    /// The first packet of this timestamp.
     pub at: Time,
 }
 
@@ -112,13 +115,16 @@ impl Egress {
 
     /// Counts a packet that was put into the Outbox.
     #[inline]
-    pub(crate) fn count(&mut self, now: Time, rewrite: &Rewrite, bytes: usize) {
+    pub(crate) fn count(&mut self, now: Time, capture_age_us: i32, rewrite: &Rewrite, bytes: usize) {
         self.sent.packets += 1;
         self.sent.bytes += bytes as u64;
         #[allow(clippy::cast_possible_truncation, reason = "the wire carries the low 16 bits")]
         let newest = self.layers.newest() as u16;
-        if rewrite.sequence_number == newest {
-            self.sent.newest = Some(Newest { timestamp: rewrite.timestamp, at: now });
+        let timestamp = rewrite.timestamp;
+        if rewrite.sequence_number == newest
+            && self.sent.newest.is_none_or(|newest| newest.timestamp != timestamp)
+        {
+            self.sent.newest = Some(Newest { timestamp, capture_age_us, at: now });
         }
     }
 

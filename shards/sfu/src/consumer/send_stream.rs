@@ -112,7 +112,7 @@ impl SendStream {
         self.reference_time = Some((reference.middle(), received));
     }
 
-    /// The report of this moment: the timestamp is the newest packet's, moved on to now.
+    /// The report of this moment: the timestamp is the newest packet's, moved on from when its media was captured to now.
     pub(crate) fn sender_report(&mut self, now: Time, wall: NtpTime, sent: &Sent) -> Option<SenderInfo> {
         self.rate.sample(now, sent.bytes);
         let newest = sent.newest?;
@@ -120,7 +120,10 @@ impl SendStream {
         if age > SENDER_REPORT_AGE_MAX {
             return None;
         }
-        let ticks = age.as_micros() * u128::from(self.params.shown.clock_rate) / 1_000_000;
+        let age_us = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+        // A capture is estimated, and may seem to be still to come.
+        let captured_us = age_us.saturating_add(newest.capture_age_us.into()).max(0).unsigned_abs();
+        let ticks = u128::from(captured_us) * u128::from(self.params.shown.clock_rate) / 1_000_000;
         // All three are modulo 2^32 on the wire (RFC 3550 section 6.4.1).
         #[allow(clippy::cast_possible_truncation, reason = "modulo 2^32")]
         let (ticks, packet_count, octet_count) = (ticks as u32, sent.packets as u32, sent.bytes as u32);

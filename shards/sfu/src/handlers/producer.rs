@@ -33,6 +33,7 @@ impl Sfu {
         owner.listener.add(id, &producer.parameters)?;
         owner.learn_extensions(&producer.parameters);
         owner.learn_means(&producer.parameters);
+        producer.set_clock_offset(owner.sender_clocks.micros(producer.cname()));
         producer.place = owner.producers.len();
         owner.producers.push(id);
         self.routers[router].latency.get_or_insert_with(Box::<Latency>::default);
@@ -68,6 +69,9 @@ impl Sfu {
         transport.listener.remove(id, &producer.parameters);
         if let Some(moved) = take_out(&mut transport.producers, producer.place) {
             self.producers[moved].place = producer.place;
+        }
+        if transport.producers.iter().all(|&other| self.producers[other].cname() != producer.cname()) {
+            transport.sender_clocks.forget(producer.cname());
         }
         for stream in producer.streams() {
             transport.forget_received_ssrc(stream.ssrc());

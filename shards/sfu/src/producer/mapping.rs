@@ -30,6 +30,7 @@ pub struct ExtensionIds {
     pub dependency_descriptor: Option<u8>,
     pub packet_id: Option<u8>,
     pub transport_wide_cc: Option<u8>,
+    pub abs_capture_time: Option<u8>,
 }
 
 /// # Errors
@@ -96,6 +97,7 @@ impl Mapping {
                 dependency_descriptor: parameters.extension_id(ExtensionUri::DependencyDescriptor),
                 packet_id: parameters.extension_id(ExtensionUri::MediasoupPacketId),
                 transport_wide_cc: parameters.extension_id(ExtensionUri::TransportWideCc01),
+                abs_capture_time: parameters.extension_id(ExtensionUri::AbsCaptureTime),
             },
             adds_packet_id,
         }
@@ -117,10 +119,11 @@ impl Mapping {
     }
 }
 
-/// Extensions that belong to the media, not to the hop they came over, and make sense for the kind.
+/// Extensions that belong to the media, not to the hop they came over, and make sense for the kind. The capture time is both, and is
+/// written anew ([`capture`](super::capture)).
 fn travels(uri: ExtensionUri, kind: MediaKind) -> bool {
     match uri {
-        ExtensionUri::AbsCaptureTime | ExtensionUri::PlayoutDelay | ExtensionUri::MediasoupPacketId => true,
+        ExtensionUri::PlayoutDelay | ExtensionUri::MediasoupPacketId => true,
         ExtensionUri::SsrcAudioLevel => kind == MediaKind::Audio,
         ExtensionUri::DependencyDescriptor | ExtensionUri::VideoOrientation | ExtensionUri::TimeOffset => {
             kind == MediaKind::Video
@@ -129,6 +132,7 @@ fn travels(uri: ExtensionUri, kind: MediaKind) -> bool {
         | ExtensionUri::RtpStreamId
         | ExtensionUri::RepairRtpStreamId
         | ExtensionUri::AbsSendTime
+        | ExtensionUri::AbsCaptureTime
         | ExtensionUri::TransportWideCc01 => false,
     }
 }

@@ -1,5 +1,6 @@
 //! A producer: the streams of one source as they come in, and who consumes them.
 
+pub(crate) mod capture;
 pub mod key_frames;
 pub mod layer_rates;
 pub mod mapping;
@@ -57,6 +58,8 @@ pub struct Producer {
     key_frame_delay: Duration,
     pub(crate) video_orientation: Option<u8>,
     pub(crate) last_rtcp: Option<Time>,
+    /// From its sender's wall clock to ours, microseconds, once that is known.
+    clock_offset_us: Option<i64>,
 }
 
 /// Which stream a packet belongs to.
@@ -101,6 +104,7 @@ impl Producer {
             key_frame_delay: Duration::from_millis(u64::from(request.key_frame_request_delay)),
             video_orientation: None,
             last_rtcp: None,
+            clock_offset_us: None,
         })
     }
 
@@ -167,10 +171,27 @@ impl Producer {
         let mapped_ssrc = self.mapping.mapped_ssrc(index);
         let mut stream = RecvStream::new(params, mapped_ssrc, self.key_frame_delay, checks_inactivity, now);
         stream.read_dependencies(self.mapping.ids.dependency_descriptor);
+        stream.clock_offset_us = self.clock_offset_us;
         if self.paused {
             stream.pause();
         }
         stream
+    }
+
+    pub(crate) fn cname(&self) -> &str {
+        self.parameters.rtcp.cname.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn clock_offset_us(&self) -> Option<i64> {
+        self.clock_offset_us
+    }
+
+    /// The clock of its sender is known, or known better.
+    pub(crate) fn set_clock_offset(&mut self, offset_us: Option<i64>) {
+        self.clock_offset_us = offset_us;
+        for stream in self.streams.iter_mut().flatten() {
+            stream.clock_offset_us = offset_us;
+        }
     }
 
     /// Hands a packet to its stream.

@@ -17,6 +17,7 @@ use ringsoup_rtc::score::{ReceivedTotals, Score, ScoreChange};
 use ringsoup_rtc::time::Time;
 
 use crate::drop_reason::DropReason;
+use crate::producer::capture;
 use crate::producer::key_frames::KeyFrameRequests;
 use crate::producer::layer_rates::LayerRates;
 use crate::producer::recv_window::RecvWindow;
@@ -51,6 +52,10 @@ pub struct RecvStream {
     last_sender_report: Option<(u32, Time)>,
     /// What the newest sender report says of the stream's clock.
     pub(crate) clock: Option<SenderClock>,
+    /// From the sender's wall clock to ours, microseconds.
+    pub(crate) clock_offset_us: Option<i64>,
+    /// The newest timestamp and when its media was captured, microseconds of our clock.
+    captured: Option<(u32, i64)>,
     /// `None` where none was negotiated, or the payload tells its layers itself.
     dependencies: Option<Box<Dependencies>>,
     /// `None` for a stream of one layer.
@@ -104,6 +109,8 @@ pub struct Arrived<'a> {
     pub payload_type: u8,
     pub marker: bool,
     pub timestamp: u32,
+    /// How long ago its media was captured, microseconds; zero while that is not known, below when clocks disagree.
+    pub capture_age_us: i32,
     pub payload: &'a [u8],
     pub descriptor: Descriptor,
     pub is_key_frame: bool,
@@ -144,6 +151,8 @@ impl RecvStream {
             key_frame_timer: None,
             last_sender_report: None,
             clock: None,
+            clock_offset_us: None,
+            captured: None,
             dependencies: None,
             layers,
             layer_timer: None,
@@ -210,6 +219,7 @@ impl RecvStream {
             payload_type: packet.payload_type(),
             marker: packet.marker(),
             timestamp: packet.timestamp(),
+            capture_age_us: self.capture_age_us(now, packet.timestamp()),
             payload,
             descriptor,
             is_key_frame,
@@ -246,6 +256,7 @@ impl RecvStream {
             payload_type,
             marker: packet.marker(),
             timestamp: packet.timestamp(),
+            capture_age_us: self.capture_age_us(now, packet.timestamp()),
             payload: original.payload,
             descriptor,
             is_key_frame,
@@ -285,6 +296,7 @@ impl RecvStream {
 
     fn forget_packets(&mut self) {
         self.clock = None;
+        self.captured = None;
         self.window.clear();
         if let Some(dependencies) = &mut self.dependencies {
             dependencies.reader.reset();
@@ -326,6 +338,25 @@ impl RecvStream {
             _ => codec.is_key_frame(payload).unwrap_or(false),
         };
         (descriptor, is_key_frame)
+    }
+
+    /// How long ago the media with this timestamp was captured, microseconds; zero while that is not known. The packets of a
+    /// frame are of one moment, which is worked out once.
+    fn capture_age_us(&mut self, now: Time, timestamp: u32) -> i32 {
+        let Some((clock, offset_us)) = self.clock.zip(self.clock_offset_us) else { return 0 };
+        let captured_us = match self.captured.filter(|(newest, _)| *newest == timestamp) {
+            Some((_, captured_us)) => captured_us,
+            None => {
+                let rate = self.params.shown.clock_rate;
+                let Some(captured_us) = capture::captured_us(clock, rate, timestamp, offset_us) else {
+                    return 0;
+                };
+                self.captured = Some((timestamp, captured_us));
+                captured_us
+            }
+        };
+        let now_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        i32::try_from(now_us.saturating_sub(captured_us)).unwrap_or_default()
     }
 
     #[inline]

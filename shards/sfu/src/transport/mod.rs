@@ -7,6 +7,7 @@ pub(crate) mod outgoing;
 pub mod pipe;
 pub mod plain;
 pub mod rtp_listener;
+pub(crate) mod sender_clocks;
 pub mod srtp;
 pub mod traffic;
 pub mod webrtc;
@@ -41,6 +42,7 @@ use outgoing::Outgoing;
 use pipe::PipeTransport;
 use plain::PlainTransport;
 use rtp_listener::RtpListener;
+use sender_clocks::SenderClocks;
 use srtp::{Srtp, SrtpSessions};
 use traffic::{MediaSent, Traffic};
 use webrtc::WebRtcTransport;
@@ -64,6 +66,7 @@ pub struct Transport {
     /// With enableSctp.
     pub(crate) association: Option<Box<Association>>,
     pub(crate) listener: RtpListener,
+    pub(crate) sender_clocks: SenderClocks,
     pub(crate) recv_extensions: RecvRtpHeaderExtensions,
     pub(crate) media_ssrcs: Map<u32, Id<Consumer>>,
     pub(crate) rtx_ssrcs: Map<u32, Id<Consumer>>,
@@ -134,6 +137,7 @@ impl Transport {
             data_consumers: Vec::new(),
             association: options.enable_sctp.then(|| Box::new(Association::new(options))),
             listener: RtpListener::default(),
+            sender_clocks: SenderClocks::default(),
             recv_extensions: RecvRtpHeaderExtensions::default(),
             media_ssrcs: Map::default(),
             rtx_ssrcs: Map::default(),

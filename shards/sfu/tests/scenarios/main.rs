@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod capture;
 mod closing;
 mod congestion_feedback;
 mod connections;
