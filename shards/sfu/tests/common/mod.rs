@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
 pub(crate) mod bridge;
+pub(crate) mod browser;
 pub(crate) mod checks;
 pub(crate) mod data;
 pub(crate) mod dtls;
@@ -14,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringsoup_rtc::ice::CandidateProtocol;
 use ringsoup_rtc::rtp::{RtpPacket, is_rtcp};
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{
@@ -63,6 +65,13 @@ impl FakeSockets {
     /// Whether the runtime was told to keep this connection.
     pub(crate) fn is_kept(&self, connection: SocketId) -> bool {
         self.socket(connection).is_some_and(|socket| socket.is_kept)
+    }
+
+    pub(crate) fn listener_of(&self, protocol: CandidateProtocol, local: SocketAddr) -> Option<SocketId> {
+        let protocol = if protocol == CandidateProtocol::Udp { "udp" } else { "tcp" };
+        let is_it = |socket: FakeSocket| (socket.protocol, socket.local) == (protocol, local);
+        let index = self.slots.iter().position(|slot| slot.is_some_and(is_it))?;
+        u32::try_from(index).ok().map(SocketId)
     }
 
     pub(crate) fn local_of(&self, id: SocketId) -> SocketAddr {
