@@ -1,6 +1,5 @@
 //! Nothing is allocated per packet: not when it is forwarded, encrypted or sent again.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use ringsoup_rtc::codec::dependency_descriptor::writer::{NewDescriptor, layered};
@@ -20,6 +19,8 @@ use ringsoup_sfu::sfu::Datagram;
 use ringsoup_sfu::sockets::SocketId;
 
 mod common;
+#[path = "common/counting.rs"]
+mod counting;
 
 use common::bridge::{Between, Bridge, FAR, NEAR, produce_piped};
 use common::packets::{DELTA, KEY, SPEECH, nack, rtcp, rtp, rtx};
@@ -29,53 +30,7 @@ use common::parameters::{
 };
 use common::simulcast;
 use common::{Peer, ROUTER, World, remote};
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Counts what the calling thread allocates.
-struct Counting;
-
-fn count() {
-    // A thread that is being torn down has no counter any more, and is none that a test measures.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps `alloc_zeroed`'s contract.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps `realloc`'s contract.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps `dealloc`'s contract.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static GLOBAL: Counting = Counting;
-
-fn allocations_of(act: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.with(Cell::get);
-    act();
-    ALLOCATIONS.with(Cell::get) - before
-}
+use counting::{ALLOCATIONS, allocations_of};
 
 const VIDEO: u32 = 1_000;
 const VIDEO_RTX: u32 = 1_001;

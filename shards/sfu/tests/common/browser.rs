@@ -85,7 +85,7 @@ impl Browser {
         bytes
     }
 
-    fn sealed_rtcp(&mut self, packet: &[u8]) -> Vec<u8> {
+    pub(crate) fn sealed_rtcp(&mut self, packet: &[u8]) -> Vec<u8> {
         let mut bytes = packet.to_vec();
         let len = bytes.len();
         bytes.resize(len + MAX_TRAILER_LEN, 0);
