@@ -113,6 +113,7 @@ impl Driver {
             self.take_completions(batch)?;
             self.take_passed(batch)?;
             self.take_commands()?;
+            self.hang_up_overdue(batch.now);
             if self.sfu.next_timeout().is_some_and(|at| at <= batch.now) {
                 self.handle_timeout();
             }
@@ -139,11 +140,15 @@ impl Driver {
                     self.take_receive(batch, completion, slot, generation)?;
                 }
                 Operation::Accept { slot, generation } => {
-                    self.take_connection(completion, slot, generation)?
+                    self.take_connection(batch, completion, slot, generation)?;
                 }
+                Operation::Stream { slot, generation } => {
+                    self.take_stream(batch, completion, slot, generation)?;
+                }
+                Operation::Writable { slot, generation } => self.sockets.note_writable(slot, generation),
                 Operation::Wake => self.sockets.ring.arm_wake(self.mailbox.wake_fd())?,
                 // Failed sends are taken by the flush that made them.
-                Operation::Send { .. } | Operation::Cancel => {}
+                Operation::Send { .. } | Operation::StreamSend { .. } | Operation::Cancel => {}
             }
         }
         self.completions = completions;
@@ -171,19 +176,6 @@ impl Driver {
             self.report.receive_rearmed += 1;
             let failed = completion.result < 0 && completion.result != -libc::ENOBUFS;
             self.sockets.rearm(slot, generation, failed)?;
-        }
-        Ok(())
-    }
-
-    /// Nothing is carried over TCP yet: the peer sees its connection closed at once.
-    fn take_connection(&mut self, completion: Completion, slot: u32, generation: u32) -> io::Result<()> {
-        if let Some(connection) = completion.connection() {
-            self.report.connections_refused += 1;
-            drop(connection);
-            self.sockets.received(slot);
-        }
-        if !completion.more && self.sockets.is_current(slot, generation) {
-            self.sockets.rearm(slot, generation, completion.result < 0)?;
         }
         Ok(())
     }
@@ -297,6 +289,8 @@ impl Driver {
         match result {
             Ok(Reply::ShardReport(report)) => {
                 report.io.extend(self.io_report().named());
+                report.io.extend(self.sockets.held());
+                report.io.push(("stream_skipped", self.sockets.connections.memory.skipped()));
                 // Copies for single receivers: their packet may have reached others, and then is no drop.
                 report.io.push(("outbox_refused", self.out.refused()));
             }
@@ -362,6 +356,9 @@ impl Driver {
         if let Some(at) = self.sfu.next_timeout() {
             timeout = timeout.min(at.saturating_since(now));
         }
+        if let Some(at) = self.sockets.next_overdue() {
+            timeout = timeout.min(at.saturating_since(now));
+        }
         if self.mailbox.waits_for_control() || self.sockets.has_resting() || self.mesh.has_backlog() {
             timeout = timeout.min(RETRY_WAIT);
         }
@@ -390,13 +387,18 @@ fn flush_parts(
     if out.has_datagrams() {
         report.flush_max = report.flush_max.max(out.datagram_count() as u64);
         transmit.flush(out, sockets, report)?;
-        out.clear_datagrams();
     }
+    if sockets.has_connections() {
+        transmit.flush_streams(out, sockets, clock.now(), report)?;
+    }
+    out.clear_datagrams();
+    sockets.release_closed()?;
     if !out.forwarded.is_empty() {
         sfu.handle_flushed(clock.now(), out);
     }
     Ok(())
 }
 
+mod streams;
 #[cfg(test)]
 mod tests;

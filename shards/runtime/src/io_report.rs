@@ -34,8 +34,36 @@ pub(crate) struct IoReport {
     pub(crate) passed_batches: u64,
     /// Not handed over: the other shard does not keep up.
     pub(crate) pass_refused: u64,
-    /// TCP connections that were closed again: nothing is carried over TCP yet.
+    /// TCP connections taken in.
+    pub(crate) connections_accepted: u64,
+    /// Closed again at once: no place is left, or the peer had gone already.
     pub(crate) connections_refused: u64,
+    /// Ended by their peers.
+    pub(crate) connections_ended: u64,
+    /// Ended by an error.
+    pub(crate) connections_failed: u64,
+    /// Closed because they announced a frame that is too long.
+    pub(crate) connections_too_long: u64,
+    /// Closed because no connectivity check came in time.
+    pub(crate) connections_overdue: u64,
+    /// Closed while no connectivity check had come, because others wanted the place.
+    pub(crate) connections_crowded: u64,
+    /// Receives of connections.
+    pub(crate) stream_receives: u64,
+    /// What came on connections, taken apart.
+    pub(crate) received_frames: u64,
+    /// What went out on connections.
+    pub(crate) sent_frames: u64,
+    /// Send requests on connections.
+    pub(crate) stream_sends: u64,
+    /// Frames that had to wait for their peer.
+    pub(crate) stream_waited: u64,
+    /// Frames not sent: too many waited already.
+    pub(crate) stream_blocked: u64,
+    /// Frames not sent: they waited for too long.
+    pub(crate) stream_expired: u64,
+    /// Frames not sent: the connection has failed, or the frame was too long for one.
+    pub(crate) stream_failed: u64,
     /// Events lost because control did not read.
     pub(crate) events_lost: u64,
     /// Panics contained.
@@ -62,7 +90,21 @@ impl IoReport {
             ("passed_packets", self.passed_packets),
             ("passed_batches", self.passed_batches),
             ("pass_refused", self.pass_refused),
+            ("connections_accepted", self.connections_accepted),
             ("connections_refused", self.connections_refused),
+            ("connections_ended", self.connections_ended),
+            ("connections_failed", self.connections_failed),
+            ("connections_too_long", self.connections_too_long),
+            ("connections_overdue", self.connections_overdue),
+            ("connections_crowded", self.connections_crowded),
+            ("stream_receives", self.stream_receives),
+            ("received_frames", self.received_frames),
+            ("sent_frames", self.sent_frames),
+            ("stream_sends", self.stream_sends),
+            ("stream_waited", self.stream_waited),
+            ("stream_blocked", self.stream_blocked),
+            ("stream_expired", self.stream_expired),
+            ("stream_failed", self.stream_failed),
             ("events_lost", self.events_lost),
             ("panics", self.panics),
             ("send_errno", u64::from(self.send_errno.unsigned_abs())),

@@ -32,6 +32,9 @@ const GATHER_MAX: usize = BUFFER_COUNT as usize / 2;
 /// Times that a submit is tried again while the kernel asks to have completions taken first.
 const SUBMIT_ATTEMPTS: u32 = 64;
 
+/// Looks after which a closed socket is left to the next turns: peers may make new work as fast as it is done.
+const SETTLE_LOOKS: u32 = 1024;
+
 /// `IORING_ENTER_GETEVENTS`: run what the kernel deferred to this thread.
 const ENTER_GETEVENTS: u32 = 1;
 
@@ -52,8 +55,22 @@ pub(crate) enum Operation {
         slot: u32,
         generation: u32,
     },
+    /// A connection's multishot receive; generations as for receives.
+    Stream {
+        slot: u32,
+        generation: u32,
+    },
+    /// A connection takes more; generations as for receives.
+    Writable {
+        slot: u32,
+        generation: u32,
+    },
     /// A send of the present flush, by its place there.
     Send {
+        index: u32,
+    },
+    /// A send on a connection, by its place among those of the present submission.
+    StreamSend {
         index: u32,
     },
     /// Control has written to the eventfd.
@@ -66,16 +83,18 @@ pub(crate) const GENERATION_MASK: u32 = 0x00ff_ffff;
 
 impl Operation {
     fn encode(self) -> u64 {
+        let of_slot = |kind: u64, slot: u32, generation: u32| {
+            (kind << 56) | (u64::from(generation & GENERATION_MASK) << 32) | u64::from(slot)
+        };
         match self {
-            Self::Receive { slot, generation } => {
-                (1 << 56) | (u64::from(generation & GENERATION_MASK) << 32) | u64::from(slot)
-            }
-            Self::Send { index } => (2 << 56) | u64::from(index),
-            Self::Wake => 3 << 56,
-            Self::Cancel => 4 << 56,
-            Self::Accept { slot, generation } => {
-                (5 << 56) | (u64::from(generation & GENERATION_MASK) << 32) | u64::from(slot)
-            }
+            Self::Receive { slot, generation } => of_slot(1, slot, generation),
+            Self::Send { index } => of_slot(2, index, 0),
+            Self::Wake => of_slot(3, 0, 0),
+            Self::Cancel => of_slot(4, 0, 0),
+            Self::Accept { slot, generation } => of_slot(5, slot, generation),
+            Self::Stream { slot, generation } => of_slot(6, slot, generation),
+            Self::Writable { slot, generation } => of_slot(7, slot, generation),
+            Self::StreamSend { index } => of_slot(8, index, 0),
         }
     }
 
@@ -89,6 +108,9 @@ impl Operation {
             3 => Some(Self::Wake),
             4 => Some(Self::Cancel),
             5 => Some(Self::Accept { slot: index, generation }),
+            6 => Some(Self::Stream { slot: index, generation }),
+            7 => Some(Self::Writable { slot: index, generation }),
+            8 => Some(Self::StreamSend { index }),
             _ => None,
         }
     }
@@ -182,9 +204,19 @@ impl RingPoller {
     /// Ends a socket's receive or accept and takes it out of the table. The port is free once the caller has closed
     /// its descriptor: the request's own reference is gone when this returns.
     pub(crate) fn remove_socket(&mut self, slot: u32, operation: Operation) -> io::Result<()> {
+        self.cancel(operation)?;
+        self.settle()?;
+        self.forget_socket(slot)
+    }
+
+    /// Ends a request, at the latest with the next [`settle`](Self::settle).
+    pub(crate) fn cancel(&mut self, operation: Operation) -> io::Result<()> {
         let cancel = opcode::AsyncCancel::new(operation.encode()).build();
-        self.push(&cancel.user_data(Operation::Cancel.encode()).flags(Flags::SKIP_SUCCESS))?;
-        self.look()?;
+        self.push(&cancel.user_data(Operation::Cancel.encode()).flags(Flags::SKIP_SUCCESS))
+    }
+
+    /// Takes a socket without requests out of the table.
+    pub(crate) fn forget_socket(&mut self, slot: u32) -> io::Result<()> {
         self.ring.submitter().register_files_update(slot, &[-1]).map(drop)
     }
 
@@ -199,6 +231,21 @@ impl RingPoller {
     pub(crate) fn arm_accept(&mut self, slot: u32, generation: u32) -> io::Result<()> {
         let operation = Operation::Accept { slot, generation };
         let entry = opcode::AcceptMulti::new(Fixed(slot)).flags(libc::SOCK_CLOEXEC).build();
+        self.push(&entry.user_data(operation.encode()))
+    }
+
+    /// Starts (again) a connection's receive: bytes of the stream as they come, each time in a buffer that may be full or not.
+    pub(crate) fn arm_stream(&mut self, slot: u32, generation: u32) -> io::Result<()> {
+        let operation = Operation::Stream { slot, generation };
+        let entry = opcode::RecvMulti::new(Fixed(slot), BUFFER_GROUP).build();
+        self.push(&entry.user_data(operation.encode()))
+    }
+
+    /// Waits until a connection takes more, once.
+    pub(crate) fn arm_writable(&mut self, slot: u32, generation: u32) -> io::Result<()> {
+        let operation = Operation::Writable { slot, generation };
+        #[allow(clippy::cast_sign_loss, reason = "a small positive flag")]
+        let entry = opcode::PollAdd::new(Fixed(slot), libc::POLLOUT as u32).build();
         self.push(&entry.user_data(operation.encode()))
     }
 
@@ -227,6 +274,22 @@ impl RingPoller {
             }
         };
         self.push(&entry.user_data(Operation::Send { index }.encode()).flags(Flags::SKIP_SUCCESS))
+    }
+
+    /// Queues a send on a connection. It completes in any case: the kernel may take a part.
+    ///
+    /// # Safety
+    /// As for [`push_send`](Self::push_send).
+    pub(crate) unsafe fn push_stream_send(
+        &mut self,
+        slot: u32,
+        index: u32,
+        header: *const libc::msghdr,
+    ) -> io::Result<()> {
+        #[allow(clippy::cast_sign_loss, reason = "small positive flags")]
+        let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u32;
+        let entry = opcode::SendMsg::new(Fixed(slot), header).flags(flags).build();
+        self.push(&entry.user_data(Operation::StreamSend { index }.encode()))
     }
 
     /// Room for this many more sends before a submit.
@@ -276,6 +339,20 @@ impl RingPoller {
         outcome(unsafe { self.ring.submitter().enter::<libc::sigset_t>(0, 0, ENTER_GETEVENTS, None) })
     }
 
+    /// [`look`](Self::look), until the kernel has nothing left that it deferred to this thread: what was cancelled has ended.
+    /// One look runs 20 pieces of deferred work (since 6.13), and every open connection may have one.
+    pub(crate) fn settle(&mut self) -> io::Result<()> {
+        for _ in 0..SETTLE_LOOKS {
+            self.look()?;
+            if !self.ring.submission().taskrun() {
+                break;
+            }
+            // Room for what comes next: a full queue would leave it where it is.
+            self.take_completions();
+        }
+        Ok(())
+    }
+
     /// Submits what is queued and sleeps until completions come or the time is over.
     pub(crate) fn wait(&mut self, wait: Wait) -> io::Result<()> {
         if !self.backlog.is_empty() {
@@ -323,6 +400,19 @@ impl RingPoller {
         });
     }
 
+    /// Takes the outcomes of the sends on connections that were submitted, as (index, bytes or negated errno). Other
+    /// completions are kept for `drain`.
+    pub(crate) fn take_stream_sends(&mut self, outcomes: &mut Vec<(u32, i32)>) {
+        self.take_completions();
+        self.backlog.retain(|completion| match completion.operation {
+            Operation::StreamSend { index } => {
+                outcomes.push((index, completion.result));
+                false
+            }
+            _ => true,
+        });
+    }
+
     fn take_completions(&mut self) {
         self.backlog.extend(self.ring.completion().filter_map(|entry| read(&entry)));
     }
@@ -339,6 +429,7 @@ fn build_ring() -> io::Result<IoUring> {
     builder
         .setup_single_issuer()
         .setup_defer_taskrun()
+        .setup_taskrun_flag()
         .setup_submit_all()
         .setup_cqsize(COMPLETIONS_MAX)
         .dontfork();
@@ -399,7 +490,10 @@ mod tests {
             Operation::Receive { slot: 0, generation: 0 },
             Operation::Accept { slot: u32::MAX, generation: GENERATION_MASK },
             Operation::Accept { slot: 7, generation: 0 },
+            Operation::Stream { slot: u32::MAX, generation: GENERATION_MASK },
+            Operation::Writable { slot: 1, generation: 2 },
             Operation::Send { index: 1023 },
+            Operation::StreamSend { index: 1023 },
             Operation::Wake,
             Operation::Cancel,
         ] {

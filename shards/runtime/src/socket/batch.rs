@@ -13,10 +13,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::ptr;
 
+use ringsoup_rtc::time::Time;
 use ringsoup_sfu::outbox::{Outbox, Route};
 use ringsoup_sfu::sockets::SocketId;
 
 use super::ShardSockets;
+use super::stream_send::StreamTransmit;
 use crate::io_report::IoReport;
 use crate::ring::{SUBMISSIONS_MAX, SendRequest};
 
@@ -104,6 +106,7 @@ pub(crate) struct Transmit {
     failures: Vec<(u32, i32)>,
     /// One train, contiguous, for sockets whose way takes no segments.
     split: Vec<u8>,
+    streams: StreamTransmit,
 }
 
 impl Default for Transmit {
@@ -118,6 +121,7 @@ impl Default for Transmit {
             trains: Vec::with_capacity(SUBMISSIONS_MAX as usize),
             failures: Vec::with_capacity(SUBMISSIONS_MAX as usize),
             split: Vec::with_capacity(TRAIN_BYTES_MAX),
+            streams: StreamTransmit::default(),
         }
     }
 }
@@ -154,6 +158,17 @@ impl Transmit {
             }
         }
         self.submit(sockets, report)
+    }
+
+    /// Sends what goes to connections, and what their peers were too slow for before. As [`flush`](Self::flush) otherwise.
+    pub(crate) fn flush_streams(
+        &mut self,
+        out: &Outbox,
+        sockets: &mut ShardSockets,
+        now: Time,
+        report: &mut IoReport,
+    ) -> io::Result<()> {
+        self.streams.flush(out, sockets, now, report)
     }
 
     fn is_full(&self, sockets: &mut ShardSockets) -> bool {

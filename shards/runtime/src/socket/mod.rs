@@ -1,10 +1,16 @@
 //! The shard's sockets: a table whose places are also the ring's registered files.
 
+mod backlog;
 pub(crate) mod batch;
+pub(crate) mod connections;
 pub(crate) mod listen;
 pub(crate) mod port_book;
 pub(crate) mod ports;
 pub(crate) mod receive;
+mod strangers;
+pub(crate) mod stream_send;
+#[cfg(test)]
+mod stream_tests;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -19,6 +25,7 @@ use socket2::Socket;
 
 use crate::ring::{GENERATION_MASK, Operation, RingPoller};
 
+use connections::{Connection, Connections};
 use listen::ListenSocket;
 use port_book::{PortBook, PortClaim};
 use ports::Bound;
@@ -45,6 +52,7 @@ enum OpenSocket {
         _claim: Option<PortClaim>,
         _socket: Socket,
     },
+    Connection(Box<Connection>),
 }
 
 /// A place in the table. The generation outlives the socket, so that late completions find nobody.
@@ -65,11 +73,19 @@ pub(crate) struct ShardSockets {
     /// Receives and accepts to be armed at the next tick, after too many failures.
     resting: Vec<(u32, u32)>,
     ports: PortBook,
+    pub(crate) connections: Connections,
 }
 
 impl ShardSockets {
     pub(crate) fn new(ring: RingPoller, ports: PortBook) -> Self {
-        Self { ring, slots: Vec::new(), free: Vec::new(), resting: Vec::new(), ports }
+        Self {
+            ring,
+            slots: Vec::new(),
+            free: Vec::new(),
+            resting: Vec::new(),
+            ports,
+            connections: Connections::default(),
+        }
     }
 
     /// The socket, if it is still the one the completion was for.
@@ -82,7 +98,7 @@ impl ShardSockets {
     pub(crate) fn get_mut(&mut self, id: SocketId) -> Option<&mut UdpSocket> {
         match self.slots.get_mut(id.0 as usize)?.socket.as_mut()? {
             OpenSocket::Udp(socket) => Some(socket),
-            OpenSocket::TcpListener { .. } => None,
+            OpenSocket::TcpListener { .. } | OpenSocket::Connection(_) => None,
         }
     }
 
@@ -112,6 +128,10 @@ impl ShardSockets {
         match self.slots.get(slot as usize).and_then(|entry| entry.socket.as_ref()) {
             Some(OpenSocket::Udp(_)) => self.ring.arm_receive(slot, generation),
             Some(OpenSocket::TcpListener { .. }) => self.ring.arm_accept(slot, generation),
+            Some(OpenSocket::Connection(_)) => {
+                self.note_armed(slot);
+                self.ring.arm_stream(slot, generation)
+            }
             None => Ok(()),
         }
     }
@@ -134,6 +154,8 @@ impl ShardSockets {
         for slot in 0..self.slots.len() {
             self.close(SocketId(u32::try_from(slot).unwrap_or(u32::MAX)));
         }
+        // A ring that fails takes them all with it.
+        let _ = self.release_closed();
     }
 
     fn check_room(&self) -> Result<(), BindError> {
@@ -192,10 +214,14 @@ impl Sockets for ShardSockets {
         self.get_mut(socket).is_some_and(|socket| socket.socket.connect(&remote.into()).is_ok())
     }
 
-    /// There are none to keep: connections are refused.
-    fn keep(&mut self, _: SocketId) {}
+    fn keep(&mut self, connection: SocketId) {
+        self.keep_connection(connection.0);
+    }
 
     fn send_last(&mut self, socket: SocketId, remote: Option<SocketAddr>, bytes: &[u8]) {
+        if let Some(connection) = self.connection_mut(socket.0) {
+            return connection.send_last(bytes);
+        }
         let Some(socket) = self.get_mut(socket) else { return };
         // Whether it arrives is nobody's care: the peer would have found out by silence.
         let _ = match remote {
@@ -208,13 +234,15 @@ impl Sockets for ShardSockets {
         let Some(slot) = self.slots.get_mut(socket.0 as usize) else {
             return;
         };
-        let Some(open) = slot.socket.take() else { return };
         let generation = slot.generation;
-        let operation = match open {
-            OpenSocket::Udp(_) => Operation::Receive { slot: socket.0, generation },
-            OpenSocket::TcpListener { .. } => Operation::Accept { slot: socket.0, generation },
+        let operation = match &slot.socket {
+            Some(OpenSocket::Udp(_)) => Operation::Receive { slot: socket.0, generation },
+            Some(OpenSocket::TcpListener { .. }) => Operation::Accept { slot: socket.0, generation },
+            Some(OpenSocket::Connection(_)) => return self.close_connection(socket.0),
+            None => return,
         };
         slot.generation = (generation + 1) & GENERATION_MASK;
+        let open = slot.socket.take();
         // A ring that fails here fails for the driver too, which then ends the shard.
         if self.ring.remove_socket(socket.0, operation).is_ok() {
             self.free.push(socket.0);
