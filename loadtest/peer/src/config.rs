@@ -39,6 +39,7 @@ pub struct LocalParameters {
 
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Of ICE: credentials, transactions, the times of consent checks.
     pub seed: u64,
     /// Ours in DTLS. To leave the choice (`Auto`) is to be the server: an SFU then takes the client's part.
     pub role: Role,

@@ -1,6 +1,6 @@
 //! DTLS 1.2 by `dimpl`, and what SRTP needs of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dimpl::{DtlsCertificate, KeyingMaterial, Output, SrtpProfile};
@@ -34,7 +34,31 @@ pub(crate) struct Settings {
     pub(crate) remote_fingerprint: Fingerprint,
     pub(crate) is_client: bool,
     pub(crate) retransmit: Duration,
-    pub(crate) seed: u64,
+}
+
+/// Configurations by their first retransmission. To make one checks every cipher of the library, which takes longer than
+/// a handshake does, and none differs in anything else.
+static CONFIGS: Mutex<Vec<(Duration, Arc<dimpl::Config>)>> = Mutex::new(Vec::new());
+/// What is kept; more are made anew each time.
+const CONFIGS_MAX: usize = 16;
+
+fn config(retransmit: Duration) -> Result<Arc<dimpl::Config>, String> {
+    let mut configs = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, config)) = configs.iter().find(|(known, _)| *known == retransmit) {
+        return Ok(Arc::clone(config));
+    }
+    let config = dimpl::Config::builder()
+        .flight_start_rto(retransmit)
+        .flight_retries(RETRIES)
+        // As browsers do: ICE has shown by then that the other side is where it says.
+        .use_server_cookie(false)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let config = Arc::new(config);
+    if configs.len() < CONFIGS_MAX {
+        configs.push((retransmit, Arc::clone(&config)));
+    }
+    Ok(config)
 }
 
 pub(crate) struct Dtls {
@@ -50,20 +74,13 @@ pub(crate) struct Dtls {
 
 impl Dtls {
     pub(crate) fn new(settings: Settings, now: Time) -> Result<Self, String> {
-        let config = dimpl::Config::builder()
-            .flight_start_rto(settings.retransmit)
-            .flight_retries(RETRIES)
-            // As browsers do: ICE has shown by then that the other side is where it says.
-            .use_server_cookie(false)
-            .dangerously_set_rng_seed(settings.seed)
-            .build()
-            .map_err(|error| error.to_string())?;
+        let config = config(settings.retransmit)?;
         let certificate = DtlsCertificate {
             certificate: settings.certificate.der().to_vec(),
             private_key: settings.certificate.private_key().to_vec(),
         };
         let origin = Instant::now();
-        let mut inner = dimpl::Dtls::new_12(Arc::new(config), certificate, instant(origin, now));
+        let mut inner = dimpl::Dtls::new_12(config, certificate, instant(origin, now));
         inner.set_active(settings.is_client);
         Ok(Self {
             inner,

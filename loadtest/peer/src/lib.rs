@@ -2,7 +2,7 @@
 //!
 //! It is the full, controlling side of ICE against a lite agent, DTLS 1.2 in either role by `dimpl`, and SRTP both ways.
 //! Datagrams go in by [`Peer::handle`] and come out by [`Peer::poll_datagram`]; time is an argument. The seed decides
-//! everything but what is in the keys of DTLS, for which the library asks the kernel.
+//! what ICE sends; for DTLS the library draws randomness of its own.
 //!
 //! ```text
 //! Peer::new ──► checks ──► a pair is nominated ──► DTLS ──► Event::Connected ──► protect_rtp, handle

@@ -87,14 +87,13 @@ impl Peer {
     /// # Errors
     /// DTLS cannot be set up with this certificate: why.
     pub fn new(config: Config, now: Time) -> Result<Self, String> {
-        let mut rng = Rng::new(config.seed);
+        let rng = Rng::new(config.seed);
         let role = if config.role == Role::Client { Role::Client } else { Role::Server };
         let settings = Settings {
             certificate: config.certificate.clone(),
             remote_fingerprint: config.remote.fingerprint,
             is_client: role == Role::Client,
             retransmit: config.dtls_retransmit,
-            seed: rng.next_u64(),
         };
         let dtls = Dtls::new(settings, now)?;
         let mut agent =

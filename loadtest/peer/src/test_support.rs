@@ -134,7 +134,6 @@ impl Network {
             remote_fingerprint: sha256(&ours),
             is_client: setup.role != Role::Client,
             retransmit: Duration::from_millis(50),
-            seed: 8,
         };
         let server = Server {
             agent: Agent::new(credentials(0), consent_timeout(30)),
