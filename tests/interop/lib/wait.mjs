@@ -8,7 +8,7 @@ export function sleep(ms) {
 }
 
 /** Resolves with the first truthy result of `condition`, looked at every few ms. */
-export async function until(what, condition, patienceMs = PATIENCE_MS) {
+export async function until(what, condition, patienceMs = PATIENCE_MS, intervalMs = 5) {
 	const deadline = Date.now() + patienceMs;
 	for (;;) {
 		const result = await condition();
@@ -18,7 +18,7 @@ export async function until(what, condition, patienceMs = PATIENCE_MS) {
 		if (Date.now() > deadline) {
 			throw new Error(`waited ${patienceMs} ms for ${what}`);
 		}
-		await sleep(5);
+		await sleep(intervalMs);
 	}
 }
 

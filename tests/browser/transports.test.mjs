@@ -1,0 +1,38 @@
+// The way of a browser to its worker.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { Browser } from './lib/browser.mjs';
+import { call } from './lib/call.mjs';
+import { BOUNDED, figures, isFluent } from './lib/check.mjs';
+import { Session } from './lib/session.mjs';
+
+let browser;
+before(async () => {
+	browser = await Browser.launch();
+});
+after(() => browser?.close());
+
+test('ICE is restarted on either side while media flows', BOUNDED, async t => {
+	const session = await Session.create(t, browser);
+	const router = await session.router();
+	const [alice, bob] = [await session.participant(router), await session.participant(router)];
+	const { video, sound } = await call(t, alice, bob, { what: 'before: ' });
+	for (const [participant, direction] of [[alice, 'send'], [bob, 'recv']]) {
+		const transport = participant.transports.get(direction);
+		const { usernameFragment } = transport.iceParameters;
+		const before = { ...(await bob.report(video)), heard: (await bob.report(sound)).heard };
+		await participant.restartIce(direction);
+		assert.notEqual(transport.iceParameters.usernameFragment, usernameFragment);
+		await participant.reaches(
+			direction,
+			'the new credentials to be used',
+			path => path.usernameFragment === transport.iceParameters.usernameFragment && path.state === 'connected'
+		);
+		const seen = await bob.shows(video, 45, before);
+		await bob.hears(sound, 40, before);
+		isFluent(seen);
+		figures(t, seen, `after the restart at ${direction}: `);
+	}
+});
