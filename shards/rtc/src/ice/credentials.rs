@@ -1,8 +1,10 @@
 //! The user name fragment and password that a peer's checks must carry (RFC 8445 section 5.3).
 
+use super::seal::Sealer;
+
 /// Letters of each: 160 bits and more, where RFC 8445 asks for 24 and 128.
-const LEN: usize = 32;
-const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+pub(super) const LEN: usize = 32;
+pub(super) const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 /// Random bytes from here on would favour the first letters.
 const FAIR: usize = 256 - 256 % ALPHABET.len();
 
@@ -16,6 +18,15 @@ impl Credentials {
     /// `fill` fills a buffer with strong random bytes.
     pub fn generate(fill: &mut dyn FnMut(&mut [u8])) -> Self {
         Self { username_fragment: random_word(fill), password: random_word(fill) }
+    }
+
+    /// The same, with a fragment that tells whose it is. Of it 93 bits stay random.
+    pub fn generate_sealed(holder: u16, sealer: &Sealer, fill: &mut dyn FnMut(&mut [u8])) -> Self {
+        let mut letters = [0; LEN];
+        letters.copy_from_slice(random_word(fill).as_bytes());
+        sealer.seal(holder, &mut letters);
+        let username_fragment = letters.iter().map(|letter| char::from(*letter)).collect();
+        Self { username_fragment, password: random_word(fill) }
     }
 }
 

@@ -5,6 +5,7 @@ pub mod agent;
 pub mod candidate;
 pub mod credentials;
 pub mod refusal;
+pub mod seal;
 mod tuples;
 
 #[cfg(test)]
@@ -18,4 +19,5 @@ pub use agent::{Agent, Event, Ignored, Outcome, Request, State};
 pub use candidate::{Candidate, CandidateProtocol};
 pub use credentials::Credentials;
 pub use refusal::Refusal;
+pub use seal::{Sealed, Sealer};
 pub use tuples::TUPLES_MAX;
