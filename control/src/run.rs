@@ -20,15 +20,16 @@ use std::time::{Duration, Instant};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use ringsoup_dtls::OpenSsl;
-use ringsoup_runtime::{FromShard, ListenSocket};
+use ringsoup_runtime::{FromShard, ServerSockets};
 use ringsoup_sfu::command::{CommandError, ListenInfo};
 use ringsoup_sfu::event::{Event, LogLevel, LogTag, Weight};
 use ringsoup_sfu::name::Name;
+use ringsoup_sfu::served::ServerKey;
 
 use crate::channel::fds::ChannelFds;
 use crate::channel::io::{Channel, Incoming};
 use crate::channel::writer::{Importance, QueueError};
-use crate::controller::{Controller, ControllerConfig, Effect};
+use crate::controller::{Controller, ControllerConfig, Effect, Join};
 use crate::dtls_certificate::{self, CertificateError};
 use crate::message::{self, Response, ResponseBody};
 use crate::placement::ShardIndex;
@@ -323,6 +324,7 @@ impl ControlThread {
             Effect::OpenWebRtcServer { shard, token, server, listen_infos } => {
                 self.open_webrtc_server(shard, token, server, listen_infos);
             }
+            Effect::JoinWebRtcServer { shard, token, join } => self.join_webrtc_server(shard, token, join),
             Effect::Respond(mut response) => {
                 complete(&mut response);
                 self.respond(&response);
@@ -348,12 +350,24 @@ impl ControlThread {
     }
 
     fn open_webrtc_server(&mut self, shard: ShardIndex, token: u64, server: Name, infos: Vec<ListenInfo>) {
-        let sockets = match self.shards.bind(&infos) {
+        let sockets = match self.shards.bind(ServerKey(token), &infos) {
             Ok(sockets) => sockets,
             Err(error) => return self.controller.handle_reply(token, Err(error), &mut self.effects),
         };
-        let locals = sockets.iter().map(ListenSocket::local).collect();
+        let locals = sockets.listeners.iter().map(|(_, listener)| listener.local()).collect();
         self.controller.handle_bound(server.clone(), infos, locals);
+        self.pass_sockets(shard, token, server, sockets);
+    }
+
+    fn join_webrtc_server(&mut self, shard: ShardIndex, token: u64, join: Join) {
+        let Join { server, key, listening, readers } = join;
+        match self.shards.bind_members(key, &listening, readers) {
+            Ok(sockets) => self.pass_sockets(shard, token, server, sockets),
+            Err(error) => self.controller.handle_reply(token, Err(error), &mut self.effects),
+        }
+    }
+
+    fn pass_sockets(&mut self, shard: ShardIndex, token: u64, server: Name, sockets: ServerSockets) {
         if let Err(reason) = self.shards.open_webrtc_server(shard, token, server, sockets, self.frame_bytes) {
             self.controller.handle_shard_lost(shard, &reason, &mut self.effects);
         }

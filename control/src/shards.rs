@@ -10,14 +10,17 @@ use std::time::Duration;
 
 use mio::Waker;
 use ringsoup_rtc::dtls::{Certificate, Connector};
+use ringsoup_rtc::ice::Sealer;
 use ringsoup_runtime::mailbox::{TO_SHARD_BYTES_MAX, TO_SHARD_MAX};
 use ringsoup_runtime::shard::{ShardConfig, ShardHandle};
-use ringsoup_runtime::{Clock, FromShard, ListenSocket, Mesh, PortBook, ToShard};
-use ringsoup_sfu::command::{Command, CommandError, ListenInfo};
+use ringsoup_runtime::{Clock, FromShard, ListenSocket, Listener, Mesh, PortBook, ServerSockets, ToShard};
+use ringsoup_sfu::command::{Command, CommandError, ListenInfo, Protocol};
 use ringsoup_sfu::listen;
 use ringsoup_sfu::name::Name;
+use ringsoup_sfu::served::ServerKey;
 use ringsoup_sfu::sfu::SfuConfig;
 
+use crate::controller::Listening;
 use crate::placement::ShardIndex;
 
 pub use ringsoup_runtime::shard::{COALESCE_DEFAULT, COALESCE_MAX};
@@ -96,6 +99,8 @@ pub(crate) struct Shards {
     ports: PortBook,
     doorbell: Arc<Doorbell>,
     mesh: Arc<Mesh>,
+    /// By which all shards know the fragments of all. Made for the first server.
+    sealer: Option<Sealer>,
     slots: Vec<Slot>,
 }
 
@@ -117,6 +122,7 @@ impl Shards {
             ports: PortBook::default(),
             doorbell,
             mesh,
+            sealer: None,
             slots,
         }
     }
@@ -139,10 +145,53 @@ impl Shards {
     ///
     /// # Errors
     /// The first that cannot be had; nothing stays bound then.
-    pub(crate) fn bind(&self, infos: &[ListenInfo]) -> Result<Vec<ListenSocket>, CommandError> {
-        let bind =
-            |info| Ok(ListenSocket::open(&listen::request(info, self.settings.rtc_ports)?, &self.ports)?);
-        infos.iter().map(bind).collect()
+    pub(crate) fn bind(
+        &mut self,
+        key: ServerKey,
+        infos: &[ListenInfo],
+    ) -> Result<ServerSockets, CommandError> {
+        let sealer = self.sealer()?;
+        let bind = |info: &ListenInfo| {
+            let request = listen::request(info, self.settings.rtc_ports)?;
+            let socket = ListenSocket::open_group(&request, &self.ports)?;
+            Ok((info.protocol, Listener::Here(socket)))
+        };
+        let listeners: Result<Vec<_>, CommandError> = infos.iter().map(bind).collect();
+        Ok(ServerSockets { key, listeners: listeners?, sealer, readers: Vec::new() })
+    }
+
+    /// The same for a further shard, where others have them bound. Connections are accepted by the first alone.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub(crate) fn bind_members(
+        &mut self,
+        key: ServerKey,
+        listening: &[Listening],
+        readers: Vec<u16>,
+    ) -> Result<ServerSockets, CommandError> {
+        let sealer = self.sealer()?;
+        let bind = |Listening { info, local }: &Listening| {
+            let listener = match info.protocol {
+                Protocol::Udp => {
+                    let request = listen::request(info, self.settings.rtc_ports)?;
+                    Listener::Here(ListenSocket::member(&request, *local)?)
+                }
+                Protocol::Tcp => Listener::Elsewhere(*local),
+            };
+            Ok((info.protocol, listener))
+        };
+        let listeners: Result<Vec<_>, CommandError> = listening.iter().map(bind).collect();
+        Ok(ServerSockets { key, listeners: listeners?, sealer, readers })
+    }
+
+    fn sealer(&mut self) -> Result<Sealer, CommandError> {
+        if self.sealer.is_none() {
+            let secret =
+                random().map_err(|error| CommandError::error(format!("no random numbers: {error}")))?;
+            self.sealer = Some(Sealer::new(secret));
+        }
+        self.sealer.clone().ok_or_else(|| CommandError::error("no random numbers"))
     }
 
     /// Has a shard read a server's sockets.
@@ -154,9 +203,10 @@ impl Shards {
         shard: ShardIndex,
         token: u64,
         server: Name,
-        sockets: Vec<ListenSocket>,
+        sockets: ServerSockets,
         bytes: usize,
     ) -> Result<(), String> {
+        let sockets = Box::new(sockets);
         self.pass(shard, ToShard::OpenWebRtcServer { token, server, sockets }, bytes)
     }
 
@@ -279,7 +329,11 @@ impl Slot {
 
 /// From the kernel, once per shard.
 fn seed() -> io::Result<u64> {
-    let mut bytes = [0; 8];
+    random().map(u64::from_ne_bytes)
+}
+
+fn random<const LEN: usize>() -> io::Result<[u8; LEN]> {
+    let mut bytes = [0; LEN];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(u64::from_ne_bytes(bytes))
+    Ok(bytes)
 }

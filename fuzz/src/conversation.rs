@@ -7,20 +7,24 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use ringsoup_control::controller::{Controller, ControllerConfig, Effect};
+use ringsoup_control::controller::{Controller, ControllerConfig, Effect, Join, Listening};
 use ringsoup_control::message::{Incoming, Response, ResponseBody, WorkerDump};
 use ringsoup_control::settings::{LogSettings, LogTags, Verbosity};
 use ringsoup_control::wire::{Encoder, decode};
 use ringsoup_fbs::verify_message;
 use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
+use ringsoup_rtc::ice::Sealer;
 use ringsoup_rtc::time::Time;
-use ringsoup_sfu::command::{Command, CommandError, ListenInfo};
+use ringsoup_sfu::command::{
+    Command, CommandError, ListenInfo, Protocol, ServerListener, ServerOpening,
+};
 use ringsoup_sfu::listen;
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::outbox::Outbox;
 use ringsoup_sfu::reply::Reply;
+use ringsoup_sfu::served::ServerKey;
 use ringsoup_sfu::sfu::{Sfu, SfuConfig};
-use ringsoup_sfu::sockets::{BoundSocket, Sockets as _};
+use ringsoup_sfu::sockets::{BoundSocket, SocketId, Sockets as _};
 use ringsoup_tests::script::{Action, body_of_event, body_of_method, number_or_name, parse, templates};
 use ringsoup_tests::wire::encode;
 use ringsoup_tests::wire::schema::Schema;
@@ -274,6 +278,9 @@ impl Worker {
                 Effect::OpenWebRtcServer { shard, token, server, listen_infos } => {
                     queue.extend(self.open_server(usize::from(shard.0), token, server, listen_infos));
                 }
+                Effect::JoinWebRtcServer { shard, token, join } => {
+                    queue.extend(self.join_server(usize::from(shard.0), token, join));
+                }
                 Effect::Respond(response) => accepted += self.respond(response),
                 Effect::MeasureUsage { request_id } => {
                     let result = Ok(ResponseBody::ResourceUsage(Box::default()));
@@ -317,15 +324,49 @@ impl Worker {
             bound.push(shard.sockets.listen(&listen::request(info, RTC_PORTS)?)?);
             Ok::<(), CommandError>(())
         });
+        let protocols: Vec<_> = infos.iter().map(|info| info.protocol).collect();
         let result = result.and_then(|()| {
             let locals = bound.iter().map(|socket| socket.local).collect();
             self.controller.handle_bound(server.clone(), infos, locals);
-            let sockets = bound.iter().map(|socket| socket.id).collect();
-            let command = Command::OpenWebRtcServer { server, sockets };
+            let listeners = protocols.into_iter().zip(&bound);
+            let listeners = listeners.map(|(protocol, &BoundSocket { id, local })| ServerListener {
+                protocol,
+                local,
+                socket: Some(id),
+            });
+            let opening = opening(ServerKey(token), listeners.collect(), index, Vec::new());
+            let command = Command::OpenWebRtcServer { server, opening };
             shard.sfu.handle_command(self.now, command, &mut shard.sockets, &mut shard.out)
         });
         if result.is_err() {
             bound.iter().for_each(|socket| shard.sockets.close(socket.id));
+        }
+        self.tell(index, Some((token, result)))
+    }
+
+    /// The same for a further shard.
+    fn join_server(&mut self, index: usize, token: u64, join: Join) -> Vec<Effect> {
+        let Join { server, key, listening, readers } = join;
+        let shard = self.shards[index].get_or_insert_with(|| Shard::new(index));
+        let mut bound: Vec<SocketId> = Vec::new();
+        let listeners = listening.into_iter().map(|Listening { info, local }| {
+            let protocol = info.protocol;
+            let own = ListenInfo { port: local.port(), ..info };
+            let socket = match protocol {
+                Protocol::Udp => Some(shard.sockets.listen(&listen::request(&own, RTC_PORTS)?)?.id),
+                Protocol::Tcp => None,
+            };
+            bound.extend(socket);
+            Ok(ServerListener { protocol, local, socket })
+        });
+        let listeners: Result<Vec<_>, CommandError> = listeners.collect();
+        let result = listeners.and_then(|listeners| {
+            let opening = opening(key, listeners, index, readers);
+            let command = Command::OpenWebRtcServer { server, opening };
+            shard.sfu.handle_command(self.now, command, &mut shard.sockets, &mut shard.out)
+        });
+        if result.is_err() {
+            bound.iter().for_each(|socket| shard.sockets.close(*socket));
         }
         self.tell(index, Some((token, result)))
     }
@@ -354,6 +395,7 @@ impl Worker {
         let now = self.now;
         let Some(shard) = &mut self.shards[index] else { return };
         shard.out.clear_datagrams();
+        shard.out.words.clear();
         shard.sfu.handle_flushed(now, &mut shard.out);
     }
 
@@ -537,4 +579,14 @@ mod tests {
             assert!(accepted > 3, "script {script}: {accepted}");
         }
     }
+}
+
+fn opening(
+    key: ServerKey,
+    listeners: Vec<ServerListener>,
+    index: usize,
+    readers: Vec<u16>,
+) -> Box<ServerOpening> {
+    let here = u16::try_from(index).expect("few shards");
+    Box::new(ServerOpening { key, listeners, sealer: Sealer::new([1; 16]), here, readers })
 }

@@ -20,6 +20,7 @@ use ringsoup_sfu::command::{Command, CommandError, ListenInfo};
 use ringsoup_sfu::event::{Event, LogLevel, LogTag};
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::Reply;
+use ringsoup_sfu::served::ServerKey;
 
 use crate::local_pipes::LocalPipes;
 use crate::message::{
@@ -31,6 +32,7 @@ use crate::registry::{Birth, Found, Kind, Registry};
 use crate::settings::LogSettings;
 
 use plan::{Plan, not_found, plan, plan_notification};
+pub use webrtc_servers::{Join, Listening};
 use webrtc_servers::{ServerGather, WebRtcServers};
 use worker::Gather;
 
@@ -53,6 +55,13 @@ pub enum Effect {
         token: u64,
         server: Name,
         listen_infos: Vec<ListenInfo>,
+    },
+    /// Bind further sockets where a server's are, and have a shard read these too, before whatever it is sent next. Answered
+    /// like [`OpenWebRtcServer`](Self::OpenWebRtcServer).
+    JoinWebRtcServer {
+        shard: ShardIndex,
+        token: u64,
+        join: Join,
     },
     Respond(Response),
     Notify(Event),
@@ -93,8 +102,13 @@ enum Purpose {
     Notification {
         what: &'static str,
     },
-    /// Nobody asked: an end of a pipe is told of the other.
+    /// Nobody asked: an end of a pipe is told of the other, or a reader of a server's port.
     Introduction,
+    /// Nobody asked: a shard is to read the server's port.
+    Join {
+        server: Name,
+        key: ServerKey,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -342,6 +356,9 @@ impl Controller {
             }
             (Purpose::ShardReport { gather }, result) => self.gathered(gather, pending.shard, result, out),
             (Purpose::ServerPart { gather }, result) => self.server_part(gather, result, out),
+            (Purpose::Join { server, key }, result) => {
+                self.reader_joined(&server, key, pending.shard, result, out);
+            }
             // An end that closes meanwhile needs no word any more.
             (Purpose::Introduction | Purpose::Cleanup, _) | (Purpose::Notification { .. }, Ok(_)) => {}
             (Purpose::Notification { what }, Err(error)) => {
@@ -390,6 +407,7 @@ impl Controller {
         for server in self.registry.webrtc_servers_on(shard) {
             self.webrtc_server_lost(&server, out);
         }
+        self.reader_lost(shard, out);
         self.placement.mark_failed(shard);
         self.started[usize::from(shard.0)] = false;
     }

@@ -18,7 +18,7 @@ mod sys;
 #[path = "../src/wake.rs"]
 mod wake;
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -26,10 +26,11 @@ use std::time::Duration;
 
 use ringsoup_sfu::outbox::{Destination, Lane, Outbox, Route};
 use ringsoup_sfu::piped::{PipeEnd, PipeKey, PipedKind};
+use ringsoup_sfu::served::{HandOver, ServerKey, ServerSocket};
 
 use clock::Clock;
 use io_report::IoReport;
-use mesh::{Mesh, MeshPort};
+use mesh::{Mesh, MeshPort, Passed};
 
 const PACKET_BYTES: usize = 1_200;
 /// Packets of a burst: a socket's default buffer holds them.
@@ -42,13 +43,25 @@ const ROUND: usize = 200_000;
 enum By {
     /// Packets per batch.
     Mesh(usize),
+    /// The same of received datagrams, for a WebRTC transport of another shard.
+    Datagrams(usize),
     /// One `send` and one `recv` per packet on connected sockets.
     Udp,
     /// Trains of so many packets, cut and put together by the kernel.
     UdpTrains(usize),
 }
 
-const VARIANTS: [By; 6] = [By::Mesh(1), By::Mesh(4), By::Mesh(16), By::Mesh(64), By::Udp, By::UdpTrains(16)];
+const VARIANTS: [By; 9] = [
+    By::Mesh(1),
+    By::Mesh(4),
+    By::Mesh(16),
+    By::Mesh(64),
+    By::Datagrams(1),
+    By::Datagrams(4),
+    By::Datagrams(16),
+    By::Udp,
+    By::UdpTrains(16),
+];
 
 /// One thread's end of a run: what it may do next, and what it has done.
 struct Turns {
@@ -62,6 +75,7 @@ fn main() {
         for (variant, figures) in VARIANTS.into_iter().zip(&mut figures) {
             figures.push(match variant {
                 By::Mesh(batch) => mesh(batch),
+                By::Datagrams(batch) => datagrams(batch),
                 By::Udp => udp(1),
                 By::UdpTrains(train) => udp(train),
             });
@@ -122,13 +136,53 @@ fn mesh(batch: usize) -> f64 {
         move || {
             let mut count = 0;
             while count < BURST {
-                let Some((from, batch)) = receiver.take() else { continue };
-                count +=
-                    batch.packets().inspect(|piped| assert_eq!(piped.bytes[PACKET_BYTES - 1], 7)).count();
-                receiver.give_back(from, batch);
+                count += take(&mut receiver);
             }
         },
     )
+}
+
+/// As the mesh, of datagrams as they lie in a receive buffer.
+fn datagrams(batch: usize) -> f64 {
+    let mesh = Mesh::new(2);
+    let mut sender = MeshPort::new(Arc::clone(&mesh), 0);
+    let mut receiver = MeshPort::new(Arc::clone(&mesh), 1);
+    let (clock, mut report) = (Clock::start(), IoReport::default());
+    let socket = ServerSocket { server: ServerKey(1), place: 0 };
+    let hand_over = HandOver { to: 1, socket, is_known: true };
+    let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let (bytes, out) = ([7; PACKET_BYTES], Outbox::default());
+    measure(
+        move || {
+            for _ in 0..BURST / batch {
+                let now = clock.now();
+                for _ in 0..batch {
+                    sender.hand_over(now, hand_over, remote, (&bytes, now), &mut report);
+                }
+                sender.pass(&out, clock, &mut report);
+            }
+            assert_eq!(report.hand_over_refused, 0);
+        },
+        move || {
+            let mut count = 0;
+            while count < BURST {
+                count += take(&mut receiver);
+            }
+        },
+    )
+}
+
+/// Reads a batch if there is one.
+fn take(receiver: &mut MeshPort) -> usize {
+    let Some((from, mut batch)) = receiver.take() else { return 0 };
+    let last = |passed: Passed<'_>| match passed {
+        Passed::Piped(piped) => piped.bytes[PACKET_BYTES - 1],
+        Passed::Datagram(handed) => handed.bytes[PACKET_BYTES - 1],
+        Passed::Word { .. } => 0,
+    };
+    let count = batch.packets(from).map(last).filter(|last| *last == 7).count();
+    receiver.give_back(from, batch);
+    count
 }
 
 fn udp(train: usize) -> f64 {

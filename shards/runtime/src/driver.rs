@@ -1,7 +1,7 @@
 //! The shard's loop: completions in, datagrams through the Sfu, one flush, one wait.
 //!
 //! ```text
-//! ┌─► completions ─► handle_datagram* ─► mesh ─► handle_piped* ─► commands* ─► handle_timeout ─► flush ─► tell control ─► wait ─┐
+//! ┌─► mesh ─► handle_piped* ─► completions ─► handle_datagram* ─► commands* ─► handle_timeout ─► flush ─► tell control ─► wait ─┐
 //! └────────────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //! Every step is bounded per turn, so neither packets nor commands starve the other. Nothing allocates per
@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringsoup_rtc::time::Time;
-use ringsoup_sfu::command::{Command, CommandError};
+use ringsoup_sfu::command::{Command, CommandError, ServerListener, ServerOpening};
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::outbox::Outbox;
 use ringsoup_sfu::reply::Reply;
+use ringsoup_sfu::served::HandedOver;
 use ringsoup_sfu::sfu::{CameBy, Datagram, Sfu};
-use ringsoup_sfu::sockets::{SocketId, Sockets as _};
+use ringsoup_sfu::sockets::{BindError, SocketId, Sockets as _};
 
 use crate::buffers::{BUFFER_COUNT, ReceiveBuffers};
 use crate::clock::{BatchClock, Clock};
@@ -26,12 +27,12 @@ use crate::containment::Containment;
 use crate::io_report::IoReport;
 use crate::load::LoadGauge;
 use crate::mailbox::{FromShard, ShardMailbox, ToShard};
-use crate::mesh::MeshPort;
+use crate::mesh::{MeshPort, Passed};
 use crate::ring::{Completion, Operation, RingPoller, Wait};
 use crate::shard::{COALESCE_MAX, ShardConfig};
 use crate::socket::ShardSockets;
 use crate::socket::batch::Transmit;
-use crate::socket::listen::ListenSocket;
+use crate::socket::listen::{Listener, ServerSockets};
 use crate::socket::receive;
 
 /// Commands taken in one turn: packets wait for no more than these.
@@ -110,8 +111,10 @@ impl Driver {
         loop {
             self.report.turns += 1;
             let batch = self.clock.batch();
-            self.take_completions(batch)?;
+            // In this order: what is completed by now came before the last wait ended, so whatever another shard said of its
+            // sender before that is known when it is looked at.
             self.take_passed(batch)?;
+            self.take_completions(batch)?;
             self.take_commands()?;
             self.hang_up_overdue(batch.now);
             if self.sfu.next_timeout().is_some_and(|at| at <= batch.now) {
@@ -196,12 +199,19 @@ impl Driver {
             let (sfu, sockets, out) = (&mut self.sfu, &mut self.sockets, &mut self.out);
             let handled = self.containment.contain(|| {
                 let datagram = Datagram { socket, remote: train.remote, bytes: &mut *bytes, received };
-                sfu.handle_datagram(batch.now, datagram, sockets, out);
+                sfu.handle_datagram(batch.now, datagram, sockets, out)
             });
-            if let Err(message) = handled {
-                self.out.events.extend(self.containment.report(batch.now, "a datagram", &message, bytes));
-                // The rest of the train was for the transport that is closed now.
-                return self.close_faulty(batch.now, CameBy::Socket(socket));
+            match handled {
+                Ok(None) => {}
+                Ok(Some(hand_over)) => {
+                    let (bytes, report) = ((&*bytes, received), &mut self.report);
+                    self.mesh.hand_over(batch.now, hand_over, train.remote, bytes, report);
+                }
+                Err(message) => {
+                    self.out.events.extend(self.containment.report(batch.now, "a datagram", &message, bytes));
+                    // The rest of the train was for the transport that is closed now.
+                    return self.close_faulty(batch.now, CameBy::Socket(socket));
+                }
             }
             // A train for many receivers is more than the Outbox holds.
             if self.out.wants_flush() {
@@ -219,17 +229,9 @@ impl Driver {
     /// Hands what other shards passed on to the Sfu.
     fn take_passed(&mut self, clock: BatchClock) -> io::Result<()> {
         for _ in 0..BATCHES_PER_TURN {
-            let Some((sender, batch)) = self.mesh.take() else { break };
-            for mut piped in batch.packets() {
-                // The other shard's clock is this one's, read later than this turn's.
-                piped.passed = piped.passed.min(clock.now);
-                let (sfu, out) = (&mut self.sfu, &mut self.out);
-                let handled = self.containment.contain(|| sfu.handle_piped(clock.now, piped, out));
-                if let Err(message) = handled {
-                    let line = self.containment.report(clock.now, "a piped packet", &message, piped.bytes);
-                    self.out.events.extend(line);
-                    self.close_faulty(clock.now, CameBy::Pipe(piped.to))?;
-                }
+            let Some((sender, mut batch)) = self.mesh.take() else { break };
+            for passed in batch.packets(sender) {
+                self.take_one_passed(clock.now, passed)?;
                 // A batch for many receivers is more than the Outbox holds.
                 if self.out.wants_flush() {
                     self.flush()?;
@@ -238,6 +240,34 @@ impl Driver {
             self.mesh.give_back(sender, batch);
         }
         Ok(())
+    }
+
+    fn take_one_passed(&mut self, now: Time, passed: Passed<'_>) -> io::Result<()> {
+        let (sfu, sockets, out) = (&mut self.sfu, &mut self.sockets, &mut self.out);
+        match passed {
+            Passed::Piped(mut piped) => {
+                // The other shard's clock is this one's, read later than this turn's.
+                piped.passed = piped.passed.min(now);
+                let handled = self.containment.contain(|| sfu.handle_piped(now, piped, out));
+                let Err(message) = handled else { return Ok(()) };
+                let line = self.containment.report(now, "a piped packet", &message, piped.bytes);
+                self.out.events.extend(line);
+                self.close_faulty(now, CameBy::Pipe(piped.to))
+            }
+            Passed::Datagram(mut handed) => {
+                handed.received = handed.received.min(now);
+                let bytes = &mut *handed.bytes;
+                let handed = HandedOver { bytes: &mut *bytes, ..handed };
+                let handled = self.containment.contain(|| sfu.handle_handed_over(now, handed, sockets, out));
+                let Err(message) = handled else { return Ok(()) };
+                self.out.events.extend(self.containment.report(now, "a datagram", &message, bytes));
+                self.close_faulty(now, CameBy::Server)
+            }
+            Passed::Word { from, word } => {
+                sfu.handle_word(from, &word);
+                Ok(())
+            }
+        }
     }
 
     /// Has the Sfu close what it was handling when it panicked.
@@ -272,7 +302,7 @@ impl Driver {
                     self.tell_events(usize::MAX);
                 }
                 ToShard::OpenWebRtcServer { token, server, sockets } => {
-                    let result = self.open_webrtc_server(server, sockets);
+                    let result = self.open_webrtc_server(server, *sockets);
                     self.mailbox.tell(FromShard::Reply { token, result });
                 }
                 ToShard::Stop => {
@@ -310,14 +340,26 @@ impl Driver {
     }
 
     /// All of the sockets or none.
-    fn open_webrtc_server(&mut self, server: Name, opened: Vec<ListenSocket>) -> Result<Reply, CommandError> {
-        let mut adopted = Vec::with_capacity(opened.len());
-        let result = opened.into_iter().try_for_each(|socket| {
-            adopted.push(self.sockets.adopt(socket)?.id);
-            Ok(())
+    fn open_webrtc_server(&mut self, server: Name, opened: ServerSockets) -> Result<Reply, CommandError> {
+        let ServerSockets { key, listeners, sealer, readers } = opened;
+        let mut adopted = Vec::with_capacity(listeners.len());
+        let listeners: Result<Vec<_>, BindError> = listeners
+            .into_iter()
+            .map(|(protocol, listener)| {
+                let local = listener.local();
+                let socket = match listener {
+                    Listener::Here(socket) => Some(self.sockets.adopt(socket)?.id),
+                    Listener::Elsewhere(_) => None,
+                };
+                adopted.extend(socket);
+                Ok(ServerListener { protocol, local, socket })
+            })
+            .collect();
+        let here = u16::try_from(self.index).unwrap_or(u16::MAX);
+        let result = listeners.map_err(CommandError::from).and_then(|listeners| {
+            let opening = Box::new(ServerOpening { key, listeners, sealer, here, readers });
+            self.handle_command(Command::OpenWebRtcServer { server, opening })
         });
-        let command = Command::OpenWebRtcServer { server, sockets: adopted.clone() };
-        let result = result.and_then(|()| self.handle_command(command));
         if result.is_err() {
             adopted.into_iter().for_each(|socket| self.sockets.close(socket));
         }
@@ -381,8 +423,9 @@ fn flush_parts(
     clock: Clock,
     report: &mut IoReport,
 ) -> io::Result<()> {
-    if out.has_datagrams() || mesh.has_backlog() {
+    if out.has_datagrams() || !out.words.is_empty() || mesh.has_open() || mesh.has_backlog() {
         mesh.pass(out, clock, report);
+        out.words.clear();
     }
     if out.has_datagrams() {
         report.flush_max = report.flush_max.max(out.datagram_count() as u64);

@@ -34,6 +34,10 @@ pub(crate) struct IoReport {
     pub(crate) passed_batches: u64,
     /// Not handed over: the other shard does not keep up.
     pub(crate) pass_refused: u64,
+    /// Datagrams of a WebRTC server that were handed to the shard of their transport.
+    pub(crate) handed_over: u64,
+    /// Not handed over: the other shard does not keep up.
+    pub(crate) hand_over_refused: u64,
     /// TCP connections taken in.
     pub(crate) connections_accepted: u64,
     /// Closed again at once: no place is left, or the peer had gone already.
@@ -90,6 +94,8 @@ impl IoReport {
             ("passed_packets", self.passed_packets),
             ("passed_batches", self.passed_batches),
             ("pass_refused", self.pass_refused),
+            ("handed_over", self.handed_over),
+            ("hand_over_refused", self.hand_over_refused),
             ("connections_accepted", self.connections_accepted),
             ("connections_refused", self.connections_refused),
             ("connections_ended", self.connections_ended),

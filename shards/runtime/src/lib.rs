@@ -31,6 +31,6 @@ pub use clock::Clock;
 pub use mailbox::{FromShard, Mailbox, SendError, ToShard};
 pub use mesh::Mesh;
 pub use shard::{ShardConfig, ShardHandle, StartError};
-pub use socket::listen::ListenSocket;
+pub use socket::listen::{ListenSocket, Listener, ServerSockets};
 pub use socket::port_book::PortBook;
 pub use sys::heap_bytes;

@@ -20,7 +20,7 @@ use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::Reply;
 
 use crate::payload_budget::PayloadBudget;
-use crate::socket::listen::ListenSocket;
+use crate::socket::listen::ServerSockets;
 use crate::wake::WakeFlag;
 
 /// Commands waiting for one shard. A controller that has this many outstanding is not waiting for replies.
@@ -54,7 +54,7 @@ pub enum ToShard {
     OpenWebRtcServer {
         token: u64,
         server: Name,
-        sockets: Vec<ListenSocket>,
+        sockets: Box<ServerSockets>,
     },
     Stop,
 }

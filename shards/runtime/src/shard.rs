@@ -212,13 +212,15 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
-    use ringsoup_sfu::command::{Command, PlainTransportOptions};
+    use ringsoup_rtc::ice::Sealer;
+    use ringsoup_sfu::command::{Command, PlainTransportOptions, Protocol};
     use ringsoup_sfu::listen;
     use ringsoup_sfu::reply::Reply;
+    use ringsoup_sfu::served::ServerKey;
 
     use super::*;
     use crate::mailbox::{FromShard, ToShard};
-    use crate::socket::listen::ListenSocket;
+    use crate::socket::listen::{ListenSocket, Listener, ServerSockets};
     use crate::test_options::{listen_info, transport_options};
 
     /// No answer takes this long unless the shard hangs.
@@ -399,7 +401,10 @@ mod tests {
             let request = listen::request(&listen_info(), (20_000, 29_999)).unwrap();
             let socket = ListenSocket::open(&request, &PortBook::default()).unwrap();
             let port = socket.local().port();
-            let (token, sockets) = (77, vec![socket]);
+            let listeners = vec![(Protocol::Udp, Listener::Here(socket))];
+            let sealer = Sealer::new([1; 16]);
+            let sockets = ServerSockets { key: ServerKey(1), listeners, sealer, readers: Vec::new() };
+            let (token, sockets) = (77, Box::new(sockets));
             shard
                 .mailbox()
                 .send(ToShard::OpenWebRtcServer { token, server: server.into(), sockets })
@@ -421,7 +426,7 @@ mod tests {
             let Reply::ShardReport(report) = command(&shard, Command::ReportShard) else {
                 panic!("not a report")
             };
-            if report.dropped.contains(&("no_ice", 1)) {
+            if report.dropped.contains(&("unknown_tuple", 1)) {
                 break;
             }
             assert!(started.now().as_millis() < 1_000, "{report:?}");

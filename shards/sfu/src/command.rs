@@ -1,15 +1,16 @@
 //! What a shard can be told to do: a closed set of plain types, whatever the controller's encoding was.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ringsoup_rtc::dtls;
-use ringsoup_rtc::ice::Candidate;
+use ringsoup_rtc::ice::{Candidate, Sealer};
 use ringsoup_rtc::srtp::CryptoSuite;
 
 use crate::data::command::{ConsumeData, DataConsumerCommand, DataProducerCommand, ProduceData};
 use crate::name::Name;
 use crate::piped::{PipeEnd, PipeKey};
 use crate::rtp_parameters::{MediaKind, RtpEncodingParameters, RtpMapping, RtpParameters, RtpType};
+use crate::served::ServerKey;
 use crate::sockets::SocketId;
 
 /// Addressed by name; a name that is gone is answered with `NotFound`.
@@ -51,7 +52,13 @@ pub enum Command {
     /// Takes over the sockets of a server, bound already. On error they are still the caller's.
     OpenWebRtcServer {
         server: Name,
-        sockets: Vec<SocketId>,
+        opening: Box<ServerOpening>,
+    },
+    /// Whether another shard reads the server's port too. Nothing is said of servers that have closed.
+    SetServerReader {
+        server: ServerKey,
+        shard: u16,
+        reads: bool,
     },
     /// Which transports of this shard the server serves.
     ReportWebRtcServer {
@@ -271,6 +278,30 @@ pub enum WebRtcListen {
     Individual(Result<Vec<ListenInfo>, CommandError>),
     /// Through a server's sockets.
     Server { server: Name, candidates: Vec<Candidate> },
+}
+
+/// A shard's part in a server.
+#[derive(Debug, Clone)]
+pub struct ServerOpening {
+    /// The caller's choice, never used before.
+    pub key: ServerKey,
+    /// By the places of their listenInfos.
+    pub listeners: Vec<ServerListener>,
+    /// The same on all shards.
+    pub sealer: Sealer,
+    /// The index of this shard.
+    pub here: u16,
+    /// Those of the others that read the same port.
+    pub readers: Vec<u16>,
+}
+
+/// Where a server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerListener {
+    pub protocol: Protocol,
+    pub local: SocketAddr,
+    /// `None` where another shard alone listens.
+    pub socket: Option<SocketId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -133,8 +133,12 @@ impl SocketOwners {
         }
     }
 
-    pub fn is_servers(&self, socket: SocketId) -> bool {
-        self.get(socket).is_some_and(|owned| matches!(owned.owner, SocketOwner::WebRtcServer(_)))
+    /// The server whose socket it is.
+    pub fn server(&self, socket: SocketId) -> Option<Id<WebRtcServer>> {
+        match self.get(socket)?.owner {
+            SocketOwner::WebRtcServer(id) => Some(id),
+            SocketOwner::Transport(_) => None,
+        }
     }
 
     /// What accepted it; `None` unless it is a connection.

@@ -70,6 +70,9 @@ fn words(reason: DropReason) -> Option<(LogLevel, LogTag, &'static str)> {
         DropReason::MessageRefused => (Warn, LogTag::Message, "message for no data producer, or too long"),
         DropReason::OutboxFull => (Warn, LogTag::Rtp, "cannot send as fast as packets come"),
         DropReason::UnknownSocket
+        | DropReason::UnknownTuple
+        | DropReason::UnknownFragment
+        | DropReason::ChecksLimited
         | DropReason::UnknownPipe
         | DropReason::Duplicate
         | DropReason::PaddingOnly

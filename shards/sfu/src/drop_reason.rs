@@ -48,6 +48,12 @@ drop_reasons! {
     NoHandshake = "no_handshake",
     /// SRTP or SRTCP before a handshake has agreed on keys, or after its connection's end.
     NoSrtpKeys = "no_srtp_keys",
+    /// It came on a WebRTC server's socket from an address that no agent has let in, and is no check.
+    UnknownTuple = "unknown_tuple",
+    /// The same for a check that names no transport of the server.
+    UnknownFragment = "unknown_fragment",
+    /// The same for one that names a transport of another shard, which was handed enough of them lately.
+    ChecksLimited = "checks_limited",
     /// The datagram came from an address that is not the transport's peer.
     ForeignTuple = "foreign_tuple",
     /// The RTP header lies about its own length, extensions or padding (RFC 3550 section 5.1).

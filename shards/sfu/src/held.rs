@@ -11,6 +11,9 @@ impl Sfu {
             ("held_data_producers", self.data_producers.len()),
             ("held_data_consumers", self.data_consumers.len()),
             ("held_webrtc_servers", self.webrtc_servers.len()),
+            // Of their peers and of those of other shards; fragments only of their own.
+            ("held_served_tuples", self.served.counts().0),
+            ("held_served_fragments", self.served.counts().1),
             ("held_socket_owners", self.socket_owners.count()),
             ("held_connections", self.socket_owners.connection_count()),
             // Pipe transports, by the name that the rest of the process knows them by.

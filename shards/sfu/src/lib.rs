@@ -30,6 +30,7 @@ mod reply_bytes;
 mod reports;
 pub mod router;
 pub mod rtp_parameters;
+pub mod served;
 pub mod sfu;
 pub mod sockets;
 pub mod stats;

@@ -17,6 +17,7 @@ use ringsoup_rtc::time::Time;
 use crate::event::Event;
 use crate::piped::{PipeEnd, PipedKind};
 use crate::router::Router;
+use crate::served::Word;
 use crate::sockets::SocketId;
 use crate::table::Id;
 
@@ -145,6 +146,8 @@ pub struct Outbox {
     replies: u32,
     /// Datagrams that found the arena full.
     refused: u64,
+    /// For other shards, by index. Taken by the runtime before it sends anything, so that who is answered finds the way prepared.
+    pub words: Vec<(u16, Word)>,
     /// In the order in which they happened.
     pub events: Vec<Event>,
     /// How many of the events precede the reply to the command under way; all of them unless said.
@@ -163,6 +166,7 @@ impl Default for Outbox {
             active: Vec::with_capacity(1024),
             replies: 0,
             refused: 0,
+            words: Vec::with_capacity(64),
             events: Vec::with_capacity(64),
             reply_at: None,
             forwarded: Vec::with_capacity(1024),

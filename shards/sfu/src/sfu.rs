@@ -29,6 +29,7 @@ use crate::producer::Producer;
 use crate::random::Random;
 use crate::reply::{Reply, ShardReport};
 use crate::router::Router;
+use crate::served::{HandOver, Served};
 use crate::sockets::{SocketId, Sockets};
 use crate::stats::{Latency, Outcome, ShardCounters};
 use crate::table::{Id, Table};
@@ -69,6 +70,8 @@ pub struct Datagram<'a> {
 pub enum CameBy {
     Socket(SocketId),
     Pipe(PipeKey),
+    /// Another shard, which reads a WebRTC server's port.
+    Server,
 }
 
 /// Fills a buffer with key material. A field of [`Sfu`] because a simulation must be able to repeat it.
@@ -101,6 +104,7 @@ pub struct Sfu {
     pub(crate) data_producers: Table<DataProducer>,
     pub(crate) data_consumers: Table<DataConsumer>,
     pub(crate) webrtc_servers: Table<WebRtcServer>,
+    pub(crate) served: Served,
     pub(crate) socket_owners: SocketOwners,
     pub(crate) pipes: Map<PipeKey, Id<Transport>>,
     pub(crate) lanes: LaneAllocator,
@@ -159,6 +163,7 @@ impl Sfu {
             data_producers: Table::default(),
             data_consumers: Table::default(),
             webrtc_servers: Table::default(),
+            served: Served::default(),
             socket_owners: SocketOwners::default(),
             pipes: Map::default(),
             lanes: LaneAllocator::default(),
@@ -201,7 +206,10 @@ impl Sfu {
             Command::CreateWebRtcTransport { router, transport, options } => {
                 self.create_webrtc_transport(now, &router, transport, *options, sockets, out)
             }
-            Command::OpenWebRtcServer { server, sockets } => self.open_webrtc_server(server, sockets),
+            Command::OpenWebRtcServer { server, opening } => self.open_webrtc_server(server, *opening),
+            Command::SetServerReader { server, shard, reads } => {
+                Ok(self.set_server_reader(server, shard, reads, out))
+            }
             Command::ReportWebRtcServer { server } => Ok(self.report_webrtc_server(&server)),
             Command::CloseWebRtcServer { server } => Ok(self.close_webrtc_server(&server, sockets, out)),
             Command::CloseTransport { router, transport } => {
@@ -235,20 +243,22 @@ impl Sfu {
         }
     }
 
-    /// Every received datagram comes in here and is counted here, once.
+    /// Every received datagram comes in here and is counted here, once; but one that is for another shard, which is said and
+    /// counted there.
     pub fn handle_datagram(
         &mut self,
         now: Time,
         datagram: Datagram<'_>,
         sockets: &mut dyn Sockets,
         out: &mut Outbox,
-    ) {
+    ) -> Option<HandOver> {
         let socket = datagram.socket;
-        let result = self.receive_datagram(now, datagram, sockets, out);
-        if let Err(reason) = result {
-            self.log_drop(now, self.socket_owners.owner(socket), reason, out);
+        if let Some(server) = self.socket_owners.server(socket) {
+            return self.handle_shared(now, server, datagram, sockets, out);
         }
-        self.counters.count(result);
+        let result = self.receive_datagram(now, datagram, sockets, out);
+        self.account(now, self.socket_owners.owner(socket), result, out);
+        None
     }
 
     /// What another pipe transport of the process passed on comes in here, and is counted like a datagram.
@@ -258,10 +268,7 @@ impl Sfu {
             Some(transport) => self.receive_piped(now, transport, &piped, out),
             None => Err(DropReason::UnknownPipe),
         };
-        if let Err(reason) = result {
-            self.log_drop(now, transport, reason, out);
-        }
-        self.counters.count(result);
+        self.account(now, transport, result, out);
     }
 
     fn receive_piped(
@@ -306,10 +313,7 @@ impl Sfu {
         sockets: &mut dyn Sockets,
         out: &mut Outbox,
     ) -> Result<Outcome, DropReason> {
-        let Some(transport_id) = self.socket_owners.owner(datagram.socket) else {
-            let is_servers = self.socket_owners.is_servers(datagram.socket);
-            return Err(if is_servers { DropReason::NoIce } else { DropReason::UnknownSocket });
-        };
+        let transport_id = self.socket_owners.owner(datagram.socket).ok_or(DropReason::UnknownSocket)?;
         let transport = &mut self.transports[transport_id];
         transport.traffic.received.update(now, datagram.bytes.len());
         if let TransportKind::WebRtc(_) = transport.kind {
@@ -408,7 +412,10 @@ impl Sfu {
     pub fn handle_panic(&mut self, came_by: CameBy, sockets: &mut dyn Sockets, out: &mut Outbox) {
         self.counters.count(Err(DropReason::Panicked));
         let transport = match came_by {
-            CameBy::Socket(socket) => self.socket_owners.owner(socket),
+            CameBy::Socket(socket) => {
+                self.socket_owners.owner(socket).or_else(|| self.served.under_way.take())
+            }
+            CameBy::Server => self.served.under_way.take(),
             CameBy::Pipe(key) => self.pipes.get(&key).copied(),
         };
         let Some(transport_id) = transport else { return };
@@ -425,16 +432,16 @@ impl Sfu {
         NtpTime::from_unix_micros(self.config.unix_origin_us + time.as_micros())
     }
 
-    /// Packets that the application sends are accounted for like those from sockets.
-    pub(crate) fn count_sent_by_application(
+    /// Every packet is accounted for once, wherever it comes from.
+    pub(crate) fn account(
         &mut self,
         now: Time,
-        transport: Id<Transport>,
+        transport: Option<Id<Transport>>,
         result: Result<Outcome, DropReason>,
         out: &mut Outbox,
     ) {
         if let Err(reason) = result {
-            self.log_drop(now, Some(transport), reason, out);
+            self.log_drop(now, transport, reason, out);
         }
         self.counters.count(result);
     }

@@ -1,13 +1,15 @@
-//! Data messages that found their direction full.
+//! What must not be lost and found its direction full.
 //!
-//! A lost packet is repaired or missed; a lost message of a data channel is what SCTP promises not to happen. So messages wait here,
-//! in order, for the other shard to catch up: as long and as many as can mean that it will.
+//! A lost packet is repaired or missed; a lost message of a data channel is what SCTP promises not to happen, and a lost word about
+//! a tuple silences a peer. So these wait here, in order, for the other shard to catch up: as long and as many as can mean that it
+//! will.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use ringsoup_rtc::time::Time;
-use ringsoup_sfu::piped::PipeKey;
+
+use super::head::Head;
 
 /// Bytes that wait for one shard.
 const BYTES_MAX: usize = 16 << 20;
@@ -18,7 +20,7 @@ const AGE_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Held {
-    pub(super) to: PipeKey,
+    pub(super) head: Head,
     pub(super) bytes: Vec<u8>,
     since: Time,
 }
@@ -36,13 +38,13 @@ impl Backlog {
     }
 
     /// False when there is no room.
-    pub(super) fn hold(&mut self, now: Time, to: PipeKey, head: &[u8], tail: &[u8]) -> bool {
-        let len = head.len() + tail.len();
+    pub(super) fn hold(&mut self, now: Time, head: Head, front: &[u8], back: &[u8]) -> bool {
+        let len = front.len() + back.len();
         if self.bytes + cost(len) > BYTES_MAX {
             return false;
         }
         self.bytes += cost(len);
-        self.messages.push_back(Held { to, bytes: [head, tail].concat(), since: now });
+        self.messages.push_back(Held { head, bytes: [front, back].concat(), since: now });
         true
     }
 
@@ -72,30 +74,36 @@ fn cost(len: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use ringsoup_sfu::piped::{PipeKey, PipedKind};
+
     use super::*;
+
+    fn head(key: u64) -> Head {
+        Head::Piped { to: PipeKey(key), kind: PipedKind::Message }
+    }
 
     #[test]
     fn messages_wait_in_order_and_within_bounds() {
         let mut backlog = Backlog::default();
         let mut count = 0;
-        while backlog.hold(Time::ZERO, PipeKey(count), b"a", b"b") {
+        while backlog.hold(Time::ZERO, head(count), b"a", b"b") {
             count += 1;
         }
         assert_eq!(count, (BYTES_MAX / MESSAGE_BYTES_MIN) as u64);
         let first = backlog.take().unwrap();
-        assert_eq!((first.to, &first.bytes[..]), (PipeKey(0), &b"ab"[..]));
+        assert_eq!((first.head, &first.bytes[..]), (head(0), &b"ab"[..]));
         backlog.put_back(first);
         for key in 0..count {
-            assert_eq!(backlog.take().unwrap().to, PipeKey(key));
+            assert_eq!(backlog.take().unwrap().head, head(key));
         }
         assert!(backlog.is_empty() && backlog.bytes == 0);
-        assert!(!backlog.hold(Time::ZERO, PipeKey(0), &[], &vec![0; BYTES_MAX + 1]));
+        assert!(!backlog.hold(Time::ZERO, head(0), &[], &vec![0; BYTES_MAX + 1]));
     }
 
     #[test]
     fn hope_ends() {
         let mut backlog = Backlog::default();
-        assert!(backlog.hold(Time::from_millis(1_000), PipeKey(0), b"a", b""));
+        assert!(backlog.hold(Time::from_millis(1_000), head(0), b"a", b""));
         let held = backlog.take().unwrap();
         assert!(!held.is_hopeless(Time::from_millis(11_000)) && held.is_hopeless(Time::from_millis(11_001)));
     }

@@ -1,27 +1,32 @@
 //! Shard ⇄ shard: a bounded queue of batches for each direction between two shards.
 //!
 //! ```text
-//! flush ─► pass ─► open batch ══ batches ═══► take ─► handle_piped       wake: eventfd, skipped while awake
+//! flush ─► pass ─► open batch ══ batches ═══► take ─► handle_piped, …    wake: eventfd, skipped while awake
 //!                      ▲                        │
 //!                      └═══════ spent ══════════┘        the same few buffers go to and fro
 //! ```
-//! What pipe transports of one process have for each other is copied once, into a batch that belongs to this direction, and
-//! read where it lies. A batch costs two queue operations however many packets are in it, and its memory comes back by the
+//! What pipe transports of one process have for each other, and what one shard receives for a WebRTC transport of another, is
+//! copied once, into a batch that belongs to this direction, and read (and decrypted) where it lies. A batch costs two queue operations however many packets are in it, and its memory comes back by the
 //! second queue: freeing on one thread what another allocated costs several times the copy (docs/decisions/0012-mesh.md).
 //! A full queue never blocks the sender: packets are dropped and counted, as a full socket buffer would do; data messages wait.
 
 mod backlog;
+mod head;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_queue::ArrayQueue;
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::outbox::{Outbox, Route};
-use ringsoup_sfu::piped::{PipeEnd, PipeKey, Piped, PipedKind};
+use ringsoup_sfu::piped::{PipeEnd, PipedKind};
+use ringsoup_sfu::served::HandOver;
 
 use self::backlog::Backlog;
+use self::head::Head;
+pub(crate) use self::head::Passed;
 use crate::clock::Clock;
 use crate::io_report::IoReport;
 use crate::wake::WakeFlag;
@@ -41,8 +46,7 @@ const OWNED_BATCHES: usize = QUEUE_BATCHES + 2;
 
 #[derive(Debug)]
 struct Packet {
-    to: PipeKey,
-    kind: PipedKind,
+    head: Head,
     len: u32,
 }
 
@@ -64,19 +68,21 @@ impl Batch {
         self.bytes.len() + len <= BATCH_BYTES && self.packets.len() < BATCH_PACKETS
     }
 
-    fn append(&mut self, to: PipeKey, kind: PipedKind, head: &[u8], tail: &[u8]) {
-        self.bytes.extend_from_slice(head);
-        self.bytes.extend_from_slice(tail);
+    fn append(&mut self, head: Head, front: &[u8], back: &[u8]) {
+        self.bytes.extend_from_slice(front);
+        self.bytes.extend_from_slice(back);
         #[allow(clippy::cast_possible_truncation, reason = "an Outbox holds less than 2^32 bytes")]
-        self.packets.push(Packet { to, kind, len: (head.len() + tail.len()) as u32 });
+        self.packets.push(Packet { head, len: (front.len() + back.len()) as u32 });
     }
 
-    pub(crate) fn packets(&self) -> impl Iterator<Item = Piped<'_>> {
-        let mut rest = &self.bytes[..];
+    /// What is in it, in order. `from` is the shard that sent it.
+    pub(crate) fn packets(&mut self, from: usize) -> impl Iterator<Item = Passed<'_>> {
+        let mut rest = &mut self.bytes[..];
+        let passed = self.passed;
         self.packets.iter().map(move |packet| {
-            let (bytes, behind) = rest.split_at(packet.len as usize);
+            let (bytes, behind) = std::mem::take(&mut rest).split_at_mut(packet.len as usize);
             rest = behind;
-            Piped { to: packet.to, kind: packet.kind, bytes, passed: self.passed }
+            packet.head.with(from, bytes, passed)
         })
     }
 }
@@ -204,13 +210,20 @@ impl MeshPort {
         if self.has_backlog() {
             self.pass_backlogs(*now.get_or_insert_with(|| clock.now()), report);
         }
+        for &(shard, word) in &out.words {
+            let now = *now.get_or_insert_with(|| clock.now());
+            let passed = self.append_waiting(now, shard, Head::Word(word), (&[], &[]), report);
+            report.pass_refused += u64::from(!passed);
+        }
         for destination in out.destinations() {
             let Route::Pipe { end, kind } = destination.route else { continue };
             let now = *now.get_or_insert_with(|| clock.now());
             for (head, tail) in out.datagrams(destination.lane) {
+                let (PipeEnd { key, shard }, bytes) = (end, (head, tail));
+                let head = Head::Piped { to: key, kind };
                 let passed = match kind {
-                    PipedKind::Packet => self.append(now, (end, kind), head, tail, report),
-                    PipedKind::Message => self.append_message(now, end, head, tail, report),
+                    PipedKind::Packet => self.append(now, shard, head, bytes, report),
+                    PipedKind::Message => self.append_waiting(now, shard, head, bytes, report),
                 };
                 report.pass_refused += u64::from(!passed);
             }
@@ -227,22 +240,43 @@ impl MeshPort {
         self.touched.clear();
     }
 
-    /// What waits goes first, so that messages stay in order. False when there is no room to wait either.
-    fn append_message(
+    /// Hands a received datagram over, at the next [`pass`](Self::pass).
+    pub(crate) fn hand_over(
         &mut self,
         now: Time,
-        end: PipeEnd,
-        head: &[u8],
-        tail: &[u8],
+        hand_over: HandOver,
+        remote: SocketAddr,
+        (bytes, received): (&[u8], Time),
+        report: &mut IoReport,
+    ) {
+        let HandOver { to, socket, is_known } = hand_over;
+        let head = Head::Datagram { socket, is_known, remote, received };
+        let passed = self.append(now, to, head, (bytes, &[]), report);
+        report.handed_over += u64::from(passed);
+        report.hand_over_refused += u64::from(!passed);
+    }
+
+    /// Whether something waits for [`pass`](Self::pass).
+    pub(crate) fn has_open(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// For what must not be lost. What waits goes first, so that its order is kept. False when there is no room to wait either.
+    fn append_waiting(
+        &mut self,
+        now: Time,
+        shard: u16,
+        head: Head,
+        bytes: (&[u8], &[u8]),
         report: &mut IoReport,
     ) -> bool {
-        let receiver = usize::from(end.shard);
+        let receiver = usize::from(shard);
         let is_free = self.backlogs.get(receiver).is_some_and(Backlog::is_empty);
-        if is_free && self.append(now, (end, PipedKind::Message), head, tail, report) {
+        if is_free && self.append(now, shard, head, bytes, report) {
             return true;
         }
         let backlog = self.backlogs.get_mut(receiver);
-        let is_held = backlog.is_some_and(|backlog| backlog.hold(now, end.key, head, tail));
+        let is_held = backlog.is_some_and(|backlog| backlog.hold(now, head, bytes.0, bytes.1));
         self.held += usize::from(is_held);
         is_held
     }
@@ -257,8 +291,8 @@ impl MeshPort {
                     continue;
                 }
                 #[allow(clippy::cast_possible_truncation, reason = "shards are counted by 16 bits")]
-                let end = PipeEnd { key: held.to, shard: receiver as u16 };
-                if !self.append(now, (end, PipedKind::Message), &held.bytes, &[], report) {
+                let shard = receiver as u16;
+                if !self.append(now, shard, held.head, (&held.bytes, &[]), report) {
                     self.backlogs[receiver].put_back(held);
                     break;
                 }
@@ -271,13 +305,12 @@ impl MeshPort {
     fn append(
         &mut self,
         now: Time,
-        to: (PipeEnd, PipedKind),
-        head: &[u8],
-        tail: &[u8],
+        shard: u16,
+        head: Head,
+        (front, back): (&[u8], &[u8]),
         report: &mut IoReport,
     ) -> bool {
-        let (end, kind) = to;
-        let (receiver, len) = (usize::from(end.shard), head.len() + tail.len());
+        let (receiver, len) = (usize::from(shard), front.len() + back.len());
         if receiver >= self.open.len() || (len > BATCH_BYTES && !self.direction(receiver).admit_large(len)) {
             return false;
         }
@@ -294,7 +327,7 @@ impl MeshPort {
             self.direction(receiver).release_large(len);
             return false;
         };
-        batch.append(end.key, kind, head, tail);
+        batch.append(head, front, back);
         report.passed_packets += 1;
         true
     }
@@ -378,190 +411,4 @@ impl MeshPort {
 }
 
 #[cfg(test)]
-mod tests {
-    use ringsoup_sfu::outbox::{Destination, Lane, Shared};
-
-    use super::*;
-
-    const KEY: PipeKey = PipeKey(7);
-
-    struct Pair {
-        mesh: Arc<Mesh>,
-        sender: MeshPort,
-        receiver: MeshPort,
-        report: IoReport,
-        clock: Clock,
-    }
-
-    impl Pair {
-        fn new() -> Self {
-            let mesh = Mesh::new(2);
-            let (sender, receiver) =
-                (MeshPort::new(Arc::clone(&mesh), 0), MeshPort::new(Arc::clone(&mesh), 1));
-            Self { mesh, sender, receiver, report: IoReport::default(), clock: Clock::start() }
-        }
-
-        fn pass(&mut self, shard: u16, packets: &[&[u8]]) {
-            self.pass_as(PipedKind::Packet, shard, packets);
-        }
-
-        fn pass_as(&mut self, kind: PipedKind, shard: u16, packets: &[&[u8]]) {
-            let mut out = Outbox::default();
-            let route = Route::Pipe { end: PipeEnd { key: KEY, shard }, kind };
-            for packet in packets {
-                // A head of its own and a payload that may be others' too.
-                let (head, payload) = packet.split_at(packet.len() / 2);
-                let shared = out.share(payload).unwrap();
-                assert!(out.push(Destination { lane: Lane(3), route }, head.len(), shared, |slot| {
-                    slot.copy_from_slice(head);
-                    Some(head.len())
-                }));
-            }
-            self.sender.pass(&out, self.clock, &mut self.report);
-        }
-
-        fn taken(&mut self) -> Vec<Vec<u8>> {
-            let mut taken = Vec::new();
-            while let Some((sender, batch)) = self.receiver.take() {
-                assert_eq!(sender, 0);
-                for piped in batch.packets() {
-                    assert!(piped.to == KEY && piped.passed <= self.clock.now());
-                    taken.push(piped.bytes.to_vec());
-                }
-                self.receiver.give_back(sender, batch);
-            }
-            taken
-        }
-    }
-
-    #[test]
-    fn packets_of_a_flush_arrive_as_one_batch_in_order() {
-        let mut pair = Pair::new();
-        pair.pass(1, &[b"first", b"second", b"", b"third"]);
-        assert_eq!(pair.report.passed_batches, 1);
-        assert_eq!(pair.taken(), [&b"first"[..], b"second", b"", b"third"]);
-        assert!(pair.taken().is_empty() && !pair.receiver.has_waiting());
-    }
-
-    #[test]
-    fn a_flush_too_large_for_one_batch_is_several() {
-        let mut pair = Pair::new();
-        let packet = [7; 1_200];
-        pair.pass(1, &[&packet[..]; 100]);
-        assert_eq!(pair.report.passed_batches, 2);
-        assert_eq!(pair.taken().len(), 100);
-        pair.pass(1, &[&packet[..1]; BATCH_PACKETS + 1]);
-        assert_eq!(pair.report.passed_batches, 4);
-        assert_eq!(pair.taken().len(), BATCH_PACKETS + 1);
-    }
-
-    #[test]
-    fn the_same_batches_go_to_and_fro() {
-        let mut pair = Pair::new();
-        for _ in 0..10_000 {
-            pair.pass(1, &[b"packet", b"packet"]);
-            assert_eq!(pair.taken().len(), 2);
-        }
-        assert_eq!(pair.sender.owned[1], 1);
-    }
-
-    #[test]
-    fn a_full_direction_drops_counts_and_recovers() {
-        let mut pair = Pair::new();
-        for _ in 0..QUEUE_BATCHES + 10 {
-            pair.pass(1, &[b"a", b"b"]);
-        }
-        let (passed, refused) = (pair.report.passed_packets, pair.report.pass_refused);
-        assert_eq!((passed, refused), (2 * QUEUE_BATCHES as u64, 20));
-        assert_eq!(pair.taken().len(), 2 * QUEUE_BATCHES);
-        pair.pass(1, &[b"c"]);
-        assert_eq!(pair.taken(), [b"c"]);
-        assert!(pair.sender.owned[1] <= OWNED_BATCHES);
-    }
-
-    #[test]
-    fn messages_wait_for_room_and_stay_in_order() {
-        let mut pair = Pair::new();
-        let message = |number: usize| number.to_be_bytes();
-        for number in 0..2 * QUEUE_BATCHES {
-            pair.pass_as(PipedKind::Message, 1, &[&message(number)[..]]);
-        }
-        assert!(pair.sender.has_backlog());
-        // Packets are no messages: they find no room.
-        pair.pass(1, &[b"packet"]);
-        assert_eq!(pair.report.pass_refused, 1);
-        let mut taken = Vec::new();
-        while pair.sender.has_backlog() {
-            taken.extend(pair.taken());
-            pair.pass(1, &[]);
-        }
-        taken.extend(pair.taken());
-        let sent: Vec<_> = (0..2 * QUEUE_BATCHES).map(|number| message(number).to_vec()).collect();
-        assert_eq!(taken, sent);
-        assert_eq!((pair.report.passed_packets, pair.report.pass_refused), (sent.len() as u64, 1));
-    }
-
-    #[test]
-    fn what_no_shard_or_batch_can_take_is_refused() {
-        let mut pair = Pair::new();
-        pair.pass(9, &[b"to nobody"]);
-        assert_eq!((pair.report.passed_packets, pair.report.pass_refused), (0, 1));
-    }
-
-    #[test]
-    fn long_messages_pass_in_batches_of_their_own_up_to_a_bound() {
-        let mut pair = Pair::new();
-        let long = vec![7; LARGE_BYTES_MAX / 4];
-        pair.pass(1, &[b"before", &long[..], b"after"]);
-        assert_eq!(pair.report.passed_batches, 3);
-        let taken = pair.taken();
-        assert_eq!(
-            (&taken[0][..], taken[1].len(), &taken[2][..]),
-            (&b"before"[..], long.len(), &b"after"[..])
-        );
-        for _ in 0..5 {
-            pair.pass(1, &[&long[..]]);
-        }
-        assert_eq!((pair.report.passed_packets, pair.report.pass_refused), (7, 1));
-        assert_eq!(pair.taken().len(), 4);
-        pair.pass(1, &[&long[..]]);
-        assert_eq!(pair.taken().len(), 1, "what was read makes room");
-        let direction = pair.sender.direction(1);
-        assert_eq!(direction.large.load(Ordering::Relaxed), 0);
-        while let Some(batch) = direction.spent.pop() {
-            assert_eq!(batch.bytes.capacity(), BATCH_BYTES, "no batch keeps more than its share");
-        }
-    }
-
-    #[test]
-    fn senders_take_turns() {
-        let mesh = Mesh::new(3);
-        let mut receiver = MeshPort::new(Arc::clone(&mesh), 2);
-        let mut report = IoReport::default();
-        let mut out = Outbox::default();
-        let route = Route::Pipe { end: PipeEnd { key: KEY, shard: 2 }, kind: PipedKind::Packet };
-        assert!(out.push(Destination { lane: Lane(0), route }, 1, Shared::EMPTY, |_| Some(1)));
-        let mut senders = [0, 1].map(|shard| MeshPort::new(Arc::clone(&mesh), shard));
-        for sender in &mut senders {
-            for _ in 0..2 {
-                sender.pass(&out, Clock::start(), &mut report);
-            }
-        }
-        let order: Vec<_> = std::iter::from_fn(|| receiver.take()).map(|(sender, _)| sender).collect();
-        assert_eq!(order, [0, 1, 0, 1]);
-    }
-
-    #[test]
-    fn who_sleeps_is_woken_and_nobody_else() {
-        let mut pair = Pair::new();
-        let flag = pair.mesh.flag(1).unwrap();
-        pair.pass(1, &[b"a"]);
-        flag.fall_asleep();
-        assert!(pair.receiver.has_waiting(), "who looks again does not sleep");
-        pair.taken();
-        pair.pass(1, &[b"b"]);
-        assert!(!flag.is_asleep());
-        assert!(Arc::ptr_eq(&flag, &pair.mesh.flag(1).unwrap()), "successors are woken the same way");
-        assert!(pair.mesh.flag(2).is_err());
-    }
-}
+mod tests;

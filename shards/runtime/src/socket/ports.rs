@@ -57,6 +57,29 @@ fn bind_fixed(request: &ListenRequest, ip: IpAddr, port: u16) -> Result<Bound, B
     })
 }
 
+/// A further socket on a port whose socket was made to [`share`] it.
+pub(crate) fn bind_member(request: &ListenRequest, local: SocketAddr) -> Result<Bound, BindError> {
+    let (ip, port) = (local.ip(), local.port());
+    let bound = open(request).and_then(|socket| {
+        socket.set_reuse_port(true)?;
+        let local = take(request, &socket, local)?;
+        // The port is in the book already, by the first.
+        Ok(Bound { socket, local, claim: None })
+    });
+    bound.map_err(|error| BindError::Fixed {
+        call: "uv_udp_bind",
+        protocol: protocol(request),
+        ip,
+        port,
+        cause: words(&error),
+    })
+}
+
+/// From here on sockets of this user that say so too may have the same port, and the kernel spreads what comes over all.
+pub(crate) fn share(socket: &Socket) -> Result<(), BindError> {
+    socket.set_reuse_port(true).map_err(|error| BindError::SetUp { cause: words(&error) })
+}
+
 fn bind_range(request: &ListenRequest, range: RangeKey, book: &PortBook) -> Result<Bound, BindError> {
     let mut opened: Option<Socket> = None;
     let protocol = protocol(request);

@@ -44,7 +44,7 @@ impl Sfu {
         } else {
             self.handle_rtcp(now, id, data, now, out)
         };
-        self.count_sent_by_application(now, id, result, out);
+        self.account(now, Some(id), result, out);
         Ok(Reply::Done)
     }
 }

@@ -161,6 +161,6 @@ impl Sfu {
         } else {
             self.forward_rtp(now, transport, data, now, out)
         };
-        self.count_sent_by_application(now, transport, result, out);
+        self.account(now, Some(transport), result, out);
     }
 }

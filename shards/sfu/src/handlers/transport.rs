@@ -91,6 +91,7 @@ impl Sfu {
             }
             TransportKind::WebRtc(webrtc) => {
                 self.close_connections(SocketOwner::Transport(id), sockets, out);
+                self.leave_server(id, webrtc, out);
                 // Of a server's connections, those of the peer.
                 for (socket, _) in webrtc.ice.tuples() {
                     self.close_connection(socket, sockets, out);

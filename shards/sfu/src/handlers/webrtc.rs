@@ -1,7 +1,7 @@
 //! Commands of WebRTC transports.
 
 use ringsoup_rtc::ice::agent::consent_timeout;
-use ringsoup_rtc::ice::{Agent, Candidate, Credentials};
+use ringsoup_rtc::ice::{self, Agent, Candidate, Credentials};
 use ringsoup_rtc::time::Time;
 
 use crate::command::{CommandError, ListenInfo, WebRtcConnect, WebRtcListen, WebRtcTransportOptions};
@@ -15,6 +15,7 @@ use crate::sfu::Sfu;
 use crate::sockets::Sockets;
 use crate::table::Id;
 use crate::transport::webrtc::{Listener, Listening, WebRtcTransport};
+use crate::transport::webrtc_server::WebRtcServer;
 use crate::transport::{Transport, TransportKind};
 
 use super::webrtc_ice::selected_tuple;
@@ -37,7 +38,10 @@ impl Sfu {
         {
             warn_of_consent_timeout(options.ice_consent_timeout, timeout.as_secs(), out);
         }
-        let ice = Agent::new(Credentials::generate(&mut self.key_source), consent_timeout);
+        let server = self.server_of(&listening);
+        let credentials = self.new_credentials(server);
+        let fragment = credentials.username_fragment.clone();
+        let ice = Agent::new(credentials, consent_timeout);
         let webrtc = WebRtcTransport::new(listening, candidates, ice);
         let listeners: Vec<_> = webrtc.own_listeners().iter().map(|listener| listener.socket.id).collect();
         let kind = TransportKind::WebRtc(Box::new(webrtc));
@@ -45,7 +49,18 @@ impl Sfu {
         for socket in listeners {
             self.socket_owners.insert(socket, SocketOwner::Transport(id));
         }
+        if server.is_some() {
+            self.served.add_fragment(&fragment, id);
+        }
         self.dump_transport(now, id)
+    }
+
+    /// Those of a server's transports find their shard by themselves.
+    fn new_credentials(&mut self, server: Option<Id<WebRtcServer>>) -> Credentials {
+        match server.map(|id| &self.webrtc_servers[id]) {
+            Some(server) => Credentials::generate_sealed(server.here, &server.sealer, &mut self.key_source),
+            None => Credentials::generate(&mut self.key_source),
+        }
     }
 
     fn listen(
@@ -57,7 +72,7 @@ impl Sfu {
             WebRtcListen::Server { candidates, .. } if candidates.is_empty() => {
                 Err(CommandError::type_error("empty iceCandidates"))
             }
-            WebRtcListen::Server { server, candidates } => Ok((Listening::Server(server), candidates)),
+            WebRtcListen::Server { server, candidates } => Ok((self.listen_through(server)?, candidates)),
             WebRtcListen::Individual(infos) => {
                 let infos = infos?;
                 let bound = listen::bind_all(&infos, self.config.rtc_ports, sockets)?;
@@ -88,11 +103,22 @@ impl Sfu {
     }
 
     pub(crate) fn restart_ice(&mut self, now: Time, id: Id<Transport>) -> Result<Reply, CommandError> {
-        let credentials = Credentials::generate(&mut self.key_source);
+        let server = self.server_of_transport(id);
+        let credentials = self.new_credentials(server);
+        let mut retired = None;
         let webrtc = self.webrtc_mut(id, "transport.restartIce")?;
-        // Fragments are looked up in the agents: nobody has to hear of one that is retired. The consent timer finds that it has
-        // more time when it fires.
-        webrtc.ice.restart(now, credentials.clone(), &mut |_| {});
+        // The consent timer finds that it has more time when it fires.
+        webrtc.ice.restart(now, credentials.clone(), &mut |event| {
+            if let ice::Event::Retired(credentials) = event {
+                retired = Some(credentials);
+            }
+        });
+        if server.is_some() {
+            self.served.add_fragment(&credentials.username_fragment, id);
+        }
+        if let Some(retired) = retired {
+            self.served.remove_fragment(&retired.username_fragment);
+        }
         Ok(Reply::RestartIce(credentials))
     }
 

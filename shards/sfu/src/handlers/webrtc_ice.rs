@@ -118,21 +118,22 @@ impl Sfu {
         let mut events = std::mem::take(&mut self.ice_events);
         for event in events.drain(..) {
             match event {
-                ice::Event::Added(tuple) => self.add_tuple(id, tuple, sockets),
+                ice::Event::Added(tuple) => self.add_tuple(id, tuple, sockets, out),
                 ice::Event::Dropped(tuple) => self.drop_tuple(id, tuple, sockets, out),
                 ice::Event::Selected(tuple) => self.select_tuple(id, tuple, out),
                 ice::Event::State(state) => {
                     let transport = self.transports[id].name.clone();
                     out.events.push(Event::WebRtcIceState { transport, state });
                 }
-                // Fragments are looked up in the agents: nobody has to hear of one that is retired.
-                ice::Event::Retired(_) => {}
+                ice::Event::Retired(credentials) => {
+                    self.served.remove_fragment(&credentials.username_fragment);
+                }
             }
         }
         self.ice_events = events;
     }
 
-    fn add_tuple(&mut self, id: Id<Transport>, tuple: Tuple, sockets: &mut dyn Sockets) {
+    fn add_tuple(&mut self, id: Id<Transport>, tuple: Tuple, sockets: &mut dyn Sockets, out: &mut Outbox) {
         if self.socket_owners.listener(tuple.0).is_some() {
             sockets.keep(tuple.0);
         }
@@ -141,6 +142,9 @@ impl Sfu {
         if let Ok(webrtc) = webrtc(&mut transports[id]) {
             webrtc.ways.add(tuple, route, lanes);
         }
+        if let Some(server) = self.server_of_transport(id) {
+            self.served.add_tuple(&self.webrtc_servers[server], tuple, id, out);
+        }
     }
 
     /// A connection goes with its tuple.
@@ -148,6 +152,9 @@ impl Sfu {
         let Self { transports, lanes, .. } = self;
         let Ok(webrtc) = webrtc(&mut transports[id]) else { return };
         webrtc.ways.remove(tuple, lanes, out);
+        if let Some(server) = self.server_of_transport(id) {
+            self.served.remove_tuple(&self.webrtc_servers[server], tuple, id, out);
+        }
         self.close_connection(tuple.0, sockets, out);
     }
 

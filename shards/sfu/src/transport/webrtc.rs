@@ -46,8 +46,8 @@ pub(crate) type Tuple = (SocketId, SocketAddr);
 pub enum Listening {
     /// On sockets of the transport's own.
     Own(Vec<Listener>),
-    /// On those of a server, which may be on another shard.
-    Server(Name),
+    /// On those that this shard has of a server.
+    Server(Name, Vec<Listener>),
 }
 
 /// A socket as it is told of.
@@ -87,12 +87,17 @@ impl WebRtcTransport {
     pub(crate) fn own_listeners(&self) -> &[Listener] {
         match &self.listening {
             Listening::Own(listeners) => listeners,
-            Listening::Server(_) => &[],
+            Listening::Server(..) => &[],
         }
     }
 
+    fn listeners(&self) -> &[Listener] {
+        let (Listening::Own(listeners) | Listening::Server(_, listeners)) = &self.listening;
+        listeners
+    }
+
     pub(crate) fn is_served_by(&self, name: &str) -> bool {
-        matches!(&self.listening, Listening::Server(server) if **server == *name)
+        matches!(&self.listening, Listening::Server(server, _) if **server == *name)
     }
 
     /// Takes in the peer's side and returns our role.
@@ -128,7 +133,7 @@ impl WebRtcTransport {
 
     /// A tuple as it is told of. `listener` is where it came in.
     pub(crate) fn describe(&self, tuple: Tuple, listener: SocketId) -> Option<reply::Tuple> {
-        let listener = self.own_listeners().iter().find(|known| known.socket.id == listener)?;
+        let listener = self.listeners().iter().find(|known| known.socket.id == listener)?;
         Some(reply::Tuple {
             // As in the original, this is the bound address: candidates tell of announced ones.
             local_address: listener.socket.local.ip().to_string(),

@@ -5,6 +5,7 @@
 pub(crate) mod bridge;
 pub(crate) mod browser;
 pub(crate) mod checks;
+pub(crate) mod cluster;
 pub(crate) mod data;
 pub(crate) mod dtls;
 pub(crate) mod packets;
@@ -27,6 +28,7 @@ use ringsoup_sfu::event::Event;
 use ringsoup_sfu::outbox::{Outbox, Route};
 use ringsoup_sfu::piped::{PipeEnd, PipedKind};
 use ringsoup_sfu::reply::{PlainTransportDump, RecvStats, Reply, SendStats, ShardReport};
+use ringsoup_sfu::served::Word;
 use ringsoup_sfu::sfu::{Datagram, Sfu, SfuConfig};
 use ringsoup_sfu::sockets::{BindError, BoundSocket, PortChoice, SocketId, Sockets, TcpListen, UdpBind};
 
@@ -201,6 +203,8 @@ pub(crate) struct World {
     pub(crate) sent: Vec<Sent>,
     /// For pipes of this process.
     pub(crate) passed: Vec<Passed>,
+    /// For other shards.
+    pub(crate) words: Vec<(u16, Word)>,
     pub(crate) events: Vec<Event>,
     next_remote: u16,
 }
@@ -235,6 +239,7 @@ impl World {
             now: Time::from_millis(1_000),
             sent: Vec::new(),
             passed: Vec::new(),
+            words: Vec::new(),
             events: Vec::new(),
             next_remote: 10_000,
         };
@@ -386,6 +391,7 @@ impl World {
             }
         }
         self.out.clear_datagrams();
+        self.words.append(&mut self.out.words);
         self.sfu.handle_flushed(self.now, &mut self.out);
         // Log lines are for people; what they report is counted elsewhere.
         let told = self.out.events.drain(..).filter(|event| !matches!(event, Event::Log(_)));

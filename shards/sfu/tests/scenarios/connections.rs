@@ -3,6 +3,7 @@
 use ringsoup_sfu::command::{Command, ListenInfo, Protocol, WebRtcListen};
 use ringsoup_sfu::sockets::{PortChoice, SocketId, Sockets as _, TcpListen};
 
+use crate::common::cluster::opening;
 use crate::common::packets::{SPEECH, rtp};
 use crate::common::parameters::{OPUS, listen_info};
 use crate::common::{World, remote};
@@ -63,7 +64,8 @@ fn a_connection_that_ends_is_not_closed_with_the_transport_again() {
 fn a_servers_connections_close_with_it() {
     let mut world = World::new();
     let listener = listen(&mut world, 5_000);
-    world.command(Command::OpenWebRtcServer { server: "s".into(), sockets: vec![listener] });
+    let opening = Box::new(opening(1, listener, 5_000, 0, Vec::new()));
+    world.command(Command::OpenWebRtcServer { server: "s".into(), opening });
     let connections: Vec<_> = (0..5).map(|peer| world.accept(listener, remote(peer))).collect();
     world.hang_up(connections[2]);
     world.command(Command::CloseWebRtcServer { server: "s".into() });

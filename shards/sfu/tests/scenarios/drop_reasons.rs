@@ -3,7 +3,7 @@
 use ringsoup_rtc::ice::Credentials;
 use ringsoup_rtc::srtp::{CryptoSuite, OutboundSession};
 use ringsoup_sfu::command::{
-    PipeConnect, PlainTransportOptions, ProducerCommand, TransportCommand, WebRtcListen,
+    Command, PipeConnect, PlainTransportOptions, ProducerCommand, TransportCommand, WebRtcListen,
 };
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::piped::{PipeEnd, PipeKey, PipedKind};
@@ -12,6 +12,7 @@ use ringsoup_sfu::sockets::SocketId;
 
 use crate::common::bridge::pipe_options;
 use crate::common::checks::PLAIN;
+use crate::common::cluster::{bind, opening};
 use crate::common::packets::{DELTA, KEY, SPEECH, rtp, rtx};
 use crate::common::parameters::{H264, H264_RTX, OPUS, connect_to, key, listen_info, plain, produce_audio};
 use crate::common::{Passed, Peer, World, remote};
@@ -31,7 +32,7 @@ fn webrtc(world: &mut World) -> (SocketId, Credentials) {
     (world.socket_of(dump.ice_candidates[0].port), dump.ice_parameters)
 }
 
-const CAUSES: [(DropReason, Cause); 28] = [
+const CAUSES: [(DropReason, Cause); 31] = [
     (DropReason::UnknownSocket, |room| {
         room.world.receive(SocketId(77), remote(1), &rtp(OPUS, 1, 1, AUDIO, SPEECH));
         1
@@ -111,6 +112,29 @@ const CAUSES: [(DropReason, Cause); 28] = [
             room.world.receive(socket, remote(1), bytes);
         }
         2
+    }),
+    (DropReason::UnknownTuple, |room| {
+        let socket = room.world.open_server("server", 4_000);
+        room.world.receive(socket, remote(1), &rtp(OPUS, 1, 1, 1, SPEECH));
+        1
+    }),
+    (DropReason::UnknownFragment, |room| {
+        let socket = room.world.open_server("server", 4_000);
+        let (_, credentials) = webrtc(&mut room.world);
+        room.world.receive(socket, remote(1), &PLAIN.bytes(&credentials));
+        1
+    }),
+    (DropReason::ChecksLimited, |room| {
+        let socket = bind(&mut room.world, 4_000);
+        let opening = opening(1, socket, 4_000, 0, vec![1]);
+        let sealer = opening.sealer.clone();
+        let command = Command::OpenWebRtcServer { server: "server".into(), opening: Box::new(opening) };
+        room.world.command(command);
+        let credentials = Credentials::generate_sealed(1, &sealer, &mut |bytes| bytes.fill(1));
+        for peer in 0..17 {
+            room.world.receive(socket, remote(peer), &PLAIN.bytes(&credentials));
+        }
+        1
     }),
     (DropReason::ForeignTuple, |room| {
         let socket = room.sender.socket;

@@ -39,4 +39,5 @@ mod webrtc_ice;
 mod webrtc_media;
 mod webrtc_paths;
 mod webrtc_server;
+mod webrtc_shards;
 mod webrtc_transport;
