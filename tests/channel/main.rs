@@ -15,6 +15,7 @@ mod objects;
 mod options;
 mod pipelining;
 mod ports;
+mod served_media;
 mod startup;
 mod webrtc_servers;
 mod worker_requests;

@@ -74,7 +74,8 @@ fn transports_of_all_shards_use_one_server() {
     channel.accepted(&request::close_transport(33, "r0", "t0"));
     channel.accepted(&request::close_router(34, "r1"));
     assert_eq!(dump(channel, 35, "s").3, expected[2..]);
-    assert_eq!(worker.descriptors(), before + 3, "transports have no sockets of their own");
+    // Two UDP sockets for each shard, and one listener: transports have none of their own.
+    assert_eq!(worker.descriptors(), before + 4 * 2 + 1);
     worker.channel.accepted(&close_server(36, "s"));
     assert_eq!(worker.descriptors(), before);
     assert!(UdpSocket::bind((V4, udp[0])).is_ok() && TcpListener::bind((V4, tcp[0])).is_ok());
@@ -161,4 +162,21 @@ fn closing_a_server_closes_its_transports_and_tells_whom_it_concerns() {
     let dump = channel.accepted(&request::worker_dump(21));
     let dump = dump.response().unwrap().body_as_worker_dump_response().unwrap();
     assert!(dump.web_rtc_server_ids().is_empty());
+}
+
+#[test]
+fn a_port_is_one_workers_however_many_of_its_shards_read_it() {
+    let (mut first, mut second) = (start(), start());
+    first.channel.accepted(&create_server(10, "s", &[UDP]));
+    let port = dump(&mut first.channel, 11, "s").0[0];
+    let same = [Listen { port, ..UDP }];
+    for index in 0..4 {
+        let (router, transport) = (format!("r{index}"), format!("t{index}"));
+        first.channel.accepted(&create_served(20 + index, &router, &transport, "s", BOTH));
+        let refusal = second.channel.refused(&create_server(30 + index, "s", &same));
+        assert!(refusal.reason.contains("address already in use"), "{refusal:?}");
+        assert!(UdpSocket::bind((V4, port)).is_err());
+    }
+    first.channel.accepted(&close_server(40, "s"));
+    second.channel.accepted(&create_server(41, "s", &same));
 }

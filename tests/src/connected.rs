@@ -118,8 +118,13 @@ pub fn connect_pipe(id: u32, transport: &str, (ip, port): (&str, u16), with: Wit
 
 /// As a DTLS client whose certificate nobody has.
 pub fn connect_web_rtc(id: u32, transport: &str) -> Vec<u8> {
+    connect_dtls_client(id, transport, &["A5"; FINGERPRINT_BYTES].join(":"))
+}
+
+/// `sha256` is the fingerprint of the certificate that the client will show.
+pub fn connect_dtls_client(id: u32, transport: &str, sha256: &str) -> Vec<u8> {
     with_body(id, Method::WEBRTCTRANSPORT_CONNECT, transport, |builder| {
-        let value = Some(builder.create_string(&["A5"; FINGERPRINT_BYTES].join(":")));
+        let value = Some(builder.create_string(sha256));
         let args = FingerprintArgs { algorithm: FingerprintAlgorithm::SHA256, value };
         let fingerprint = Fingerprint::create(builder, &args);
         let fingerprints = Some(builder.create_vector(&[fingerprint]));

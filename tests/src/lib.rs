@@ -15,5 +15,6 @@ pub mod request;
 pub mod rng;
 pub mod script;
 pub mod transports;
+pub mod webrtc_peer;
 pub mod wire;
 pub mod worker;
