@@ -45,6 +45,19 @@ export function buildFir({ senderSsrc, ssrc, sequence }) {
 	return packet(4, 206, words(senderSsrc, 0, ssrc, sequence << 24));
 }
 
+/** Which of at most 14 packets from `base` on came, a quarter of a millisecond apart. */
+export function buildTransportCc({ senderSsrc, ssrc, base, came, count = 0 }) {
+	const bits = came.reduce((sum, has, index) => sum | (has ? 1 << (13 - index) : 0), 0x8000);
+	const fci = Buffer.alloc(10 + came.filter(Boolean).length, 1);
+	fci.writeUInt16BE(base, 0);
+	fci.writeUInt16BE(came.length, 2);
+	fci.writeIntBE(1, 4, 3);
+	fci[7] = count;
+	fci.writeUInt16BE(bits, 8);
+	const padding = Buffer.alloc((4 - (fci.length % 4)) % 4);
+	return packet(15, 205, Buffer.concat([words(senderSsrc, ssrc), fci, padding]));
+}
+
 /** The packets of a compound, in order. */
 export function parseRtcp(compound) {
 	const packets = [];
