@@ -36,3 +36,16 @@ test('ICE is restarted on either side while media flows', BOUNDED, async t => {
 		figures(t, seen, `after the restart at ${direction}: `);
 	}
 });
+
+test('TCP only', BOUNDED, async t => {
+	const session = await Session.create(t, browser);
+	const router = await session.router();
+	const listen = { listenInfos: [{ protocol: 'tcp', ip: '127.0.0.1' }] };
+	const [alice, bob] = [await session.participant(router, listen), await session.participant(router, listen)];
+	await call(t, alice, bob);
+	for (const [participant, direction] of [[alice, 'send'], [bob, 'recv']]) {
+		const { protocol, state } = await participant.path(direction);
+		assert.deepEqual([protocol, state], ['tcp', 'connected']);
+		assert.equal(participant.transports.get(direction).iceSelectedTuple.protocol, 'tcp');
+	}
+});
