@@ -17,5 +17,6 @@ mod pipelining;
 mod ports;
 mod served_media;
 mod startup;
+mod tcp;
 mod webrtc_servers;
 mod worker_requests;

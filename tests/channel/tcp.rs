@@ -1,0 +1,221 @@
+//! WebRTC transports over TCP alone: media both ways, and what strangers can do.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringsoup_fbs::fbs::web_rtc_transport::{DumpResponse, FingerprintAlgorithm};
+use ringsoup_peer::framing::{Deframer, frame};
+use ringsoup_peer::{Config, Path, Peer, Received, RemoteParameters, generate_certificate};
+use ringsoup_rtc::dtls::{self, Fingerprint};
+use ringsoup_rtc::ice::Credentials;
+use ringsoup_rtc::rtp::RtpPacket;
+use ringsoup_rtc::srtp::MAX_TRAILER_LEN;
+use ringsoup_rtc::time::Time;
+use ringsoup_tests::channel::Channel;
+use ringsoup_tests::connected::connect_dtls_client;
+use ringsoup_tests::listen::{TCP, candidates, create_webrtc};
+use ringsoup_tests::media::{self, Codec, opus_packet};
+use ringsoup_tests::request;
+use ringsoup_tests::worker::{Launch, PATIENCE, Worker};
+
+/// A peer on one connection.
+struct TcpPeer {
+    stream: TcpStream,
+    path: Path,
+    peer: Peer,
+    deframer: Deframer,
+    origin: Instant,
+    rtp: Vec<Vec<u8>>,
+}
+
+fn remote_parameters(dump: DumpResponse<'_>) -> RemoteParameters {
+    let ice = dump.ice_parameters();
+    let credentials = Credentials {
+        username_fragment: ice.username_fragment().to_owned(),
+        password: ice.password().to_owned(),
+    };
+    let fingerprints = dump.dtls_parameters().fingerprints();
+    let sha256 = fingerprints.iter().find(|one| one.algorithm() == FingerprintAlgorithm::SHA256);
+    let value = sha256.expect("SHA-256").value().to_owned();
+    RemoteParameters {
+        credentials,
+        fingerprint: Fingerprint { algorithm: dtls::FingerprintAlgorithm::Sha256, value },
+    }
+}
+
+impl TcpPeer {
+    /// Connected to a transport of its own that listens on TCP only.
+    fn join(channel: &mut Channel, id: u32, transport: &str) -> Self {
+        let created = channel.accepted(&create_webrtc(id, "r", transport, &[TCP]));
+        let dump = created.response().and_then(|response| response.body_as_web_rtc_transport_dump_response());
+        let remote = remote_parameters(dump.expect("a dump"));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, candidates(&created)[0].2));
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let path = Path::tcp(stream.local_addr().unwrap(), address);
+        let certificate = Arc::new(generate_certificate().unwrap());
+        let config = Config::new(u64::from(id), certificate, remote, vec![path]);
+        let peer = Peer::new(config, Time::ZERO).unwrap();
+        let fingerprint = peer.local_parameters().fingerprint.value;
+        channel.accepted(&connect_dtls_client(id + 1, transport, &fingerprint));
+        let (deframer, origin, rtp) = (Deframer::default(), Instant::now(), Vec::new());
+        let mut joined = Self { stream, path, peer, deframer, origin, rtp };
+        joined.live_until("DTLS", |joined| joined.peer.is_connected());
+        joined
+    }
+
+    fn now(&self) -> Time {
+        Time::ZERO + self.origin.elapsed()
+    }
+
+    fn live_until(&mut self, what: &str, mut is_so: impl FnMut(&mut Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            assert!(Instant::now() < deadline, "{what} did not happen");
+            self.turn();
+        }
+    }
+
+    fn turn(&mut self) {
+        let now = self.now();
+        self.peer.handle_timeout(now);
+        while let Some(datagram) = self.peer.poll_datagram() {
+            assert_eq!(datagram.path, self.path);
+            self.say(&datagram.bytes);
+        }
+        while self.peer.poll_event().is_some() {}
+        self.stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        // Small, so that frames come in parts.
+        let mut bytes = [0; 100];
+        match self.stream.read(&mut bytes) {
+            Ok(len) => self.deframer.push(&bytes[..len]),
+            Err(error) => assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)),
+        }
+        let now = self.now();
+        while let Some(packet) = self.deframer.next_packet() {
+            if let Received::Rtp(packet) = self.peer.handle(now, self.path, packet) {
+                self.rtp.push(packet.to_vec());
+            }
+        }
+    }
+
+    /// In parts, as a network cuts it.
+    fn say(&mut self, packet: &[u8]) {
+        let mut framed = Vec::new();
+        assert!(frame(packet, &mut framed));
+        let (first, second) = framed.split_at(framed.len() / 2);
+        self.stream.write_all(first).unwrap();
+        self.stream.write_all(second).unwrap();
+    }
+
+    fn send_rtp(&mut self, packet: &[u8]) {
+        let mut bytes = packet.to_vec();
+        bytes.resize(packet.len() + MAX_TRAILER_LEN, 0);
+        let len = self.peer.protect_rtp(&mut bytes, 12, packet.len()).expect("connected").unwrap();
+        self.say(&bytes[..len]);
+    }
+}
+
+fn start() -> Worker {
+    let mut worker = Launch::default().env("RINGSOUP_SHARDS", "1").run();
+    worker.channel.accepted(&request::create_router(1, "r"));
+    worker
+}
+
+fn counted(channel: &mut Channel, name: &str) -> u64 {
+    let dump = channel.accepted(&request::worker_dump(1_000));
+    let dump = dump.response().unwrap().body_as_worker_dump_response().unwrap();
+    let shards = dump.ringsoup_shards().unwrap();
+    let io = shards.iter().flat_map(|shard| shard.io().into_iter().flatten());
+    io.filter(|one| one.name() == name).map(|one| one.value()).sum()
+}
+
+fn wait_for(channel: &mut Channel, name: &str, is_so: impl Fn(u64) -> bool) {
+    let deadline = Instant::now() + PATIENCE.max(Duration::from_secs(25));
+    while !is_so(counted(channel, name)) {
+        assert!(Instant::now() < deadline, "{name} is {}", counted(channel, name));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn media_goes_both_ways_over_tcp_alone() {
+    let mut worker = start();
+    let before = worker.descriptors();
+    let channel = &mut worker.channel;
+    let mut alice = TcpPeer::join(channel, 10, "alice");
+    let mut bob = TcpPeer::join(channel, 20, "bob");
+    channel.accepted(&media::produce(40, "alice", "of-alice", Codec::Opus, 5));
+    channel.accepted(&media::produce(41, "bob", "of-bob", Codec::Opus, 6));
+    channel.accepted(&media::consume(42, "bob", "to-bob", Codec::Opus, ("of-alice", 5), 77));
+    channel.accepted(&media::consume(43, "alice", "to-alice", Codec::Opus, ("of-bob", 6), 88));
+    for seq in 1..=200 {
+        alice.send_rtp(&opus_packet(seq, 5));
+        bob.send_rtp(&opus_packet(seq, 6));
+        alice.turn();
+        bob.turn();
+    }
+    bob.live_until("media for Bob", |bob| bob.rtp.len() == 200);
+    alice.live_until("media for Alice", |alice| alice.rtp.len() == 200);
+    for (heard, ssrc) in [(&bob.rtp, 77), (&alice.rtp, 88)] {
+        assert!(heard.iter().all(|packet| RtpPacket::parse(packet).unwrap().ssrc() == ssrc));
+    }
+    assert_eq!(counted(channel, "held_strangers"), 0, "both have shown who they are");
+    assert_eq!(counted(channel, "held_streams"), 2);
+    // One leaves by itself, the other is sent away.
+    drop(alice);
+    wait_for(channel, "held_streams", |count| count == 1);
+    channel.accepted(&request::close_transport(50, "r", "alice"));
+    channel.accepted(&request::close_transport(51, "r", "bob"));
+    wait_for(channel, "held_sockets", |count| count == 0);
+    let mut rest = Vec::new();
+    bob.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    bob.stream.read_to_end(&mut rest).unwrap();
+    assert_eq!(worker.descriptors(), before);
+}
+
+/// Connections that say nothing, half a length, half a check, or a byte now and then.
+#[test]
+fn ten_thousand_strangers_cost_little_and_stay_for_a_while_only() {
+    const CROWD: usize = 10_000;
+    const LISTENERS: u32 = 10;
+    let mut worker = start();
+    let descriptors = worker.descriptors();
+    let mut ports = Vec::new();
+    for number in 0..LISTENERS {
+        let created =
+            worker.channel.accepted(&create_webrtc(10 + number, "r", &format!("t{number}"), &[TCP]));
+        ports.push(candidates(&created)[0].2);
+    }
+    let before = worker.resident_bytes();
+    let mut crowd = Vec::new();
+    for (number, &port) in (0..CROWD).zip(ports.iter().cycle()) {
+        // Where the process may not have so many descriptors, those it has will do.
+        let Ok(mut stranger) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { break };
+        let half_a_check = [0, 100, 0, 1, 0, 80, 0x21, 0x12, 0xa4, 0x42];
+        let said = stranger.write_all(&half_a_check[..[0, 1, 10][number % 3]]);
+        assert!(said.is_ok() || crowd.len() > 4_000, "{said:?}");
+        crowd.push(stranger);
+    }
+    let came = crowd.len() as u64;
+    assert!(came > 900);
+    wait_for(&mut worker.channel, "connections_accepted", |count| count == came);
+    let held = counted(&mut worker.channel, "held_streams");
+    let grown = worker.resident_bytes().saturating_sub(before);
+    assert!(held <= 4_096 && grown <= 64 << 20, "{held} strangers, {grown} bytes");
+    println!("{came} strangers came, {held} stayed, {grown} bytes more");
+    // Among them somebody with a reason to come gets in, and stays.
+    let known = TcpPeer::join(&mut worker.channel, 100, "known");
+    wait_for(&mut worker.channel, "held_strangers", |count| count == 0);
+    assert_eq!(counted(&mut worker.channel, "held_streams"), 1);
+    let shown_out = ["connections_overdue", "connections_crowded", "connections_ended"]
+        .map(|name| counted(&mut worker.channel, name));
+    assert_eq!(shown_out.iter().sum::<u64>(), came, "{shown_out:?}");
+    assert_eq!(counted(&mut worker.channel, "held_partial_bytes"), 0);
+    drop(known);
+    worker.channel.accepted(&request::close_router(200, "r"));
+    wait_for(&mut worker.channel, "held_sockets", |count| count == 0);
+    assert_eq!(worker.descriptors(), descriptors);
+}
