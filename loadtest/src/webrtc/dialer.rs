@@ -147,3 +147,7 @@ impl Dialer {
         self.outcomes.push(Outcome { token, took_ns, result });
     }
 }
+
+#[cfg(test)]
+#[path = "dialer_tests.rs"]
+mod tests;
