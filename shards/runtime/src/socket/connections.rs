@@ -402,3 +402,14 @@ impl ShardSockets {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Slot;
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_costs_a_few_hundred_bytes() {
+        assert!(size_of::<Connection>() + size_of::<Slot>() <= 400);
+    }
+}

@@ -14,8 +14,8 @@ use ringsoup_rtc::rtp::{RtpPacket, RtpWriter};
 use ringsoup_runtime::shard::COALESCE_DEFAULT;
 use ringsoup_runtime::{Clock, FromShard, Mesh, PortBook, ShardConfig, ShardHandle, ToShard};
 use ringsoup_sfu::command::{
-    Command, Consume, PipeConnect, PipeTransportOptions, PlainConnect, PlainTransportOptions, Produce,
-    TransportCommand,
+    Command, Consume, ListenInfo, PipeConnect, PipeTransportOptions, PlainConnect, PlainTransportOptions,
+    Produce, Protocol, TransportCommand, WebRtcListen, WebRtcTransportOptions,
 };
 use ringsoup_sfu::piped::{PipeEnd, PipeKey};
 use ringsoup_sfu::reply::{Reply, ShardReport};
@@ -101,6 +101,17 @@ pub(crate) fn plain(shard: &ShardHandle, name: &str, socket: &UdpSocket) -> u16 
     let request = PlainConnect { ip, port, rtcp_port: None, srtp_parameters: None };
     transport(shard, name, TransportCommand::ConnectPlain(request));
     dump.tuple.local_port
+}
+
+/// A WebRTC transport with a TCP listener; returns its port.
+pub(crate) fn listen(shard: &ShardHandle) -> u16 {
+    let info = ListenInfo { protocol: Protocol::Tcp, ..listen_info() };
+    let listen = WebRtcListen::Individual(Ok(vec![info]));
+    let options = WebRtcTransportOptions { base: transport_options(), listen, ice_consent_timeout: 30 };
+    let (router, transport, options) = ("router".into(), "webrtc".into(), Box::new(options));
+    let create = Command::CreateWebRtcTransport { router, transport, options };
+    let Reply::WebRtcTransportDump(dump) = command(shard, create) else { panic!("not a dump") };
+    dump.ice_candidates[0].port
 }
 
 fn pipe(shard: &ShardHandle, key: PipeKey) -> u16 {
