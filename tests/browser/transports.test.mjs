@@ -1,6 +1,7 @@
 // The way of a browser to its worker.
 
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { after, before, test } from 'node:test';
 
 import { Browser } from './lib/browser.mjs';
@@ -47,5 +48,19 @@ test('TCP only', BOUNDED, async t => {
 		const { protocol, state } = await participant.path(direction);
 		assert.deepEqual([protocol, state], ['tcp', 'connected']);
 		assert.equal(participant.transports.get(direction).iceSelectedTuple.protocol, 'tcp');
+	}
+});
+
+test('browsers with RSA certificates', BOUNDED, async t => {
+	const session = await Session.create(t, browser);
+	const router = await session.router();
+	const rsa = () => session.participant(router, undefined, { rsa: true });
+	const [alice, bob] = [await rsa(), await rsa()];
+	await call(t, alice, bob);
+	for (const [participant, direction] of [[alice, 'send'], [bob, 'recv']]) {
+		// As RFC 7468 text: the worker tells the certificate it was shown.
+		const { dtlsState, dtlsRemoteCert } = participant.transports.get(direction);
+		assert.equal(dtlsState, 'connected');
+		assert.equal(new X509Certificate(dtlsRemoteCert).publicKey.asymmetricKeyType, 'rsa');
 	}
 });

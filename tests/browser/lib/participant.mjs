@@ -10,7 +10,7 @@ const LOOK_EVERY_MS = 100;
 const UDP = { listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }] };
 
 export class Participant {
-	static async create(browser, router, listen = UDP) {
+	static async create(browser, router, listen = UDP, settings = {}) {
 		const participant = new Participant(router);
 		const { page, errors } = await browser.page((name, data) => participant.#answer(name, data));
 		participant.page = page;
@@ -20,7 +20,7 @@ export class Participant {
 			const transport = await router.createWebRtcTransport(listen);
 			participant.transports.set(direction, transport);
 			const { id, iceParameters, iceCandidates, dtlsParameters } = transport;
-			await participant.#call('openTransport', direction, { id, iceParameters, iceCandidates, dtlsParameters });
+			await participant.#call('openTransport', direction, { id, iceParameters, iceCandidates, dtlsParameters }, settings);
 		}
 		return participant;
 	}
@@ -54,8 +54,8 @@ export class Participant {
 	}
 
 	/** Publishes and returns the server's producer. */
-	async publish({ kind, codec, hertz, encodings }) {
-		return this.producers.get(await this.#call('publish', { kind, codec, hertz, encodings }));
+	async publish(options) {
+		return this.producers.get(await this.#call('publish', options));
 	}
 
 	publishVideo(codec = 'video/VP8') {

@@ -40,9 +40,9 @@ export class Session {
 		return this.worker.createRouter({ mediaCodecs: MEDIA_CODECS });
 	}
 
-	/** A page whose transports are on this router; `listen` is how they are created. */
-	async participant(router, listen) {
-		const participant = await Participant.create(this.browser, router, listen);
+	/** A page whose transports are on this router; `listen` is how they are created, `settings` what the page is to do otherwise. */
+	async participant(router, listen, settings) {
+		const participant = await Participant.create(this.browser, router, listen, settings);
 		this.participants.push(participant);
 		return participant;
 	}

@@ -5,7 +5,16 @@ import { Device } from 'mediasoup-client';
 import { PictureWatch } from './picture.mjs';
 import { SoundWatch } from './sound.mjs';
 
-const CAMERA = { width: 320, height: 240, frameRate: 15 };
+const WIDTH = 320;
+const FRAME_RATE = 15;
+
+/** Browsers' own certificates have keys on a curve unless they are asked. */
+const RSA = {
+	name: 'RSASSA-PKCS1-v1_5',
+	hash: 'SHA-256',
+	modulusLength: 2_048,
+	publicExponent: new Uint8Array([1, 0, 1]),
+};
 
 class Client {
 	#device;
@@ -20,7 +29,9 @@ class Client {
 	}
 
 	/** The page's end of a transport; what the library wants to tell the server goes through `window.signal`. */
-	openTransport(direction, options) {
+	async openTransport(direction, described, { rsa = false } = {}) {
+		const additionalSettings = rsa ? { certificates: [await RTCPeerConnection.generateCertificate(RSA)] } : {};
+		const options = { ...described, additionalSettings };
 		const transport =
 			direction === 'send' ? this.#device.createSendTransport(options) : this.#device.createRecvTransport(options);
 		const ask = (name, data) => window.signal(name, { transportId: transport.id, ...data });
@@ -33,8 +44,8 @@ class Client {
 		this.#transports.set(direction, transport);
 	}
 
-	async publish({ kind, codec, hertz, encodings }) {
-		const track = kind === 'video' ? await camera() : tone(hertz);
+	async publish({ kind, codec, hertz, width = WIDTH, encodings }) {
+		const track = kind === 'video' ? await camera(width) : tone(hertz);
 		const producer = await this.#transports.get('send').produce({
 			track,
 			encodings,
@@ -96,8 +107,9 @@ class Client {
 }
 
 /** The browser's own test camera, which moves. */
-async function camera() {
-	const stream = await navigator.mediaDevices.getUserMedia({ video: CAMERA });
+async function camera(width) {
+	const video = { width, height: (width * 3) / 4, frameRate: FRAME_RATE };
+	const stream = await navigator.mediaDevices.getUserMedia({ video });
 	return stream.getVideoTracks()[0];
 }
 
