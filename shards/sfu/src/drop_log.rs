@@ -63,6 +63,7 @@ fn words(reason: DropReason) -> Option<(LogLevel, LogTag, &'static str)> {
         DropReason::MalformedStun => (Warn, LogTag::Ice, "malformed STUN message"),
         DropReason::StunRefused => (Warn, LogTag::Ice, "STUN message that is no good connectivity check"),
         DropReason::NoHandshake => (Debug, LogTag::Dtls, "DTLS record without a handshake"),
+        DropReason::HandshakePutOff => (Warn, LogTag::Dtls, "too many DTLS handshakes at once"),
         DropReason::NoSrtpKeys => (Debug, LogTag::Srtp, "SRTP packet before its keys are known"),
         DropReason::TooLong => (Warn, LogTag::Rtp, "given packet exceeds the maximum size"),
         DropReason::UnknownProtocol => (Debug, LogTag::Rtp, "packet of no known protocol"),

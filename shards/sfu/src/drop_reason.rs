@@ -46,6 +46,8 @@ drop_reasons! {
     StunRefused = "stun_refused",
     /// DTLS while there is no handshake and no connection: before `connect()` or after the end.
     NoHandshake = "no_handshake",
+    /// DTLS while its handshake waits to begin: the shard has as many as it takes on.
+    HandshakePutOff = "handshake_put_off",
     /// SRTP or SRTCP before a handshake has agreed on keys, or after its connection's end.
     NoSrtpKeys = "no_srtp_keys",
     /// It came on a WebRTC server's socket from an address that no agent has let in, and is no check.

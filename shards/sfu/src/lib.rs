@@ -15,6 +15,7 @@ pub mod event;
 mod feedback;
 mod forward;
 mod handlers;
+mod handshakes;
 mod held;
 pub mod listen;
 pub mod map;

@@ -20,6 +20,7 @@ use crate::drop_log::DropLog;
 use crate::drop_reason::DropReason;
 use crate::event::Event;
 use crate::handlers::LayerNews;
+use crate::handshakes::Handshakes;
 use crate::map::Map;
 use crate::name::Name;
 use crate::observer::Observer;
@@ -116,6 +117,7 @@ pub struct Sfu {
     pub(crate) ice_events: Vec<ice::Event<Tuple>>,
     /// What a DTLS connection wants done, until it is.
     pub(crate) dtls_output: dtls::Output,
+    pub(crate) handshakes: Handshakes,
     counters: ShardCounters,
     drop_log: DropLog,
     latency: Box<Latency>,
@@ -172,6 +174,7 @@ impl Sfu {
             layer_news: Vec::new(),
             ice_events: Vec::new(),
             dtls_output: dtls::Output::default(),
+            handshakes: Handshakes::default(),
             counters: ShardCounters::default(),
             drop_log: DropLog::default(),
             latency: Box::default(),

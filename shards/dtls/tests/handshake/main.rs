@@ -1,5 +1,7 @@
 //! Whole handshakes in memory, in virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod certificates;
 mod ends;
 mod hostile;

@@ -25,6 +25,10 @@ impl Sfu {
             return;
         }
         let Some(fingerprint) = &webrtc.dtls.remote_fingerprint else { return };
+        webrtc.dtls.put_off = self.handshakes.begin(now, webrtc.dtls.put_off).err();
+        if webrtc.dtls.put_off.is_some() {
+            return;
+        }
         let begun = self.config.dtls.connect(now, webrtc.dtls.role, fingerprint, &mut self.dtls_output);
         let failure = begun.map(|connection| webrtc.dtls.connection = Some(connection)).err();
         self.enter_dtls(id, State::Connecting, None, out);
@@ -48,7 +52,10 @@ impl Sfu {
         }
         self.follow_peer(now, id, tuple, sockets, out);
         let connection = webrtc(&mut self.transports[id])?.dtls.connection.as_mut();
-        let connection = connection.ok_or(DropReason::NoHandshake)?;
+        let Some(connection) = connection else {
+            let is_put_off = webrtc(&mut self.transports[id])?.dtls.put_off.is_some();
+            return Err(if is_put_off { DropReason::HandshakePutOff } else { DropReason::NoHandshake });
+        };
         connection.handle_datagram(now, bytes, &mut self.dtls_output);
         // What it carries is an association's, and those are not spoken yet.
         let is_data = |event: &dtls::Event| matches!(event, dtls::Event::ApplicationData(_));
@@ -70,12 +77,16 @@ impl Sfu {
             connection.handle_timeout(now, &mut self.dtls_output);
             self.act_on_dtls(now, id, out);
         }
+        self.may_start_dtls(now, id, out);
         self.settle_webrtc(now, id, out);
     }
 
     /// Says good-bye to the peer of a transport that closes, ahead of its sockets.
     pub(super) fn close_dtls(&mut self, transport: &mut Transport, sockets: &mut dyn Sockets) {
         let Ok(webrtc) = webrtc(transport) else { return };
+        if webrtc.dtls.state == State::Connecting {
+            self.handshakes.end();
+        }
         let Some(mut connection) = webrtc.dtls.connection.take() else { return };
         connection.close(&mut self.dtls_output);
         let route = webrtc.ways.selected().map(|destination| destination.route);
@@ -153,6 +164,9 @@ impl Sfu {
         let transport = &mut self.transports[id];
         let name = transport.name.clone();
         if let Ok(webrtc) = webrtc(transport) {
+            if webrtc.dtls.state == State::Connecting {
+                self.handshakes.end();
+            }
             webrtc.dtls.state = state;
             out.events.push(Event::WebRtcDtlsState { transport: name, state, remote_certificate });
         }

@@ -69,7 +69,10 @@ impl Sfu {
         let Self { transports, timers, .. } = self;
         let Ok(webrtc) = webrtc(&mut transports[id]) else { return };
         schedule(timers, &mut webrtc.ice_timer, webrtc.ice.next_timeout(), Timer::TransportIce(id));
-        let next = webrtc.dtls.connection.as_ref().and_then(|connection| connection.next_timeout());
+        let next = match &webrtc.dtls.connection {
+            Some(connection) => connection.next_timeout(),
+            None => webrtc.dtls.put_off.map(|put_off| put_off.until),
+        };
         schedule(timers, &mut webrtc.dtls.timer, next, Timer::TransportDtls(id));
         let is_connected = webrtc.is_connected();
         if std::mem::replace(&mut webrtc.was_connected, is_connected) == is_connected {

@@ -14,6 +14,7 @@ use ringsoup_rtc::ice::{self, Agent, Candidate};
 use ringsoup_rtc::time::Time;
 
 use crate::command::{CommandError, Protocol, WebRtcConnect};
+use crate::handshakes::PutOff;
 use crate::name::Name;
 use crate::reply;
 use crate::sockets::{BoundSocket, SocketId};
@@ -66,6 +67,8 @@ pub struct Dtls {
     pub remote_fingerprint: Option<Fingerprint>,
     /// From the handshake's beginning to its failure or the peer's good-bye.
     pub(crate) connection: Option<Box<dyn dtls::Connection>>,
+    /// Until when it waits to begin, since the shard has enough of them.
+    pub(crate) put_off: Option<PutOff>,
     /// The entry on the shard's timers that is to ask the connection.
     pub(crate) timer: Option<Time>,
 }

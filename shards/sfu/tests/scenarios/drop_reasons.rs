@@ -1,9 +1,11 @@
 //! Every reason for which a packet goes no further can come about, and is counted once.
 
+use ringsoup_rtc::dtls::Role;
 use ringsoup_rtc::ice::Credentials;
 use ringsoup_rtc::srtp::{CryptoSuite, OutboundSession};
 use ringsoup_sfu::command::{
-    Command, PipeConnect, PlainTransportOptions, ProducerCommand, TransportCommand, WebRtcListen,
+    Command, PipeConnect, PlainTransportOptions, ProducerCommand, TransportCommand, WebRtcConnect,
+    WebRtcListen,
 };
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::piped::{PipeEnd, PipeKey, PipedKind};
@@ -11,6 +13,7 @@ use ringsoup_sfu::sfu::CameBy;
 use ringsoup_sfu::sockets::SocketId;
 
 use crate::common::bridge::pipe_options;
+use crate::common::browser::{certificate, sha256};
 use crate::common::checks::PLAIN;
 use crate::common::cluster::{bind, opening};
 use crate::common::packets::{DELTA, KEY, SPEECH, rtp, rtx};
@@ -27,12 +30,16 @@ const RECORD: [u8; 13] = [22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// A transport whose peer has not come yet.
 fn webrtc(world: &mut World) -> (SocketId, Credentials) {
+    webrtc_named(world, "webrtc")
+}
+
+fn webrtc_named(world: &mut World, name: &str) -> (SocketId, Credentials) {
     let listen = WebRtcListen::Individual(Ok(vec![listen_info()]));
-    let dump = webrtc_transport::create(world, "webrtc", webrtc_transport::options(listen)).expect("created");
+    let dump = webrtc_transport::create(world, name, webrtc_transport::options(listen)).expect("created");
     (world.socket_of(dump.ice_candidates[0].port), dump.ice_parameters)
 }
 
-const CAUSES: [(DropReason, Cause); 31] = [
+const CAUSES: [(DropReason, Cause); 32] = [
     (DropReason::UnknownSocket, |room| {
         room.world.receive(SocketId(77), remote(1), &rtp(OPUS, 1, 1, AUDIO, SPEECH));
         1
@@ -103,6 +110,22 @@ const CAUSES: [(DropReason, Cause); 31] = [
         let (socket, credentials) = webrtc(&mut room.world);
         room.world.receive(socket, remote(1), &PLAIN.bytes(&credentials));
         room.world.receive(socket, remote(1), &RECORD);
+        1
+    }),
+    (DropReason::HandshakePutOff, |room| {
+        // Nine peers in one instant: one too many.
+        let last = 9;
+        for port in 1..=last {
+            let name = format!("webrtc {port}");
+            let (socket, credentials) = webrtc_named(&mut room.world, &name);
+            let fingerprints = vec![sha256(certificate())];
+            let request = WebRtcConnect { fingerprints, role: Role::Client };
+            room.world.transport(&name, TransportCommand::ConnectWebRtc(request));
+            room.world.receive(socket, remote(port), &PLAIN.bytes(&credentials));
+            if port == last {
+                room.world.receive(socket, remote(port), &RECORD);
+            }
+        }
         1
     }),
     (DropReason::NoSrtpKeys, |room| {

@@ -35,6 +35,7 @@ mod srtp;
 mod stats;
 mod svc;
 mod webrtc_dtls;
+mod webrtc_handshakes;
 mod webrtc_ice;
 mod webrtc_media;
 mod webrtc_paths;
