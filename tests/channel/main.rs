@@ -18,5 +18,6 @@ mod ports;
 mod served_media;
 mod startup;
 mod tcp;
+mod webrtc_media;
 mod webrtc_servers;
 mod worker_requests;

@@ -118,17 +118,16 @@ pub fn connect_pipe(id: u32, transport: &str, (ip, port): (&str, u16), with: Wit
 
 /// As a DTLS client whose certificate nobody has.
 pub fn connect_web_rtc(id: u32, transport: &str) -> Vec<u8> {
-    connect_dtls_client(id, transport, &["A5"; FINGERPRINT_BYTES].join(":"))
+    connect_web_rtc_to(id, transport, &["A5"; FINGERPRINT_BYTES].join(":"), DtlsRole::CLIENT)
 }
 
-/// `sha256` is the fingerprint of the certificate that the client will show.
-pub fn connect_dtls_client(id: u32, transport: &str, sha256: &str) -> Vec<u8> {
+/// To a peer of this role whose certificate has this SHA-256 fingerprint.
+pub fn connect_web_rtc_to(id: u32, transport: &str, fingerprint: &str, role: DtlsRole) -> Vec<u8> {
     with_body(id, Method::WEBRTCTRANSPORT_CONNECT, transport, |builder| {
-        let value = Some(builder.create_string(sha256));
+        let value = Some(builder.create_string(fingerprint));
         let args = FingerprintArgs { algorithm: FingerprintAlgorithm::SHA256, value };
         let fingerprint = Fingerprint::create(builder, &args);
         let fingerprints = Some(builder.create_vector(&[fingerprint]));
-        let role = DtlsRole::CLIENT;
         let parameters = DtlsParameters::create(builder, &DtlsParametersArgs { fingerprints, role });
         let args = web_rtc_transport::ConnectRequestArgs { dtls_parameters: Some(parameters) };
         let body = web_rtc_transport::ConnectRequest::create(builder, &args);

@@ -5,15 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use ringsoup_fbs::fbs::web_rtc_transport::FingerprintAlgorithm;
+use ringsoup_fbs::fbs::web_rtc_transport::{DtlsRole, FingerprintAlgorithm};
 use ringsoup_peer::framing::{Deframer, frame};
 use ringsoup_peer::{Config, Event, Path, Peer, Received, RemoteParameters};
-use ringsoup_rtc::dtls::{self, Certificate, Fingerprint};
+use ringsoup_rtc::dtls::{self, Certificate, Fingerprint, Role};
 use ringsoup_rtc::ice::Credentials;
 use ringsoup_rtc::time::Time;
 
 use crate::channel::{Channel, Frame};
-use crate::connected::connect_dtls_client;
+use crate::connected::connect_web_rtc_to;
 use crate::listen::{self, Protocol};
 use crate::media::opus_packet;
 
@@ -43,6 +43,10 @@ pub struct WebRtcPeer {
     begun: Instant,
     /// RTP packets, decrypted.
     pub rtp: Vec<Vec<u8>>,
+    /// RTCP compounds, decrypted.
+    pub rtcp: Vec<Vec<u8>>,
+    /// The worker said good-bye.
+    pub is_closed: bool,
     /// Media can be encrypted.
     pub is_connected: bool,
 }
@@ -64,8 +68,21 @@ fn offered(created: &Frame) -> RemoteParameters {
 }
 
 impl WebRtcPeer {
-    /// Begins with what the answer to a transport's creation says, over UDP or TCP, and tells the transport of itself.
+    /// Begins with what the answer to a transport's creation says, over UDP or TCP, and tells the transport of itself: a
+    /// client of DTLS.
     pub fn begin(
+        channel: &mut Channel,
+        request: u32,
+        transport: &str,
+        created: &Frame,
+        protocol: Protocol,
+    ) -> Self {
+        Self::begin_as(Role::Client, channel, request, transport, created, protocol)
+    }
+
+    /// As [`begin`](Self::begin), in this role of DTLS.
+    pub fn begin_as(
+        role: Role,
         channel: &mut Channel,
         request: u32,
         transport: &str,
@@ -88,12 +105,15 @@ impl WebRtcPeer {
             (Socket::Udp(socket), Path::udp(local, remote))
         };
         let begun = Instant::now();
-        let config = Config::new(request.into(), certificate(), offered(created), vec![path]);
+        let mut config = Config::new(request.into(), certificate(), offered(created), vec![path]);
+        config.role = role;
         let peer = Peer::new(config, Time::ZERO).expect("DTLS is set up");
         let sha256 = peer.local_parameters().fingerprint.value;
-        channel.accepted(&connect_dtls_client(request, transport, &sha256));
-        let (transport, rtp) = (transport.to_owned(), Vec::new());
-        Self { peer, transport, socket, path, begun, rtp, is_connected: false }
+        let wire_role = if role == Role::Client { DtlsRole::CLIENT } else { DtlsRole::SERVER };
+        channel.accepted(&connect_web_rtc_to(request, transport, &sha256, wire_role));
+        let (rtp, rtcp) = (Vec::new(), Vec::new());
+        let transport = transport.to_owned();
+        Self { peer, transport, socket, path, begun, rtp, rtcp, is_closed: false, is_connected: false }
     }
 
     pub fn now(&self) -> Time {
@@ -112,14 +132,17 @@ impl WebRtcPeer {
         let mut buffer = [0; 2_048];
         while let Some(length) = self.receive(&mut buffer) {
             is_busy = true;
-            if let Received::Rtp(packet) = self.peer.handle(now, self.path, &mut buffer[..length]) {
-                self.rtp.push(packet.to_vec());
+            match self.peer.handle(now, self.path, &mut buffer[..length]) {
+                Received::Rtp(packet) => self.rtp.push(packet.to_vec()),
+                Received::Rtcp(packet) => self.rtcp.push(packet.to_vec()),
+                Received::Taken | Received::Unread(_) => {}
             }
             self.send_out();
         }
         while let Some(event) = self.peer.poll_event() {
             match event {
                 Event::Connected { .. } => self.is_connected = true,
+                Event::Closed => self.is_closed = true,
                 Event::Failed(why) => panic!("{}: {why}", self.transport),
                 _ => {}
             }
