@@ -408,7 +408,8 @@ fn datagrams_and_connections_that_nobody_expects_do_no_harm() {
         let dump = dump.response().unwrap().body_as_worker_dump_response().unwrap();
         for shard in dump.ringsoup_shards().unwrap() {
             let dropped = shard.dropped().into_iter().flatten();
-            drops = drops.max(dropped.filter(|one| one.reason() == "no_ice").map(|one| one.count()).sum());
+            drops = drops
+                .max(dropped.filter(|one| one.reason() == "unknown_protocol").map(|one| one.count()).sum());
         }
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -63,9 +63,12 @@ fn browsers_hear_each_other_through_the_worker() {
         peers.push(join(channel, id, name, role));
         connect(&mut peers);
         // Handed over by a peer that is done.
-        peers.iter_mut().for_each(|peer| drop(peer.turn()));
+        for peer in &mut peers {
+            peer.turn();
+        }
         assert_eq!(dtls_states(channel, id + 2, name, peers[peers.len() - 1].local()), both);
     }
+
     channel.accepted(&media::produce(40, "alice", "p", Codec::Opus, AUDIO));
     channel.accepted(&media::consume(41, "bob", "c", Codec::Opus, ("p", AUDIO), 77));
     let mut seq = 0;

@@ -118,7 +118,12 @@ pub fn connect_pipe(id: u32, transport: &str, (ip, port): (&str, u16), with: Wit
 
 /// As a DTLS client whose certificate nobody has.
 pub fn connect_web_rtc(id: u32, transport: &str) -> Vec<u8> {
-    connect_web_rtc_to(id, transport, &["A5"; FINGERPRINT_BYTES].join(":"), DtlsRole::CLIENT)
+    connect_dtls_client(id, transport, &["A5"; FINGERPRINT_BYTES].join(":"))
+}
+
+/// `sha256` is the fingerprint of the certificate that the client will show.
+pub fn connect_dtls_client(id: u32, transport: &str, sha256: &str) -> Vec<u8> {
+    connect_web_rtc_to(id, transport, sha256, DtlsRole::CLIENT)
 }
 
 /// To a peer of this role whose certificate has this SHA-256 fingerprint.
