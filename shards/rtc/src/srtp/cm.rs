@@ -1,24 +1,20 @@
 //! AES in counter mode with HMAC-SHA1 (RFC 3711 sections 4.1.1 and 4.2.1).
 
 use aes::Aes128Enc;
-use aes::cipher::{Array, InnerIvInit, KeyInit, StreamCipher};
-use ctr::{Ctr32BE, CtrCore};
-use hmac::{Hmac, Mac};
-use sha1::Sha1;
+use aes::cipher::{Array, KeyInit};
 use subtle::ConstantTimeEq as _;
 
 use super::SrtpError;
 use super::cipher::{E_FLAG, PacketId};
+use super::counter_mode::apply_keystream;
+use super::packet_mac::{PacketMac, SHA1_LEN};
 use super::suite::SRTCP_INDEX_LEN;
 use super::wire::RTCP_CLEAR_LEN;
-
-/// Bytes of an untruncated HMAC-SHA1.
-const SHA1_LEN: usize = 20;
 
 /// A session's keys, both expanded once: AES round keys, and the HMAC after its key block.
 pub(super) struct CmCipher {
     aes: Aes128Enc,
-    hmac: Hmac<Sha1>,
+    mac: PacketMac,
     /// The 112-bit session salt as a number, over the 16 bits of block counter.
     salt: u128,
     tag_len: usize,
@@ -44,24 +40,15 @@ impl CmCipher {
         let salt: u128 = session_salt.iter().fold(0, |salt, byte| salt << 8 | u128::from(*byte));
         Some(Self {
             aes: Aes128Enc::new(&Array(session_key)),
-            hmac: Hmac::new_from_slice(&auth_key).ok()?,
+            mac: PacketMac::new(auth_key),
             salt: salt << 16,
             tag_len,
         })
     }
 
-    /// A 32-bit counter suffices, and is a fifth cheaper than the RFC's 128-bit one: it starts with
-    /// its low 16 bits clear and a packet has at most 2^12 blocks, so nothing carries out of it.
-    fn keystream(&self, id: PacketId) -> Ctr32BE<&Aes128Enc> {
-        let iv = self.salt ^ u128::from(id.ssrc) << 64 ^ u128::from(id.index) << 16;
-        Ctr32BE::from_core(CtrCore::inner_iv_init(&self.aes, &Array(iv.to_be_bytes())))
-    }
-
-    fn tag(&self, authenticated: &[u8], suffix: &[u8]) -> [u8; SHA1_LEN] {
-        let mut hmac = self.hmac.clone();
-        hmac.update(authenticated);
-        hmac.update(suffix);
-        hmac.finalize().into_bytes().0
+    fn apply_keystream(&self, id: PacketId, payload: &mut [u8]) {
+        let first = self.salt ^ u128::from(id.ssrc) << 64 ^ u128::from(id.index) << 16;
+        apply_keystream(&self.aes, first, payload);
     }
 
     fn write_tag(&self, tag: [u8; SHA1_LEN], out: &mut [u8]) -> Result<(), SrtpError> {
@@ -88,8 +75,8 @@ impl CmCipher {
             return Err(SrtpError::BufferTooSmall);
         }
         let payload = packet.get_mut(header_len..).ok_or(SrtpError::TooShort)?;
-        self.keystream(id).try_apply_keystream(payload).map_err(|_| SrtpError::BufferTooSmall)?;
-        self.write_tag(self.tag(packet, &rollover(id)), rest)?;
+        self.apply_keystream(id, payload);
+        self.write_tag(self.mac.tag(packet, &rollover(id)), rest)?;
         Ok(len + self.tag_len)
     }
 
@@ -123,9 +110,9 @@ impl CmCipher {
         if packet.len() < header_len {
             return Err(SrtpError::TooShort);
         }
-        self.check_tag(self.tag(packet, &rollover(id)), tag)?;
+        self.check_tag(self.mac.tag(packet, &rollover(id)), tag)?;
         let payload = packet.get_mut(header_len..).ok_or(SrtpError::TooShort)?;
-        self.keystream(id).try_apply_keystream(payload).map_err(|_| SrtpError::Malformed)?;
+        self.apply_keystream(id, payload);
         Ok(len)
     }
 
@@ -140,8 +127,8 @@ impl CmCipher {
         let payload = body.get_mut(RTCP_CLEAR_LEN..).ok_or(SrtpError::TooShort)?;
         let index = u32::try_from(id.index).ok().filter(|index| index & E_FLAG == 0);
         *word = (index.ok_or(SrtpError::IndexExhausted)? | E_FLAG).to_be_bytes();
-        self.keystream(id).try_apply_keystream(payload).map_err(|_| SrtpError::BufferTooSmall)?;
-        self.write_tag(self.tag(packet, &[]), rest)?;
+        self.apply_keystream(id, payload);
+        self.write_tag(self.mac.tag(packet, &[]), rest)?;
         Ok(len + SRTCP_INDEX_LEN + self.tag_len)
     }
 
@@ -166,10 +153,10 @@ impl CmCipher {
         let (packet, tag) = packet.split_at_mut_checked(authenticated_len).ok_or(SrtpError::TooShort)?;
         let len = authenticated_len.checked_sub(SRTCP_INDEX_LEN).ok_or(SrtpError::TooShort)?;
         // Encrypted or not: SRTCP authentication is mandatory (RFC 3711 section 3.4).
-        self.check_tag(self.tag(packet, &[]), tag)?;
+        self.check_tag(self.mac.tag(packet, &[]), tag)?;
         if encrypted {
             let payload = packet.get_mut(RTCP_CLEAR_LEN..len).ok_or(SrtpError::TooShort)?;
-            self.keystream(id).try_apply_keystream(payload).map_err(|_| SrtpError::Malformed)?;
+            self.apply_keystream(id, payload);
         }
         Ok(len)
     }

@@ -9,12 +9,14 @@
 
 mod cipher;
 mod cm;
+mod counter_mode;
 mod error;
 mod gcm;
 mod inbound;
 mod index;
 mod kdf;
 mod outbound;
+mod packet_mac;
 mod replay;
 #[cfg(test)]
 mod session_properties;
