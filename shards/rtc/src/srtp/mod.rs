@@ -28,6 +28,8 @@ mod suite;
 mod test_support;
 #[cfg(test)]
 mod test_vectors;
+#[cfg(test)]
+mod threat_tests;
 mod wire;
 
 pub use error::SrtpError;

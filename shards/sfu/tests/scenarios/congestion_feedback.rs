@@ -230,3 +230,25 @@ fn a_limit_from_before_the_first_producer_holds() {
     let told = sending.heard().rembs;
     assert!((249_000..=250_000).contains(&told[0].0), "{told:?}");
 }
+
+#[test]
+fn a_browser_is_told_what_came() {
+    let mut world = World::new();
+    let mut browser = world.browser("browser", 1);
+    world.produce("browser", with_feedback(produce_video("video", VIDEO, None, 5_000), &["transport-cc"]));
+    let mut expected = Vec::new();
+    for wide in 0..50_u16 {
+        let packet = RtpWriter::new(H264, wide, u32::from(wide) * 90, VIDEO)
+            .extension(WIDE_ID, &encode_transport_wide_cc(wide))
+            .payload(DELTA);
+        if wide % 5 != 2 {
+            world.rtp_from(&mut browser, &packet.to_vec().expect("no CSRCs"));
+        }
+        expected.push((wide, wide % 5 != 2));
+        world.live(&mut [&mut browser], 5);
+    }
+    world.live(&mut [&mut browser], 150);
+    let told = browser.heard().transport_ccs;
+    let arrivals = told.iter().flat_map(|told| &told.arrivals).map(|(wide, came)| (*wide, came.is_some()));
+    assert_eq!(arrivals.collect::<Vec<_>>(), expected);
+}

@@ -32,6 +32,7 @@ mod reports;
 mod room;
 mod simulcast;
 mod srtp;
+mod srtp_attacks;
 mod stats;
 mod svc;
 mod webrtc_dtls;
