@@ -13,6 +13,13 @@ mod clock;
 mod io_report;
 #[path = "../src/mesh/mod.rs"]
 mod mesh;
+/// No connection is handed over here.
+mod socket {
+    pub(crate) mod connections {
+        #[derive(Debug)]
+        pub(crate) struct HandedConnection;
+    }
+}
 #[path = "../src/sys.rs"]
 mod sys;
 #[path = "../src/wake.rs"]

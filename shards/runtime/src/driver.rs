@@ -17,7 +17,7 @@ use ringsoup_sfu::command::{Command, CommandError, ServerListener, ServerOpening
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::outbox::Outbox;
 use ringsoup_sfu::reply::Reply;
-use ringsoup_sfu::served::HandedOver;
+use ringsoup_sfu::served::{HandOver, HandedOver};
 use ringsoup_sfu::sfu::{CameBy, Datagram, Sfu};
 use ringsoup_sfu::sockets::{BindError, SocketId, Sockets as _};
 
@@ -64,6 +64,8 @@ pub(crate) struct Driver {
     mailbox: ShardMailbox,
     mesh: MeshPort,
     completions: Vec<Completion>,
+    /// Connections that are about to go to another shard. Bounded by the sockets.
+    leaving: Vec<(SocketId, HandOver)>,
     containment: Containment,
     load: LoadGauge,
     gather: Duration,
@@ -88,6 +90,7 @@ impl Driver {
             mailbox,
             mesh: MeshPort::new(Arc::clone(&config.mesh), config.index),
             completions: Vec::with_capacity(COMPLETIONS_PER_TURN),
+            leaving: Vec::new(),
             containment: Containment::default(),
             load: LoadGauge::default(),
             gather: config.coalesce.min(COALESCE_MAX),
@@ -114,6 +117,7 @@ impl Driver {
             // In this order: what is completed by now came before the last wait ended, so whatever another shard said of its
             // sender before that is known when it is looked at.
             self.take_passed(batch)?;
+            self.take_connections(batch)?;
             self.take_completions(batch)?;
             self.take_commands()?;
             self.hang_up_overdue(batch.now);
@@ -121,6 +125,7 @@ impl Driver {
                 self.handle_timeout();
             }
             self.flush()?;
+            self.pass_connections();
             self.tell_events(usize::MAX);
             self.mailbox.finish_batch();
             if self.stopping {

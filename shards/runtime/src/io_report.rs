@@ -42,6 +42,8 @@ pub(crate) struct IoReport {
     pub(crate) connections_accepted: u64,
     /// Closed again at once: no place is left, or the peer had gone already.
     pub(crate) connections_refused: u64,
+    /// Handed to the shard of their transport.
+    pub(crate) connections_handed_over: u64,
     /// Ended by their peers.
     pub(crate) connections_ended: u64,
     /// Ended by an error.
@@ -98,6 +100,7 @@ impl IoReport {
             ("hand_over_refused", self.hand_over_refused),
             ("connections_accepted", self.connections_accepted),
             ("connections_refused", self.connections_refused),
+            ("connections_handed_over", self.connections_handed_over),
             ("connections_ended", self.connections_ended),
             ("connections_failed", self.connections_failed),
             ("connections_too_long", self.connections_too_long),

@@ -304,6 +304,13 @@ pub struct ServerListener {
     pub socket: Option<SocketId>,
 }
 
+impl ServerListener {
+    /// What connections of it name as their listener. Elsewhere's have a number that no socket gets.
+    pub(crate) fn id(&self, place: u16) -> SocketId {
+        self.socket.unwrap_or_else(|| SocketId(u32::MAX - u32::from(place)))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebRtcConnect {
     pub fingerprints: Vec<dtls::Fingerprint>,

@@ -83,6 +83,12 @@ impl SocketOwners {
         true
     }
 
+    /// A connection that another shard accepted for this owner. Nobody has a socket of that listener's number.
+    pub fn adopt(&mut self, owner: SocketOwner, listener: SocketId, connection: SocketId) {
+        self.set(connection, Owned { owner, listener: Some(listener) });
+        self.connections.entry(owner).or_default().push(connection);
+    }
+
     /// Forgets a connection, and nothing that is none.
     pub fn hang_up(&mut self, connection: SocketId) {
         let Some(Owned { owner, listener: Some(_) }) = self.get(connection) else { return };

@@ -4,6 +4,7 @@ use std::io;
 
 use ringsoup_rtc::stream_framing::Frame;
 use ringsoup_rtc::time::Time;
+use ringsoup_sfu::served::HandOver;
 use ringsoup_sfu::sfu::{CameBy, Datagram};
 use ringsoup_sfu::sockets::{SocketId, Sockets as _};
 
@@ -19,6 +20,17 @@ enum HangUp {
     TooLong,
     Overdue,
     Crowded,
+}
+
+/// Where a connection's bytes are.
+#[derive(Debug)]
+enum Source<'a> {
+    Buffer {
+        id: u16,
+        len: usize,
+    },
+    /// As another shard received them.
+    HandedOver(&'a mut [u8]),
 }
 
 /// How the bytes of a receive were used up.
@@ -82,7 +94,7 @@ impl Driver {
                 self.report.receive_stale += 1;
             } else if let Ok(len @ 1..) = usize::try_from(completion.result) {
                 self.report.stream_receives += 1;
-                self.take_received(batch, slot, generation, id, len)?;
+                self.take_received(batch, slot, generation, Source::Buffer { id, len })?;
             }
             self.buffers.recycle(id);
         }
@@ -109,10 +121,12 @@ impl Driver {
         batch: BatchClock,
         slot: u32,
         generation: u32,
-        buffer: u16,
-        len: usize,
+        source: Source<'_>,
     ) -> io::Result<()> {
-        let mut received = self.buffers.bytes(buffer, len);
+        let mut received = match source {
+            Source::Buffer { id, len } => self.buffers.bytes(id, len),
+            Source::HandedOver(bytes) => bytes,
+        };
         let Some(mut reading) = self.sockets.begin_read(slot, received) else { return Ok(()) };
         let (socket, remote) = (SocketId(slot), reading.remote);
         let taken = loop {
@@ -127,10 +141,18 @@ impl Driver {
             let (sfu, sockets, out) = (&mut self.sfu, &mut self.sockets, &mut self.out);
             let handled = self.containment.contain(|| {
                 let datagram = Datagram { socket, remote, bytes: &mut frame, received: batch.now };
-                sfu.handle_datagram(batch.now, datagram, sockets, out);
+                sfu.handle_datagram(batch.now, datagram, sockets, out)
             });
-            if let Err(message) = &handled {
-                self.out.events.extend(self.containment.report(batch.now, "a frame", message, &frame));
+            match &handled {
+                Ok(None) => {}
+                Ok(Some(hand_over)) => {
+                    if self.sockets.release_connection(socket, &frame) {
+                        self.leaving.push((socket, *hand_over));
+                    }
+                }
+                Err(message) => {
+                    self.out.events.extend(self.containment.report(batch.now, "a frame", message, &frame));
+                }
             }
             if let Frame::Gathered(bytes) = frame {
                 self.sockets.connections.memory.give_back(bytes);
@@ -159,6 +181,47 @@ impl Driver {
                 // A server's connection belongs to no transport that could be closed.
                 if self.sockets.is_current(slot, generation) {
                     self.hang_up(batch.now, socket, HangUp::Failed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes on the connections that have come out of the ring since they were released.
+    pub(super) fn pass_connections(&mut self) {
+        if self.leaving.is_empty() {
+            return;
+        }
+        while let Some((id, connection)) = self.sockets.take_released() {
+            let Some(at) = self.leaving.iter().position(|(leaving, _)| *leaving == id) else { continue };
+            let (_, HandOver { to, socket, .. }) = self.leaving.swap_remove(at);
+            let is_passed = self.mesh.pass_connection(to, socket, connection);
+            self.report.connections_handed_over += u64::from(is_passed);
+            self.report.hand_over_refused += u64::from(!is_passed);
+        }
+        // One that was closed meanwhile does not come out.
+        let sockets = &mut self.sockets;
+        self.leaving.retain(|(id, _)| sockets.is_leaving(id.0));
+    }
+
+    /// Takes in the connections that other shards have handed over, with what they brought.
+    pub(super) fn take_connections(&mut self, batch: BatchClock) -> io::Result<()> {
+        while let Some((server, handed)) = self.mesh.take_connection() {
+            let Ok((connection, mut unread)) = self.sockets.adopt_connection(handed, batch.now) else {
+                self.report.connections_refused += 1;
+                continue;
+            };
+            let sfu = &mut self.sfu;
+            match self.containment.contain(|| sfu.handle_adopted(server, connection)) {
+                Ok(true) => {
+                    let generation = self.sockets.generation(connection.0);
+                    self.take_received(batch, connection.0, generation, Source::HandedOver(&mut unread))?;
+                }
+                Ok(false) => self.sockets.close(connection),
+                Err(message) => {
+                    let line = self.containment.report(batch.now, "a connection", &message, &[]);
+                    self.out.events.extend(line);
+                    self.sockets.close(connection);
                 }
             }
         }

@@ -22,13 +22,14 @@ use crossbeam_queue::ArrayQueue;
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::outbox::{Outbox, Route};
 use ringsoup_sfu::piped::{PipeEnd, PipedKind};
-use ringsoup_sfu::served::HandOver;
+use ringsoup_sfu::served::{HandOver, ServerSocket};
 
 use self::backlog::Backlog;
 use self::head::Head;
 pub(crate) use self::head::Passed;
 use crate::clock::Clock;
 use crate::io_report::IoReport;
+use crate::socket::connections::HandedConnection;
 use crate::wake::WakeFlag;
 
 /// Bytes of a batch: any datagram fits, and a train of 50 ordinary packets.
@@ -38,6 +39,8 @@ const BATCH_PACKETS: usize = 512;
 /// Batches waiting in one direction. At one packet per batch, what a shard that sleeps never lets happen under load, this is
 /// half a second of a stream of 1,000 packets per second; 32 MiB when all are full.
 pub const QUEUE_BATCHES: usize = 512;
+/// Connections on their way to one shard, which takes all in a turn.
+const QUEUE_CONNECTIONS: usize = 256;
 /// Bytes of messages longer than a batch that may be under way in one direction. Each has a batch to itself, whose memory is
 /// freed when it has been read: they are few, and no media.
 const LARGE_BYTES_MAX: usize = 64 << 20;
@@ -134,6 +137,8 @@ struct Station {
     waiting: AtomicUsize,
     /// By sender; made when it first has something to say.
     from: Box<[OnceLock<Direction>]>,
+    /// Accepted elsewhere for a transport here.
+    connections: ArrayQueue<(ServerSocket, HandedConnection)>,
 }
 
 /// What the shards of a process share: nothing but ways to each other.
@@ -149,6 +154,7 @@ impl Mesh {
             flag: OnceLock::new(),
             waiting: AtomicUsize::new(0),
             from: (0..shards).map(|_| OnceLock::new()).collect(),
+            connections: ArrayQueue::new(QUEUE_CONNECTIONS),
         };
         Arc::new(Self { stations: (0..shards).map(|_| station()).collect() })
     }
@@ -379,12 +385,33 @@ impl MeshPort {
 
     /// Whether something may be there to take.
     pub(crate) fn has_waiting(&self) -> bool {
-        self.mesh.stations[self.shard].waiting.load(Ordering::SeqCst) > 0
+        let station = &self.mesh.stations[self.shard];
+        station.waiting.load(Ordering::SeqCst) > 0 || !station.connections.is_empty()
+    }
+
+    /// Hands a connection to the shard of its transport. When that has no room it is closed, and false.
+    pub(crate) fn pass_connection(
+        &self,
+        shard: u16,
+        socket: ServerSocket,
+        connection: HandedConnection,
+    ) -> bool {
+        let Some(station) = self.mesh.stations.get(usize::from(shard)) else { return false };
+        let is_passed = station.connections.push((socket, connection)).is_ok();
+        if let Some(flag) = station.flag.get().filter(|_| is_passed) {
+            flag.wake();
+        }
+        is_passed
+    }
+
+    /// The next connection for this shard.
+    pub(crate) fn take_connection(&self) -> Option<(ServerSocket, HandedConnection)> {
+        self.mesh.stations[self.shard].connections.pop()
     }
 
     /// The next batch for this shard and who sent it, senders in turn.
     pub(crate) fn take(&mut self) -> Option<(usize, Box<Batch>)> {
-        if !self.has_waiting() {
+        if self.mesh.stations[self.shard].waiting.load(Ordering::SeqCst) == 0 {
             return None;
         }
         let station = &self.mesh.stations[self.shard];

@@ -136,7 +136,6 @@ impl ShardSockets {
     ///
     /// # Errors
     /// It is closed: the table is full.
-    #[allow(dead_code, reason = "called when a server's packets are steered between shards")]
     pub(crate) fn adopt_connection(
         &mut self,
         handed: HandedConnection,
@@ -254,7 +253,6 @@ impl ShardSockets {
     /// received follows it. It comes out at [`take_released`](Self::take_released) when all that the ring has for it has been
     /// taken, within this turn or the next. The shard's own objects must have forgotten it. False when there is no such
     /// connection.
-    #[allow(dead_code, reason = "called when a server's packets are steered between shards")]
     pub(crate) fn release_connection(&mut self, id: SocketId, frame: &[u8]) -> bool {
         let Some(entry) = self.slots.get(id.0 as usize) else { return false };
         let generation = entry.generation;
@@ -279,7 +277,6 @@ impl ShardSockets {
     }
 
     /// What has been released since.
-    #[allow(dead_code, reason = "called when a server's packets are steered between shards")]
     pub(crate) fn take_released(&mut self) -> Option<(SocketId, HandedConnection)> {
         self.connections.released.pop()
     }

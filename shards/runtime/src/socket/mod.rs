@@ -102,6 +102,11 @@ impl ShardSockets {
         }
     }
 
+    /// Whose completions are current at this place.
+    pub(crate) fn generation(&self, slot: u32) -> u32 {
+        self.slots.get(slot as usize).map_or(0, |entry| entry.generation)
+    }
+
     /// A datagram or a connection came: failures before it are forgotten.
     pub(crate) fn received(&mut self, slot: u32) {
         if let Some(slot) = self.slots.get_mut(slot as usize) {

@@ -6,6 +6,7 @@ use ringsoup_rtc::time::Time;
 
 use crate::demux::SocketOwner;
 use crate::outbox::Outbox;
+use crate::served::ServerSocket;
 use crate::sfu::Sfu;
 use crate::sockets::{SocketId, Sockets};
 
@@ -31,6 +32,20 @@ impl Sfu {
         }
     }
 
+    /// A connection that another shard accepted and handed over for one of its frames, which comes next. False when its server
+    /// has closed here: nothing is to come of it.
+    pub fn handle_adopted(&mut self, socket: ServerSocket, connection: SocketId) -> bool {
+        let server = self.served.by_key.get(&socket.server).copied();
+        let listener = server.and_then(|id| {
+            let listener = self.webrtc_servers[id].listeners.get(usize::from(socket.place))?;
+            Some((id, listener.id(socket.place)))
+        });
+        if let Some((id, listener)) = listener {
+            self.socket_owners.adopt(SocketOwner::WebRtcServer(id), listener, connection);
+        }
+        listener.is_some()
+    }
+
     /// A connection has ended by its peer, by an error, or because it broke a rule; the runtime closes its socket. Nothing
     /// more comes of it, and it must not be closed again.
     pub fn handle_hung_up(
@@ -47,7 +62,8 @@ impl Sfu {
         // First, so that nobody closes it again.
         self.socket_owners.hang_up(connection);
         out.forget_socket(connection);
-        let Some(id) = owner else { return };
+        // A server's connection is its transport's as soon as it is a tuple.
+        let Some(id) = owner.or_else(|| self.served.of_connection(connection)) else { return };
         let Self { transports, ice_events, .. } = self;
         let Ok(webrtc) = webrtc(&mut transports[id]) else { return };
         let tuple = webrtc.ice.tuples().find(|tuple| tuple.0 == connection);

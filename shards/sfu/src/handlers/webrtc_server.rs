@@ -58,11 +58,11 @@ impl Sfu {
         let id = self
             .webrtc_server(&server)
             .ok_or_else(|| CommandError::error("wrong webRtcServerId (no associated WebRtcServer found)"))?;
-        let listener = |listener: &ServerListener| {
-            let socket = BoundSocket { id: listener.socket?, local: listener.local };
-            Some(Listener { socket, protocol: listener.protocol })
+        let listener = |(place, listener): (u16, &ServerListener)| {
+            let socket = BoundSocket { id: listener.id(place), local: listener.local };
+            Listener { socket, protocol: listener.protocol }
         };
-        let listeners = self.webrtc_servers[id].listeners.iter().filter_map(listener).collect();
+        let listeners = (0..).zip(&self.webrtc_servers[id].listeners).map(listener).collect();
         Ok(Listening::Server(server, listeners))
     }
 

@@ -15,7 +15,8 @@ use crate::table::Id;
 use crate::transport::Transport;
 use crate::transport::webrtc_server::WebRtcServer;
 
-/// A datagram that another shard is to have. It was not touched.
+/// A datagram that another shard is to have. It was not touched. If it is a frame of a connection, that goes there with it, and is
+/// forgotten here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HandOver {
     /// The index of that shard.
@@ -58,11 +59,14 @@ impl Sfu {
         match self.whose(now, server, &datagram) {
             Ok(Whose::Ours(id)) => self.receive_served(now, id, datagram, sockets, out),
             Ok(Whose::Theirs { shard, is_known }) => {
-                if let Some(socket) = self.webrtc_servers[server].name_of(datagram.socket) {
+                let listener = self.socket_owners.listener(datagram.socket);
+                let socket = self.webrtc_servers[server].name_of(listener.unwrap_or(datagram.socket));
+                // A connection goes as a whole.
+                self.socket_owners.hang_up(datagram.socket);
+                if let Some(socket) = socket {
                     return Some(HandOver { to: shard, socket, is_known });
                 }
-                // A connection: whoever has the transport gets it whole, or nobody.
-                self.account(now, None, Err(DropReason::UnknownTuple), out);
+                self.account(now, None, Err(DropReason::UnknownSocket), out);
             }
             Err(reason) => self.account(now, None, Err(reason), out),
         }

@@ -37,6 +37,8 @@ pub(super) enum TellWhom {
 pub(crate) struct Served {
     tuples: Map<Tuple, Holder>,
     fragments: Map<Fragment, Id<Transport>>,
+    /// Of connections, which are tuples of this shard alone.
+    connections: Map<SocketId, Id<Transport>>,
     pub(crate) by_key: Map<ServerKey, Id<WebRtcServer>>,
     pub(super) budget: Budget,
     /// Tuples of other shards.
@@ -48,6 +50,11 @@ pub(crate) struct Served {
 impl Served {
     pub(super) fn holder(&self, tuple: Tuple) -> Option<Holder> {
         self.tuples.get(&tuple).copied()
+    }
+
+    /// The transport that a server's connection is a tuple of.
+    pub(crate) fn of_connection(&self, connection: SocketId) -> Option<Id<Transport>> {
+        self.connections.get(&connection).copied()
     }
 
     pub(super) fn by_fragment(&self, fragment: &[u8]) -> Option<Id<Transport>> {
@@ -93,6 +100,9 @@ impl Served {
         if let Some(Holder::Theirs(_)) = self.tuples.insert(tuple, Holder::Ours(id)) {
             self.foreign -= 1;
         }
+        if server.place(tuple.0).is_none() {
+            self.connections.insert(tuple.0, id);
+        }
         tell(server, WordKind::Added, tuple, TellWhom::All, out);
     }
 
@@ -106,6 +116,7 @@ impl Served {
         // Another agent of ours may have let it in since.
         if self.tuples.get(&tuple) == Some(&Holder::Ours(id)) {
             self.tuples.remove(&tuple);
+            self.connections.remove(&tuple.0);
             tell(server, WordKind::Dropped, tuple, TellWhom::All, out);
         }
     }
