@@ -13,6 +13,7 @@ pub mod listen;
 pub mod media;
 pub mod request;
 pub mod rng;
+pub mod rooms;
 pub mod script;
 pub mod transports;
 pub mod webrtc_peer;

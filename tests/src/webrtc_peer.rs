@@ -52,7 +52,7 @@ pub struct WebRtcPeer {
 }
 
 /// What a WebRTC transport's dump tells its peer.
-fn offered(created: &Frame) -> RemoteParameters {
+pub fn offered(created: &Frame) -> RemoteParameters {
     let dump = created.response().and_then(|response| response.body_as_web_rtc_transport_dump_response());
     let dump = dump.expect("a WebRTC transport's dump");
     let ice = dump.ice_parameters();
