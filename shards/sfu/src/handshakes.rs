@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringsoup_rtc::time::Time;
 
-/// One handshake begins in so long: 500 a second, a fifth of a core with an ECDSA certificate.
+/// One handshake begins in so long: 500 a second, by estimate a fifth of a core with an ECDSA certificate.
 const INTERVAL: Duration = Duration::from_millis(2);
 
 /// So many may begin at once: what media waits for then is a few milliseconds.

@@ -2,10 +2,11 @@
 
 use ringsoup_rtc::dtls::{Role, State};
 use ringsoup_sfu::command::Command;
+use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::event::Event;
 
 use crate::common::browser::{Browser, DTLS, NOTHING, Setup};
-use crate::common::{ROUTER, World};
+use crate::common::{ROUTER, World, remote};
 use crate::webrtc_transport::dump;
 
 /// Browsers that are told of the shard, and the shard of them, in one instant.
@@ -83,4 +84,33 @@ fn who_goes_makes_room() {
         }
     }
     assert_eq!(left, 0);
+}
+
+/// CVE-2023-49786 and its kin: a ClientHello that no server can agree to, from somebody else, ahead of the peer's own.
+#[test]
+fn hellos_of_strangers_neither_end_a_handshake_nor_are_answered() {
+    // Fatal alerts and half a hello, as strangers race with them.
+    let hello =
+        [&[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 14, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2][..], &[254, 253]];
+    let (hello, alert) = (hello.concat(), [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 2, 40]);
+    let mut world = World::new();
+    let mut browsers = crowd(&mut world, Role::Client, 4);
+    let mut said = 0;
+    for _ in 0..200 {
+        for browser in &browsers {
+            let (_, socket) = browser.paths[0];
+            for stranger in 1_000..1_004 {
+                for bytes in [&hello[..], &alert] {
+                    world.receive(socket, remote(stranger), bytes);
+                    said += 1;
+                }
+            }
+        }
+        live(&mut world, &mut browsers, 1);
+    }
+    live(&mut world, &mut browsers, 1_000);
+    assert!(browsers.iter().all(|browser| browser.peer.is_connected()));
+    // All of it was dropped where it came in, before a handshake, during and after it.
+    assert_eq!(world.dropped(DropReason::NoIce), said);
+    world.assert_accounted();
 }
