@@ -405,10 +405,17 @@ fn send_media(
     if consumer.traces(ConsumerTraceEvent::Rtp) || consumer.traces(ConsumerTraceEvent::KeyFrame) {
         trace::sent_packet(consumer, &fields, passing, len.rtp, out);
     }
-    if let Some(stamps) = &mut consumer.streams[usize::from(egress.stream)].stamps {
-        stamps.insert(rewrite.sequence_number, &stamp);
+    if consumer.keeps_stamps {
+        keep_stamp(consumer, egress.stream, rewrite.sequence_number, &stamp);
     }
     Some(len.rtp)
+}
+
+/// For packets that are sent again as they were.
+fn keep_stamp(consumer: &mut Consumer, stream: u8, sequence_number: u16, stamp: &Stamp) {
+    if let Some(stamps) = &mut consumer.streams[usize::from(stream)].stamps {
+        stamps.insert(sequence_number, stamp);
+    }
 }
 
 /// The moment of sending as packets tell it.

@@ -22,6 +22,10 @@ impl Stamp {
     /// Bytes of its elements, each with a head of `head` bytes; `None` with an id outside of `1..=id_max`.
     #[inline]
     pub(super) fn len(&self, head: usize, id_max: u8) -> Option<usize> {
+        // Most packets of most rooms have none.
+        if self.abs_send_time.is_none() && self.transport_wide_cc.is_none() {
+            return Some(0);
+        }
         let mut len = 0;
         for (id, value_len) in [
             (self.abs_send_time.map(|(id, _)| id), ABS_SEND_TIME_LEN),

@@ -82,6 +82,8 @@ pub struct Consumer {
     /// Id and value of the MID that this receiver knows the stream by.
     pub(crate) mid: Option<MidElement>,
     pub(crate) stamp_ids: StampIds,
+    /// One of its streams keeps them; asked here, so that a packet need not fetch the stream.
+    pub(crate) keeps_stamps: bool,
     /// `None` when the receiver takes all of the router's extensions under the router's ids, the usual case.
     extensions: Option<Box<OwnExtensions>>,
     pub(crate) last_rtcp: Option<Time>,
@@ -125,6 +127,7 @@ impl Consumer {
             streams.push(SendStream::new(params, random.next_u16(), stamp_ids));
         }
         check_ssrcs(&streams)?;
+        let keeps_stamps = streams.iter().any(|stream| stream.stamps.is_some());
         let consumer = Self {
             name: request.consumer,
             transport,
@@ -143,6 +146,7 @@ impl Consumer {
             streams,
             mid: mid_of(&parameters)?,
             stamp_ids,
+            keeps_stamps,
             extensions: own_extensions(&parameters),
             parameters,
             last_rtcp: None,
