@@ -123,13 +123,17 @@ fn what_makes_no_server_or_no_transport_is_refused() {
     assert!(transports.is_empty());
 }
 
+/// Free for UDP and for TCP: what is free for one may be another test's connection.
+fn free_port() -> u16 {
+    let mut udp = std::iter::repeat_with(|| UdpSocket::bind((V4, 0)).unwrap().local_addr().unwrap().port());
+    udp.find(|port| TcpListener::bind((V4, *port)).is_ok()).expect("a free port")
+}
+
 #[test]
 fn a_failed_creation_leaves_nothing_bound() {
     let mut worker = start();
     let taken = UdpSocket::bind((V4, 0)).unwrap();
-    let free = UdpSocket::bind((V4, 0)).unwrap();
-    let (taken_port, port) = (taken.local_addr().unwrap().port(), free.local_addr().unwrap().port());
-    drop(free);
+    let (taken_port, port) = (taken.local_addr().unwrap().port(), free_port());
     let before = worker.descriptors();
     let infos = [Listen { port, ..UDP }, Listen { port, ..TCP }, Listen { port: taken_port, ..UDP }];
     let refusal = worker.channel.refused(&create_server(10, "s", &infos));
