@@ -414,6 +414,9 @@ impl Sfu {
     /// and reported; everything else goes on.
     pub fn handle_panic(&mut self, came_by: CameBy, sockets: &mut dyn Sockets, out: &mut Outbox) {
         self.counters.count(Err(DropReason::Panicked));
+        // What was under way is not another transport's.
+        self.ice_events.clear();
+        self.dtls_output.clear();
         let transport = match came_by {
             CameBy::Socket(socket) => {
                 self.socket_owners.owner(socket).or_else(|| self.served.under_way.take())
