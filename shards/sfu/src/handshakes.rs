@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use ringsoup_rtc::time::Time;
 
-/// One handshake begins in so long: 500 a second, by estimate a fifth of a core with an ECDSA certificate.
+/// One handshake begins in so long: 500 a second, a third to a half of a core with an ECDSA certificate.
 const INTERVAL: Duration = Duration::from_millis(2);
 
 /// So many may begin at once: what media waits for then is a few milliseconds.
 const BURST: u32 = 8;
 
-/// Handshakes under way: each may hold 64 KiB.
+/// Handshakes under way: each may hold some 80 KB.
 const UNDER_WAY_MAX: usize = 1_024;
 
 /// How far ahead handshakes are given their time, in the order in which they asked. Beyond it they ask again: a peer that
@@ -50,10 +50,12 @@ impl Handshakes {
             return Err(before);
         }
         let (saved, ahead) = (INTERVAL * (BURST - 1), self.next.saturating_since(now));
-        if self.under_way >= UNDER_WAY_MAX || ahead > AHEAD_MAX {
-            return Err(PutOff { until: now + RETRY, has_turn: false });
+        // Whose turn has come keeps it: others asking since, or no place being free, must not cost it.
+        let has_turn = before.is_some_and(|before| before.has_turn);
+        if self.under_way >= UNDER_WAY_MAX || (ahead > AHEAD_MAX && !has_turn) {
+            return Err(PutOff { until: now + RETRY, has_turn });
         }
-        if !before.is_some_and(|before| before.has_turn) {
+        if !has_turn {
             let turn = self.next - saved;
             self.next = self.next.max(now) + INTERVAL;
             if ahead > saved {
@@ -101,6 +103,40 @@ mod tests {
         let without = offered.filter(|asked| asked.is_err_and(|put_off| !put_off.has_turn)).count();
         // Five seconds of them have a turn.
         assert_eq!(without, 10_000 - 2_501);
+    }
+
+    #[test]
+    fn turns_are_taken_while_many_more_ask() {
+        let mut handshakes = Handshakes::default();
+        let mut waiting: Vec<PutOff> = Vec::new();
+        let mut begun = 0;
+        // Two thousand a second for ten seconds, each of which ends at once.
+        for tick in 0..2_000 {
+            let now = at(1_000 + 5 * tick);
+            let new = (0..10).map(|_| None);
+            let due: Vec<_> = waiting.extract_if(.., |put_off| put_off.until <= now).map(Some).collect();
+            for before in due.into_iter().chain(new) {
+                match handshakes.begin(now, before) {
+                    Ok(()) => {
+                        begun += 1;
+                        handshakes.end();
+                    }
+                    Err(put_off) => waiting.push(put_off),
+                }
+            }
+        }
+        assert!((4_900..5_100).contains(&begun), "{begun}");
+    }
+
+    #[test]
+    fn a_turn_outlasts_a_full_house() {
+        let mut handshakes = Handshakes::default();
+        let asked: Vec<_> = (0..9).map(|_| handshakes.begin(at(1_000), None)).collect();
+        let turn = asked[8].expect_err("the ninth waits");
+        handshakes.under_way = UNDER_WAY_MAX;
+        let kept = handshakes.begin(turn.until, Some(turn)).expect_err("no place is free");
+        handshakes.end();
+        assert_eq!(handshakes.begin(kept.until, Some(kept)), Ok(()));
     }
 
     #[test]

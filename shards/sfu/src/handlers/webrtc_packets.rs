@@ -71,7 +71,8 @@ impl Sfu {
         schedule(timers, &mut webrtc.ice_timer, webrtc.ice.next_timeout(), Timer::TransportIce(id));
         let next = match &webrtc.dtls.connection {
             Some(connection) => connection.next_timeout(),
-            None => webrtc.dtls.put_off.map(|put_off| put_off.until),
+            // Without a peer nothing begins; its next check asks again.
+            None => webrtc.dtls.put_off.filter(|_| webrtc.has_peer()).map(|put_off| put_off.until),
         };
         schedule(timers, &mut webrtc.dtls.timer, next, Timer::TransportDtls(id));
         let is_connected = webrtc.is_connected();
