@@ -15,20 +15,22 @@ before(async () => {
 });
 after(() => browser?.close());
 
-test('calls on two shards share a UDP port', BOUNDED, async t => {
-	const session = await Session.create(t, browser, { shards: 2 });
-	const webRtcServer = await session.worker.createWebRtcServer({ listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }] });
-	const pairs = [];
-	for (let count = 0; count < 2; ++count) {
-		const router = await session.router();
-		pairs.push([await session.participant(router, { webRtcServer }), await session.participant(router, { webRtcServer })]);
-	}
-	assert.equal(shardCount(session.worker.pid), 2);
-	await Promise.all(pairs.map(([alice, bob]) => call(t, alice, bob)));
-	const paths = await Promise.all(pairs.flatMap(([alice, bob]) => [alice.path('send'), bob.path('recv')]));
-	assert.ok(paths.every(path => path.protocol === 'udp' && path.state === 'connected'));
-	assert.equal(new Set(paths.map(({ port }) => port)).size, 1, 'one port for all');
-});
+for (const protocol of ['udp', 'tcp']) {
+	test(`calls on two shards share a ${protocol.toUpperCase()} port`, BOUNDED, async t => {
+		const session = await Session.create(t, browser, { shards: 2 });
+		const webRtcServer = await session.worker.createWebRtcServer({ listenInfos: [{ protocol, ip: '127.0.0.1' }] });
+		const pairs = [];
+		for (let count = 0; count < 2; ++count) {
+			const router = await session.router();
+			pairs.push([await session.participant(router, { webRtcServer }), await session.participant(router, { webRtcServer })]);
+		}
+		assert.equal(shardCount(session.worker.pid), 2);
+		await Promise.all(pairs.map(([alice, bob]) => call(t, alice, bob)));
+		const paths = await Promise.all(pairs.flatMap(([alice, bob]) => [alice.path('send'), bob.path('recv')]));
+		assert.ok(paths.every(path => path.protocol === protocol && path.state === 'connected'));
+		assert.equal(new Set(paths.map(({ port }) => port)).size, 1, 'one port for all');
+	});
+}
 
 /** A shard is a thread, or two, of that name. */
 function shardCount(pid) {
