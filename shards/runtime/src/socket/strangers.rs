@@ -3,7 +3,7 @@
 //! Anybody can connect and say nothing, or a byte a minute. A stranger has a socket, a place in the ring and at most one
 //! buffer of ours, and it has them for a while only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use ringsoup_rtc::time::Time;
@@ -26,11 +26,13 @@ struct Stranger {
     accepted: Time,
 }
 
-/// In the order in which they came.
+/// In the order in which they came. Nothing here walks through them: a crowd would pay for each newcomer once per stranger.
 #[derive(Debug, Default)]
 pub(super) struct Strangers {
     next: u64,
     all: BTreeMap<u64, Stranger>,
+    /// Tickets, by listener; none without.
+    of_listener: HashMap<Option<SocketId>, BTreeSet<u64>>,
 }
 
 /// A stranger's place among them.
@@ -42,11 +44,18 @@ impl Strangers {
         let ticket = self.next;
         self.next += 1;
         self.all.insert(ticket, Stranger { connection, listener, accepted: now });
+        self.of_listener.entry(listener).or_default().insert(ticket);
         Ticket(ticket)
     }
 
     pub(super) fn remove(&mut self, ticket: Ticket) {
-        self.all.remove(&ticket.0);
+        let Some(Stranger { listener, .. }) = self.all.remove(&ticket.0) else { return };
+        if let Some(others) = self.of_listener.get_mut(&listener) {
+            others.remove(&ticket.0);
+            if others.is_empty() {
+                self.of_listener.remove(&listener);
+            }
+        }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -55,10 +64,9 @@ impl Strangers {
 
     /// Who has to go because there are too many, counting one that was added just now: the oldest.
     pub(super) fn excess(&self, listener: Option<SocketId>) -> Option<SocketId> {
-        let mut of_listener = self.all.values().filter(|stranger| stranger.listener == listener);
-        // While there are few nobody has to be counted.
-        if self.all.len() > STRANGERS_OF_ONE_MAX && of_listener.clone().count() > STRANGERS_OF_ONE_MAX {
-            return of_listener.next().map(|stranger| stranger.connection);
+        let crowd = self.of_listener.get(&listener).filter(|crowd| crowd.len() > STRANGERS_OF_ONE_MAX);
+        if let Some(oldest) = crowd.and_then(BTreeSet::first) {
+            return self.all.get(oldest).map(|stranger| stranger.connection);
         }
         let oldest = self.all.values().next().filter(|_| self.all.len() > STRANGERS_MAX);
         oldest.map(|stranger| stranger.connection)
@@ -97,6 +105,7 @@ mod tests {
         strangers.remove(second);
         strangers.remove(second);
         assert_eq!((strangers.count(), strangers.overdue(at(99))), (0, None));
+        assert!(strangers.of_listener.is_empty(), "nothing is kept of listeners that have none");
     }
 
     #[test]
@@ -104,13 +113,19 @@ mod tests {
         let mut strangers = Strangers::default();
         let (crowded, other) = (Some(SocketId(1)), Some(SocketId(2)));
         strangers.add(SocketId(10), other, at(0));
+        let mut first = None;
         for number in 0..STRANGERS_OF_ONE_MAX {
             assert_eq!(strangers.excess(crowded), None);
-            strangers.add(SocketId(100 + u32::try_from(number).unwrap()), crowded, at(1));
+            let ticket = strangers.add(SocketId(100 + u32::try_from(number).unwrap()), crowded, at(1));
+            first.get_or_insert(ticket);
         }
         assert_eq!(strangers.excess(crowded), None);
         strangers.add(SocketId(99), crowded, at(2));
         assert_eq!((strangers.excess(crowded), strangers.excess(other)), (Some(SocketId(100)), None));
+        strangers.remove(first.unwrap());
+        assert_eq!(strangers.excess(crowded), None);
+        strangers.add(SocketId(98), crowded, at(3));
+        assert_eq!(strangers.excess(crowded), Some(SocketId(101)));
     }
 
     #[test]
