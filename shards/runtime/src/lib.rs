@@ -24,6 +24,8 @@ pub mod shard;
 mod socket;
 mod sys;
 #[cfg(test)]
+mod test_allocations;
+#[cfg(test)]
 mod test_options;
 mod wake;
 

@@ -16,6 +16,7 @@ use super::{OpenSocket, ShardSockets};
 use crate::buffers::ReceiveBuffers;
 use crate::io_report::IoReport;
 use crate::ring::{Completion, Operation, RingPoller, Wait};
+use crate::test_allocations::allocations_of;
 
 /// Waits for something that must come.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -359,6 +360,50 @@ fn a_slow_reader_misses_whole_frames_and_no_more() {
     let lost = usize::try_from(rig.report.stream_blocked).unwrap();
     assert_eq!(numbers.len() + lost, sent + 1, "{:?}", rig.report);
     assert_eq!(rig.report.sent_frames, numbers.len() as u64);
+}
+
+/// To each connection a frame with a payload of its own and one with a payload that all share.
+fn talk(rig: &mut Rig, ends: &mut [(TcpStream, SocketId)], bursts: usize) {
+    let mut received = [0; 2 * (2 + 1_200)];
+    for _ in 0..bursts {
+        let tail = rig.out.share(&[7; 1_188]).unwrap();
+        for (lane, (_, connection)) in (0..).zip(&*ends) {
+            rig.push(lane, *connection, &[5; 1_200], Shared::EMPTY);
+            rig.push(lane, *connection, &[6; 12], tail);
+        }
+        rig.flush();
+        for (client, _) in &mut *ends {
+            client.read_exact(&mut received).unwrap();
+        }
+    }
+}
+
+#[test]
+fn sending_allocates_nothing_until_a_backlog_begins() {
+    let mut rig = Rig::new();
+    let listener = rig.listen();
+    let mut ends: Vec<_> = (0..20).map(|_| rig.connect(listener)).collect();
+    talk(&mut rig, &mut ends, 10);
+    let made = allocations_of(|| talk(&mut rig, &mut ends, 500));
+    assert_eq!((made, rig.report.sent_frames, rig.report.stream_waited), (0, 2 * 20 * 510, 0));
+    // One that reads nothing has its frames kept, until it does.
+    let (client, connection) = &mut ends[0];
+    let mut sent = 0;
+    let made = allocations_of(|| {
+        while rig.report.stream_waited == 0 {
+            rig.push(0, *connection, &[5; 1_200], Shared::EMPTY);
+            rig.flush();
+            sent += 1;
+        }
+    });
+    assert!(made > 0, "the counter counts");
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| (0..sent).for_each(|_| drop(read_frame(client))));
+        rig.pump_until(|_| reader.is_finished());
+    });
+    assert_eq!(rig.held("held_backlog_bytes"), 0);
+    let made = allocations_of(|| talk(&mut rig, &mut ends, 500));
+    assert_eq!(made, 0, "nor once a backlog has gone");
 }
 
 #[test]
