@@ -2,4 +2,5 @@
 //! run beside other tests, on whatever cores there are.
 
 mod flood;
+mod slowloris;
 mod stun;

@@ -1,4 +1,4 @@
-//! WebRTC transports over TCP alone: media both ways, and what strangers can do.
+//! WebRTC transports over TCP alone: media both ways. What strangers can do is in `tests/attacks/slowloris.rs`.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -174,54 +174,4 @@ fn media_goes_both_ways_over_tcp_alone() {
     bob.stream.set_read_timeout(Some(PATIENCE)).unwrap();
     bob.stream.read_to_end(&mut rest).unwrap();
     assert_eq!(worker.descriptors(), before);
-}
-
-/// Connections that say nothing, half a length, half a check, or a byte now and then.
-#[test]
-fn ten_thousand_strangers_cost_little_and_stay_for_a_while_only() {
-    const CROWD: usize = 10_000;
-    const LISTENERS: u32 = 10;
-    // Fewer at once than listeners keep waiting: beyond that the kernel tries again for up to a minute.
-    const AT_ONCE: usize = 500;
-    let mut worker = start();
-    let descriptors = worker.descriptors();
-    let mut ports = Vec::new();
-    for number in 0..LISTENERS {
-        let created =
-            worker.channel.accepted(&create_webrtc(10 + number, "r", &format!("t{number}"), &[TCP]));
-        ports.push(candidates(&created)[0].2);
-    }
-    let before = worker.resident_bytes();
-    let mut crowd = Vec::new();
-    for (number, &port) in (0..CROWD).zip(ports.iter().cycle()) {
-        // Where the process may not have so many descriptors, those it has will do.
-        let Ok(mut stranger) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { break };
-        let half_a_check = [0, 100, 0, 1, 0, 80, 0x21, 0x12, 0xa4, 0x42];
-        let said = stranger.write_all(&half_a_check[..[0, 1, 10][number % 3]]);
-        assert!(said.is_ok() || crowd.len() > 4_000, "{said:?}");
-        crowd.push(stranger);
-        if crowd.len().is_multiple_of(AT_ONCE) {
-            let came = crowd.len() as u64;
-            wait_for(&mut worker.channel, "connections_accepted", |count| count == came);
-        }
-    }
-    let came = crowd.len() as u64;
-    assert!(came > 900);
-    wait_for(&mut worker.channel, "connections_accepted", |count| count == came);
-    let held = counted(&mut worker.channel, "held_streams");
-    let grown = worker.resident_bytes().saturating_sub(before);
-    assert!(held <= 4_096 && grown <= 64 << 20, "{held} strangers, {grown} bytes");
-    println!("{came} strangers came, {held} stayed, {grown} bytes more");
-    // Among them somebody with a reason to come gets in, and stays.
-    let known = TcpPeer::join(&mut worker.channel, 100, "known");
-    wait_for(&mut worker.channel, "held_strangers", |count| count == 0);
-    assert_eq!(counted(&mut worker.channel, "held_streams"), 1);
-    let shown_out = ["connections_overdue", "connections_crowded", "connections_ended"]
-        .map(|name| counted(&mut worker.channel, name));
-    assert_eq!(shown_out.iter().sum::<u64>(), came, "{shown_out:?}");
-    assert_eq!(counted(&mut worker.channel, "held_partial_bytes"), 0);
-    drop(known);
-    worker.channel.accepted(&request::close_router(200, "r"));
-    wait_for(&mut worker.channel, "held_sockets", |count| count == 0);
-    assert_eq!(worker.descriptors(), descriptors);
 }

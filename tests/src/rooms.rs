@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::channel::Frame;
+use crate::channel::{Channel, Frame};
 use crate::listen::{Protocol, TCP, UDP, candidates, create_served, create_server};
 use crate::media::{self, Codec};
 use crate::request;
@@ -112,19 +112,24 @@ impl Rooms {
     /// What the shards count, all together.
     pub fn counted(&mut self) -> HashMap<String, u64> {
         let id = self.next_id();
-        let frame = self.worker.channel.accepted(&request::worker_dump(id));
-        let dump = frame.response().and_then(|response| response.body_as_worker_dump_response());
-        let dump = dump.expect("a worker's dump");
-        let mut counted = HashMap::new();
-        for shard in dump.ringsoup_shards().expect("shards").iter().filter(|shard| shard.started()) {
-            let counters = shard.io().into_iter().flatten().map(|one| (one.name(), one.value()));
-            let dropped = shard.dropped().into_iter().flatten().map(|one| (one.reason(), one.count()));
-            for (name, value) in counters.chain(dropped) {
-                *counted.entry(name.to_owned()).or_default() += value;
-            }
-        }
-        counted
+        counted(&mut self.worker.channel, id)
     }
+}
+
+/// What the shards of a worker count, all together.
+pub fn counted(channel: &mut Channel, request: u32) -> HashMap<String, u64> {
+    let frame = channel.accepted(&request::worker_dump(request));
+    let dump = frame.response().and_then(|response| response.body_as_worker_dump_response());
+    let dump = dump.expect("a worker's dump");
+    let mut counted = HashMap::new();
+    for shard in dump.ringsoup_shards().expect("shards").iter().filter(|shard| shard.started()) {
+        let counters = shard.io().into_iter().flatten().map(|one| (one.name(), one.value()));
+        let dropped = shard.dropped().into_iter().flatten().map(|one| (one.reason(), one.count()));
+        for (name, value) in counters.chain(dropped) {
+            *counted.entry(name.to_owned()).or_default() += value;
+        }
+    }
+    counted
 }
 
 pub fn ssrc(peer: usize) -> u32 {
