@@ -4,7 +4,8 @@
 //!
 //! One paced sender, a forwarder that is the lower half of a shard (ring, receive, Outbox, flush; no Sfu), and
 //! a sink that drains the receivers. Thread CPU of the forwarder per sent packet; variants take turns, medians
-//! are printed. The floor sends the same number of packets in one tight loop of `sendto`.
+//! are printed. The floor sends the same number of packets in one tight loop of `sendto`. Over TCP the packets are frames of
+//! kept connections; what those cost at rest is measured last.
 #![allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 #![allow(dead_code, unreachable_pub, reason = "the crate's private files are taken in as they are")]
 
@@ -27,15 +28,17 @@ mod sys;
 #[path = "../src/wake.rs"]
 mod wake;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::Read as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ringsoup_rtc::time::Time;
 use ringsoup_sfu::outbox::{Destination, Lane, Outbox, Route, Shared};
-use ringsoup_sfu::sockets::{BoundSocket, PortChoice, Sockets as _, UdpBind};
+use ringsoup_sfu::sockets::{BoundSocket, PortChoice, SocketId, Sockets as _, TcpListen, UdpBind};
 
 use crate::buffers::ReceiveBuffers;
 use crate::clock::Clock;
@@ -51,6 +54,8 @@ const HEADER_BYTES: usize = 12;
 const RATE: u64 = 500;
 /// One turn of one variant.
 const TURN: Duration = Duration::from_millis(2_000);
+/// Connections whose memory is measured.
+const KEPT: usize = 4_000;
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +68,7 @@ struct Variant {
     shared: bool,
     /// One sending socket per receiver, or one for all.
     sockets: bool,
+    tcp: bool,
     rate: u64,
     /// Receivers used, of those there are.
     fan_out: usize,
@@ -80,12 +86,14 @@ fn main() {
         connected: true,
         shared: true,
         sockets: true,
+        tcp: false,
         rate: RATE,
         fan_out: usize::MAX,
         gather: Duration::ZERO,
     };
     let variants = [
         base,
+        Variant { name: "paced, TCP, shared payload", tcp: true, ..base },
         Variant { name: "flood, connected, shared payload", frame: 0, ..base },
         Variant { name: "flood, connected, whole packets", frame: 0, shared: false, ..base },
         Variant {
@@ -99,6 +107,7 @@ fn main() {
         Variant { name: "paced, unconnected, shared payload", connected: false, ..base },
         Variant { name: "paced, one socket, shared payload", connected: false, sockets: false, ..base },
         Variant { name: "frames of 16, connected, shared payload", frame: 16, ..base },
+        Variant { name: "frames of 16, TCP, shared payload", frame: 16, tcp: true, ..base },
         Variant { name: "frames of 16, connected, whole packets", frame: 16, shared: false, ..base },
         Variant { name: "frames of 16, unconnected, shared payload", frame: 16, connected: false, ..base },
         Variant { name: "12,000/s to 5, no gathering", rate: 12_000, fan_out: 5, ..base },
@@ -136,6 +145,7 @@ fn main() {
         println!("{nanos:>8.0} ns  {:.2}  {}", nanos / floor, variant.name);
     }
     println!("sink took {} packets", sink.stop());
+    println!("{} bytes resident for each of {KEPT} kept connections", kept_bytes());
 }
 
 fn on_thread(name: &str, measure: impl FnOnce() -> f64 + Send) -> f64 {
@@ -184,6 +194,7 @@ struct Forwarder {
     clock: Clock,
     completions: Vec<Completion>,
     destinations: Vec<Destination>,
+    accepted: Vec<SocketId>,
     shared: bool,
     gather: Duration,
     turns: u64,
@@ -202,34 +213,39 @@ fn bind(sockets: &mut ShardSockets) -> BoundSocket {
 }
 
 fn forward(variant: Variant, receivers: &[SocketAddr]) -> f64 {
-    let buffers = ReceiveBuffers::new().expect("memory");
-    let mut sockets = ShardSockets::new(RingPoller::new(&buffers).expect("io_uring"), PortBook::default());
-    let incoming = bind(&mut sockets);
-    let common = bind(&mut sockets);
-    let destinations = (0..)
-        .zip(receivers.iter().take(variant.fan_out))
-        .map(|(lane, &remote)| {
-            let socket = if variant.sockets { bind(&mut sockets) } else { common };
-            let connected = variant.connected && sockets.connect(socket.id, remote);
-            let route = Route::Socket { socket: socket.id, remote: (!connected).then_some(remote) };
-            Destination { lane: Lane(lane), route }
-        })
-        .collect();
-    let mut forwarder = Forwarder {
-        sockets,
-        transmit: Transmit::default(),
-        buffers,
-        out: Outbox::default(),
-        report: IoReport::default(),
-        clock: Clock::start(),
-        completions: Vec::with_capacity(256),
-        destinations,
-        shared: variant.shared,
-        gather: variant.gather,
-        turns: 0,
-    };
+    let mut forwarder = Forwarder::new(variant.shared, variant.gather);
+    let incoming = bind(&mut forwarder.sockets);
+    let receivers = receivers.iter().take(variant.fan_out);
+    let sink = variant.tcp.then(|| {
+        let streams = forwarder.connect_streams(receivers.len());
+        forwarder.destinations =
+            (0..).zip(&forwarder.accepted).map(|(lane, &id)| to(lane, id, None)).collect();
+        std::thread::spawn(move || drain_streams(streams))
+    });
+    if !variant.tcp {
+        let common = bind(&mut forwarder.sockets);
+        for (lane, &remote) in (0..).zip(receivers) {
+            let socket = if variant.sockets { bind(&mut forwarder.sockets) } else { common };
+            let connected = variant.connected && forwarder.sockets.connect(socket.id, remote);
+            forwarder.destinations.push(to(lane, socket.id, (!connected).then_some(remote)));
+        }
+    }
+    let figure = forward_with(&mut forwarder, variant, incoming);
+    forwarder.sockets.close_all();
+    drop(forwarder);
+    if let Some(sink) = sink {
+        drop(sink.join());
+    }
+    figure
+}
+
+fn to(lane: u32, socket: SocketId, remote: Option<SocketAddr>) -> Destination {
+    Destination { lane: Lane(lane), route: Route::Socket { socket, remote } }
+}
+
+fn forward_with(forwarder: &mut Forwarder, variant: Variant, incoming: BoundSocket) -> f64 {
     if variant.frame == 0 {
-        return flood(&mut forwarder);
+        return flood(forwarder);
     }
     let sender = send_paced(incoming.local, variant);
     let end = Instant::now() + TURN;
@@ -238,18 +254,18 @@ fn forward(variant: Variant, receivers: &[SocketAddr]) -> f64 {
         forwarder.turn();
     }
     let before = thread_cpu();
-    let sent_before = forwarder.report.sent_datagrams;
+    let sent_before = forwarder.sent();
     while Instant::now() < end {
         forwarder.turn();
     }
     let cpu = thread_cpu() - before;
-    let figure = per_packet(cpu, forwarder.report.sent_datagrams - sent_before);
-    assert_eq!(forwarder.report.send_failed, 0);
+    let figure = per_packet(cpu, forwarder.sent() - sent_before);
+    let report = &forwarder.report;
+    assert_eq!((report.send_failed, report.stream_failed, report.stream_waited), (0, 0, 0));
     if std::env::var_os("FORWARD_VERBOSE").is_some() {
         println!("{} turns, {:?}, {}", forwarder.turns, forwarder.report, variant.name);
     }
     drop(sender.join());
-    forwarder.sockets.close_all();
     figure
 }
 
@@ -269,17 +285,67 @@ fn flood(forwarder: &mut Forwarder) -> f64 {
             cpu += thread_cpu() - before;
         }
     }
-    forwarder.sockets.close_all();
     per_packet(cpu, 200 * forwarder.destinations.len() as u64)
 }
 
 impl Forwarder {
+    fn new(shared: bool, gather: Duration) -> Self {
+        let buffers = ReceiveBuffers::new().expect("memory");
+        let ring = RingPoller::new(&buffers).expect("io_uring");
+        Self {
+            sockets: ShardSockets::new(ring, PortBook::default()),
+            transmit: Transmit::default(),
+            buffers,
+            out: Outbox::default(),
+            report: IoReport::default(),
+            clock: Clock::start(),
+            completions: Vec::with_capacity(256),
+            destinations: Vec::new(),
+            accepted: Vec::new(),
+            shared,
+            gather,
+            turns: 0,
+        }
+    }
+
+    fn sent(&self) -> u64 {
+        self.report.sent_datagrams + self.report.sent_frames
+    }
+
+    /// Connections that peers have shown to be theirs.
+    fn connect_streams(&mut self, count: usize) -> Vec<TcpStream> {
+        let port = PortChoice::Fixed(0);
+        let request =
+            TcpListen { ip: LOCALHOST, port, ipv6_only: false, send_buffer_size: 0, recv_buffer_size: 0 };
+        let listener = self.sockets.listen_tcp(&request).expect("loopback");
+        let mut streams = Vec::with_capacity(count);
+        let first = self.accepted.len();
+        while streams.len() < count {
+            // Fewer than a listener has places for.
+            let more = (count - streams.len()).min(100);
+            streams.extend((0..more).map(|_| TcpStream::connect(listener.local).expect("loopback")));
+            while self.accepted.len() < first + streams.len() {
+                self.turn();
+            }
+        }
+        for &connection in &self.accepted[first..] {
+            self.sockets.keep(connection);
+        }
+        streams
+    }
+
     fn turn(&mut self) {
         self.turns += 1;
         let batch = self.clock.batch();
         self.sockets.ring.drain(&mut self.completions);
         let mut completions = std::mem::take(&mut self.completions);
         for completion in completions.drain(..) {
+            if let (Operation::Accept { slot, .. }, Some(connection)) =
+                (completion.operation, completion.connection())
+            {
+                let accepted = self.sockets.accept(SocketId(slot), connection, Time::ZERO);
+                self.accepted.push(accepted.expect("room").0);
+            }
             let Operation::Receive { slot, generation } = completion.operation else {
                 continue;
             };
@@ -299,6 +365,10 @@ impl Forwarder {
         }
         self.completions = completions;
         self.transmit.flush(&self.out, &mut self.sockets, &mut self.report).expect("ring");
+        if self.sockets.has_connections() {
+            let (sockets, report) = (&mut self.sockets, &mut self.report);
+            self.transmit.flush_streams(&self.out, sockets, self.clock.now(), report).expect("ring");
+        }
         self.out.clear_datagrams();
         std::hint::black_box(self.clock.now());
         let wait = Wait { timeout: Duration::from_millis(100), gather: self.gather };
@@ -387,4 +457,41 @@ fn drain(sockets: &[UdpSocket], stop: &AtomicBool, taken: &AtomicU64) {
             }
         }
     }
+}
+
+/// Drains connections until they end.
+fn drain_streams(mut streams: Vec<TcpStream>) {
+    let mut buffer = vec![0; 64 << 10];
+    while !streams.is_empty() {
+        let mut polled: Vec<_> = streams
+            .iter()
+            .map(|stream| libc::pollfd { fd: stream.as_raw_fd(), events: libc::POLLIN, revents: 0 })
+            .collect();
+        let count = libc::nfds_t::try_from(polled.len()).unwrap_or(0);
+        // SAFETY: the pointer and count describe the vector.
+        unsafe { libc::poll(polled.as_mut_ptr(), count, 100) };
+        let mut ready = polled.iter().map(|polled| polled.revents != 0);
+        streams.retain_mut(|stream| {
+            ready.next() != Some(true) || stream.read(&mut buffer).is_ok_and(|taken| taken > 0)
+        });
+    }
+}
+
+/// Resident memory of a connection that has sent and received nothing lately: this process's own, none of the kernel's.
+fn kept_bytes() -> usize {
+    let mut forwarder = Forwarder::new(true, Duration::ZERO);
+    // What any number of them needs.
+    let first = forwarder.connect_streams(10);
+    let before = resident_bytes();
+    let streams = forwarder.connect_streams(KEPT);
+    let grown = resident_bytes().saturating_sub(before);
+    forwarder.sockets.close_all();
+    drop((first, streams));
+    grown / KEPT
+}
+
+fn resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").expect("procfs");
+    let pages: usize = status.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("pages");
+    pages * 4_096
 }
