@@ -11,14 +11,14 @@ use ringsoup_rtc::dtls::Certificate;
 use ringsoup_rtc::srtp::CryptoSuite;
 
 /// mediasoup's own list: nothing without authentication, AES-256-GCM left out, ChaCha20 first.
-/// `SSL_OP_NO_ENCRYPT_THEN_MAC`, which the crate does not name. With it (RFC 7366) OpenSSL ends a connection on a record whose MAC is wrong,
-/// which anybody can send; without it the record is thrown away.
-const NO_ENCRYPT_THEN_MAC: SslOptions = SslOptions::from_bits_retain(1 << 19);
-
 const CIPHERS: &str = "DEFAULT:!NULL:!aNULL:!SHA256:!SHA384:!aECDH:!AESGCM+AES256:!aPSK";
 
 /// For ECDHE. The library's own list also has curves that take a shard's time and that no browser asks for.
 const GROUPS: &str = "X25519:P-256:P-384";
+
+/// `SSL_OP_NO_ENCRYPT_THEN_MAC`, which the crate does not name. With encrypt-then-MAC (RFC 7366) OpenSSL ends a connection on
+/// a record whose MAC is wrong, which anybody can send; without it the record is thrown away.
+const NO_ENCRYPT_THEN_MAC: SslOptions = SslOptions::from_bits_retain(1 << 19);
 
 /// OpenSSL's level 1: 80 bits. At its default of 2, RSA certificates of 1,024 bits and signatures with SHA-1 are refused,
 /// which mediasoup takes.

@@ -6,6 +6,7 @@ use ringsoup_rtc::time::Time;
 
 use crate::ends::{Dimpl, End, Ours, certificate, fingerprint};
 use crate::network::{Lcg, connect, exchange};
+use crate::openssl_peer::{OpenSslPeer, context};
 
 /// A record in the clear.
 fn clear(content: u8, body: &[u8]) -> Vec<u8> {
@@ -204,5 +205,31 @@ fn what_is_too_short_for_a_tag_ends_nothing() {
         }
         assert_eq!(us.keys(), them.keys());
         assert!(us.keys().is_some(), "{role:?}: {:?}", us.events);
+    }
+}
+
+/// With every kind of cipher that we offer: records that anybody can write, and that no key of the connection made.
+#[test]
+fn forged_records_end_no_connection_whatever_the_cipher() {
+    let (a, b) = (certificate(), certificate());
+    let connector = OpenSsl::new(&a).unwrap();
+    for cipher in ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"]
+    {
+        let mut context = context(Some(&b));
+        context.set_cipher_list(cipher).unwrap();
+        let mut us = Ours::new(&connector, Role::Server, &fingerprint(&b));
+        let mut them = OpenSslPeer::new(&context.build(), Role::Client, 1_200);
+        connect(&mut us, &mut them);
+        assert_eq!(them.ssl().current_cipher().unwrap().name(), cipher);
+        for (len, content) in (0..200_usize).flat_map(|len| [(len, 21), (len, 22), (len, 23)]) {
+            let mut record = clear(content, &vec![1; len]);
+            record[4] = 1;
+            us.handle_datagram(Time::ZERO, &record);
+        }
+        let is_end = |event: &Event| matches!(event, Event::Closed | Event::Failed(_));
+        assert!(!us.events.iter().any(is_end), "{cipher}: {:?}", us.events);
+        us.close();
+        let good_bye = us.take_datagrams();
+        assert_eq!(good_bye.len(), 1, "{cipher}: it was still there to say it");
     }
 }
