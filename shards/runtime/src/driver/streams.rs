@@ -60,9 +60,7 @@ impl Driver {
             match self.sockets.accept(listener, connection, batch.now) {
                 Ok((connection, remote)) => {
                     self.report.connections_accepted += 1;
-                    if let Some(oldest) = self.sockets.excess_stranger(listener) {
-                        self.hang_up(batch.now, oldest, HangUp::Crowded);
-                    }
+                    self.make_room(batch.now, Some(listener));
                     let (sfu, sockets, out) = (&mut self.sfu, &mut self.sockets, &mut self.out);
                     let accept =
                         || sfu.handle_accepted(batch.now, listener, connection, remote, sockets, out);
@@ -211,6 +209,7 @@ impl Driver {
                 self.report.connections_refused += 1;
                 continue;
             };
+            self.make_room(batch.now, None);
             let sfu = &mut self.sfu;
             match self.containment.contain(|| sfu.handle_adopted(server, connection)) {
                 Ok(true) => {
@@ -226,6 +225,13 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// Closes the oldest stranger where one that was added just now is too many.
+    fn make_room(&mut self, now: Time, listener: Option<SocketId>) {
+        if let Some(oldest) = self.sockets.excess_stranger(listener) {
+            self.hang_up(now, oldest, HangUp::Crowded);
+        }
     }
 
     /// Closes what has been a stranger for too long.

@@ -358,9 +358,9 @@ impl ShardSockets {
         }
     }
 
-    /// A stranger that has to go to make room for another.
-    pub(crate) fn excess_stranger(&self, listener: SocketId) -> Option<SocketId> {
-        self.connections.strangers.excess(Some(listener))
+    /// A stranger that has to go to make room for another, of this listener or, without one, of another shard's.
+    pub(crate) fn excess_stranger(&self, listener: Option<SocketId>) -> Option<SocketId> {
+        self.connections.strangers.excess(listener)
     }
 
     /// A stranger whose time is over.
