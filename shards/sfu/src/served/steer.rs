@@ -97,9 +97,13 @@ impl Sfu {
             Err(reason) => self.account(now, None, Err(reason), out),
         }
         // A word of ours was lost, or came before the other shard could take it.
-        if was_let_in && !is_known && matches!(self.served.holder(tuple), Some(Holder::Ours(_))) {
-            tell(&self.webrtc_servers[server], WordKind::Added, tuple, TellWhom::One(from), out);
-        }
+        let is_let_in = matches!(self.served.holder(tuple), Some(Holder::Ours(_)));
+        let unheard = match is_known {
+            false if was_let_in && is_let_in => WordKind::Added,
+            true if !is_let_in => WordKind::Dropped,
+            _ => return,
+        };
+        tell(&self.webrtc_servers[server], unheard, tuple, TellWhom::One(from), out);
     }
 
     /// What another shard says about one of its tuples.

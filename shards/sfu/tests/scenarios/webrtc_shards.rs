@@ -136,6 +136,24 @@ fn a_word_that_was_lost_is_said_again() {
     assert!(cluster.at(0).words.is_empty(), "who knows is not told again");
 }
 
+/// Else the address would be the old transport's for ever, whoever has it now.
+#[test]
+fn a_good_bye_that_was_lost_is_said_again() {
+    let mut cluster = Cluster::new(2);
+    let credentials = cluster.create(0, "t");
+    cluster.receive(1, remote(1), &check(&credentials));
+    cluster.at(0).command(Command::CloseTransport { router: ROUTER.into(), transport: "t".into() });
+    cluster.at(0).flush();
+    cluster.at(0).words.clear();
+    // Another's peer has the address now; its first check still goes where the old one was.
+    let own = cluster.create(1, "own");
+    assert_eq!(cluster.receive(1, remote(1), &check(&own)), Way::HandedTo(0));
+    assert_eq!(cluster.known(), [0, 0]);
+    assert_eq!(cluster.receive(1, remote(1), &check(&own)), Way::Stayed);
+    assert_eq!(cluster.known(), [1, 1]);
+    accounted(&mut cluster);
+}
+
 #[test]
 fn a_shard_that_joins_is_told_what_there_is() {
     let mut cluster = Cluster::new(2);
