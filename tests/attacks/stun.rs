@@ -80,7 +80,8 @@ fn a_flood_of_forged_checks_is_not_amplified_and_lets_nobody_in() {
     let forged = check(&Credentials { password: "guessed".into(), ..credentials });
     let score = flood(&mut rooms, 16, DURATION, |_| forged.clone());
     assert!(score.sent > 1_000, "{score:?}");
-    assert!(score.answered_bytes <= score.sent_bytes && score.answers <= REFUSALS_MAX, "{score:?}");
+    assert!(score.answered_bytes <= score.sent_bytes, "{score:?}");
+    assert!((1..=REFUSALS_MAX).contains(&score.answers), "{score:?}");
     let counted = rooms.counted();
     assert_eq!(counted["held_served_tuples"], before["held_served_tuples"]);
     // Some came in on the other shard, which hands over no more than a few of them.
@@ -111,9 +112,9 @@ fn a_peer_with_ten_thousand_addresses_keeps_a_few_and_the_one_it_uses() {
     }
     rooms.exchange();
     let counted = rooms.counted();
-    // Three peers have one each, and each is known on both shards.
-    let most = 2 * (3 + TUPLES_MAX as u64);
-    assert!(counted["held_served_tuples"] <= most, "{counted:?}");
+    // Three peers have one each, the fourth as many as it may, and each is known on both shards.
+    let all = 2 * (3 + TUPLES_MAX as u64);
+    assert_eq!(counted["held_served_tuples"], all, "{counted:?}");
     let grown = rooms.worker.resident_bytes().saturating_sub(resident);
     assert!(grown < RSS_GROWTH_MAX, "{grown} bytes more");
 }

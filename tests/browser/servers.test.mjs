@@ -1,13 +1,13 @@
 // A port that the transports of all a worker's routers share, on whatever shard they are.
 
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
 import { Browser } from './lib/browser.mjs';
 import { call } from './lib/call.mjs';
 import { BOUNDED } from './lib/check.mjs';
 import { Session } from './lib/session.mjs';
+import { shardCount } from './lib/shards.mjs';
 
 let browser;
 before(async () => {
@@ -30,10 +30,4 @@ for (const protocol of ['udp', 'tcp']) {
 		assert.ok(paths.every(path => path.protocol === protocol && path.state === 'connected'));
 		assert.equal(new Set(paths.map(({ port }) => port)).size, 1, 'one port for all');
 	});
-}
-
-/** A shard is a thread, or two, of that name. */
-function shardCount(pid) {
-	const names = readdirSync(`/proc/${pid}/task`).map(task => readFileSync(`/proc/${pid}/task/${task}/comm`, 'utf8'));
-	return new Set(names.filter(name => name.startsWith('shard'))).size;
 }

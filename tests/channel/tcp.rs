@@ -5,11 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringsoup_fbs::fbs::web_rtc_transport::{DumpResponse, FingerprintAlgorithm};
 use ringsoup_peer::framing::{Deframer, frame};
-use ringsoup_peer::{Config, Path, Peer, Received, RemoteParameters, generate_certificate};
-use ringsoup_rtc::dtls::{self, Fingerprint};
-use ringsoup_rtc::ice::Credentials;
+use ringsoup_peer::{Config, Path, Peer, Received, generate_certificate};
 use ringsoup_rtc::rtp::RtpPacket;
 use ringsoup_rtc::srtp::MAX_TRAILER_LEN;
 use ringsoup_rtc::time::Time;
@@ -18,6 +15,7 @@ use ringsoup_tests::connected::connect_dtls_client;
 use ringsoup_tests::listen::{TCP, candidates, create_webrtc};
 use ringsoup_tests::media::{self, Codec, opus_packet};
 use ringsoup_tests::request;
+use ringsoup_tests::webrtc_peer::offered;
 use ringsoup_tests::worker::{Launch, PATIENCE, Worker};
 
 /// A peer on one connection.
@@ -30,33 +28,16 @@ struct TcpPeer {
     rtp: Vec<Vec<u8>>,
 }
 
-fn remote_parameters(dump: DumpResponse<'_>) -> RemoteParameters {
-    let ice = dump.ice_parameters();
-    let credentials = Credentials {
-        username_fragment: ice.username_fragment().to_owned(),
-        password: ice.password().to_owned(),
-    };
-    let fingerprints = dump.dtls_parameters().fingerprints();
-    let sha256 = fingerprints.iter().find(|one| one.algorithm() == FingerprintAlgorithm::SHA256);
-    let value = sha256.expect("SHA-256").value().to_owned();
-    RemoteParameters {
-        credentials,
-        fingerprint: Fingerprint { algorithm: dtls::FingerprintAlgorithm::Sha256, value },
-    }
-}
-
 impl TcpPeer {
     /// Connected to a transport of its own that listens on TCP only.
     fn join(channel: &mut Channel, id: u32, transport: &str) -> Self {
         let created = channel.accepted(&create_webrtc(id, "r", transport, &[TCP]));
-        let dump = created.response().and_then(|response| response.body_as_web_rtc_transport_dump_response());
-        let remote = remote_parameters(dump.expect("a dump"));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, candidates(&created)[0].2));
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         let path = Path::tcp(stream.local_addr().unwrap(), address);
         let certificate = Arc::new(generate_certificate().unwrap());
-        let config = Config::new(u64::from(id), certificate, remote, vec![path]);
+        let config = Config::new(u64::from(id), certificate, offered(&created), vec![path]);
         let peer = Peer::new(config, Time::ZERO).unwrap();
         let fingerprint = peer.local_parameters().fingerprint.value;
         channel.accepted(&connect_dtls_client(id + 1, transport, &fingerprint));

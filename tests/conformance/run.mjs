@@ -14,11 +14,8 @@ const PASSES = 'passes';
 /** Tests that may need their second try: more are no busy machine's doing. */
 const SECOND_TRIES_MAX = 3;
 
-/** What a failing test waits for, by file and test, until the list says better. */
-const WAITS_FOR_DEFAULT = [
-	[/sctp/, 'waits for SCTP traffic'],
-	[/./, 'waits for ICE and DTLS'],
-];
+/** What a failing test waits for, until the list says better. */
+const WAITS_FOR_DEFAULT = 'waits for SCTP traffic';
 
 const [home, ...rest] = process.argv.slice(2);
 const update = rest.includes('--update');
@@ -90,11 +87,8 @@ function readList() {
 	return existsSync(listPath) ? JSON.parse(readFileSync(listPath, 'utf8')) : {};
 }
 
-function waitsFor(file, test, before) {
-	if (before !== undefined && before !== PASSES) {
-		return before;
-	}
-	return WAITS_FOR_DEFAULT.find(([pattern]) => pattern.test(`${file} ${test}`))[1];
+function waitsFor(before) {
+	return before === undefined || before === PASSES ? WAITS_FOR_DEFAULT : before;
 }
 
 function writeList(results) {
@@ -104,7 +98,7 @@ function writeList(results) {
 		list[file] = Object.fromEntries(
 			[...tests].map(([test, outcome]) => [
 				test,
-				outcome === 'passed' ? PASSES : waitsFor(file, test, before[test]),
+				outcome === 'passed' ? PASSES : waitsFor(before[test]),
 			])
 		);
 	}
