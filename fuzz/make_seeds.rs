@@ -53,6 +53,7 @@ fn main() -> std::io::Result<()> {
     tcp_frames()?;
     subchannels()?;
     frames()?;
+    noise("dtls_datagrams", &[64, 256, 1024])?;
     noise("channel_request", &[16, 64, 200])?;
     noise("channel_conversation", &[64, 256, 1024])?;
     noise("sfu_operations", &[64, 256, 1024, 4096])
