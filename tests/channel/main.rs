@@ -18,6 +18,7 @@ mod ports;
 mod served_media;
 mod startup;
 mod tcp;
+mod webrtc_leaving;
 mod webrtc_media;
 mod webrtc_servers;
 mod worker_requests;
