@@ -7,6 +7,8 @@
 mod common;
 
 mod consumer;
+#[allow(dead_code, reason = "the world that carries it comes piece by piece")]
+mod media;
 mod network;
 mod profile;
 mod publisher;
