@@ -213,7 +213,7 @@ impl RecvStream {
         if !is_new {
             return Err(DropReason::Duplicate);
         }
-        let score = self.heard(now);
+        let score = self.heard(now, payload);
         Ok(Arrived {
             seq,
             payload_type: packet.payload_type(),
@@ -237,8 +237,8 @@ impl RecvStream {
         packet: &RtpPacket<'a>,
     ) -> Result<Arrived<'a>, DropReason> {
         let original = self.open_rtx(packet)?;
-        self.counters.retransmitted += 1;
         let (seq, has_restarted) = self.place(original.sequence_number, SequenceStats::receive_recovered)?;
+        self.counters.retransmitted += 1;
         let payload_type = self.params.shown.payload_type;
         let (descriptor, is_key_frame) = self.describe(packet, seq, payload_type, original.payload);
         if let Some(nack) = &mut self.nack {
@@ -250,7 +250,7 @@ impl RecvStream {
         }
         self.counters.repaired += 1;
         self.count(now, packet.wire().len(), &descriptor);
-        let score = self.heard(now);
+        let score = self.heard(now, original.payload);
         Ok(Arrived {
             seq,
             payload_type,
@@ -367,10 +367,19 @@ impl RecvStream {
         }
     }
 
-    /// The stream is alive: an inactive one starts over at the best score.
-    fn heard(&mut self, now: Time) -> Option<ScoreChange> {
-        self.inactivity_deadline = Some(now + self.inactivity?);
+    /// The stream is alive: an inactive one starts over at the best score. Padding is no media: a sender probes with it in
+    /// streams that it has stopped.
+    fn heard(&mut self, now: Time, payload: &[u8]) -> Option<ScoreChange> {
+        if payload.is_empty() {
+            return None;
+        }
+        self.watch(now);
         self.score.set_active()
+    }
+
+    /// Silence counts from now on.
+    fn watch(&mut self, now: Time) {
+        self.inactivity_deadline = self.inactivity.map(|silence| now + silence);
     }
 
     /// Starts keeping packets for retransmission.
@@ -394,7 +403,7 @@ impl RecvStream {
 
     pub(crate) fn resume(&mut self, now: Time) {
         if !self.score.is_inactive() {
-            self.heard(now);
+            self.watch(now);
         }
     }
 

@@ -28,6 +28,7 @@ mod pipe_operations;
 mod pipe_transport;
 mod plain_transport;
 mod refusals;
+mod repair;
 mod reports;
 mod room;
 mod simulcast;

@@ -1,9 +1,10 @@
 //! Pauses on either side, and what is told of them.
 
-use ringsoup_sfu::command::{Consume, ConsumerCommand, ProducerCommand};
+use ringsoup_rtc::rtp::RtpWriter;
+use ringsoup_sfu::command::{Consume, ConsumerCommand, Produce, ProducerCommand};
 use ringsoup_sfu::event::Event;
 use ringsoup_sfu::reply::Reply;
-use ringsoup_sfu::rtp_parameters::RtpEncodingParameters;
+use ringsoup_sfu::rtp_parameters::{Parameter, ParameterValue, RtpEncodingParameters};
 
 use crate::common::packets::{DELTA, KEY, heard, rtp};
 use crate::common::parameters::{H264, consume_audio, produce_video};
@@ -81,13 +82,17 @@ fn scores(room: &mut Room) -> Vec<Vec<u8>> {
 }
 
 fn produce_simulcast(room: &mut Room) {
+    room.world.produce("sender", simulcast_request());
+}
+
+fn simulcast_request() -> Produce {
     let mut request = produce_video("simulcast", 3_000, None, 5_400);
     let second = RtpEncodingParameters { ssrc: Some(3_001), ..RtpEncodingParameters::default() };
     request.rtp_parameters.encodings.push(second);
     let mut mapping = request.rtp_mapping.encodings[0].clone();
     (mapping.ssrc, mapping.mapped_ssrc) = (Some(3_001), 5_401);
     request.rtp_mapping.encodings.push(mapping);
-    room.world.produce("sender", request);
+    request
 }
 
 #[test]
@@ -117,4 +122,46 @@ fn a_resumed_simulcast_stream_is_still_checked_for_silence() {
     room.world.producer("simulcast", ProducerCommand::Resume);
     room.world.advance_ms(1_600);
     assert_eq!(scores(&mut room), [[0]]);
+}
+
+/// Senders probe with padding in streams that they have stopped.
+#[test]
+fn padding_does_not_wake_a_silent_stream() {
+    let mut room = Room::new();
+    produce_simulcast(&mut room);
+    room.sender_says(&rtp(H264, 1, 1, 3_000, KEY));
+    for seq in 2..20 {
+        room.world.advance_ms(100);
+        room.sender_says(&RtpWriter::new(H264, seq, 1, 3_000).padding(200).to_vec().expect("no CSRCs"));
+    }
+    assert_eq!(scores(&mut room).last(), Some(&vec![0]), "silent since its last media");
+    room.sender_says(&RtpWriter::new(H264, 20, 1, 3_000).padding(200).to_vec().expect("no CSRCs"));
+    assert!(scores(&mut room).is_empty());
+    room.sender_says(&rtp(H264, 21, 1, 3_000, DELTA));
+    assert_eq!(scores(&mut room), [[10]]);
+}
+
+#[test]
+fn a_stream_with_dtx_may_be_silent_for_longer() {
+    let mut room = Room::new();
+    let mut request = simulcast_request();
+    let codec = &mut request.rtp_parameters.codecs[0];
+    codec.parameters.push(Parameter { name: "usedtx".into(), value: ParameterValue::Integer(1) });
+    room.world.produce("sender", request);
+    room.sender_says(&rtp(H264, 1, 1, 3_000, KEY));
+    scores(&mut room);
+    room.world.advance_ms(4_990);
+    assert!(scores(&mut room).is_empty());
+    room.world.advance_ms(20);
+    assert_eq!(scores(&mut room), [[0]]);
+}
+
+/// Of a stream that is alone nobody expects another one to take over.
+#[test]
+fn a_stream_that_is_the_only_one_is_never_inactive() {
+    let mut room = Room::new();
+    room.video(1, KEY);
+    room.world.take_events();
+    room.world.advance_ms(20_000);
+    assert!(!room.world.take_events().iter().any(|event| matches!(event, Event::ProducerScore { .. })));
 }
