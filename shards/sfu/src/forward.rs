@@ -320,7 +320,7 @@ fn keep(stream: &mut RecvStream, passing: &Passing<'_>) {
             extension: passing.block.wire_form(),
             two_byte: passing.block.is_two_byte(),
             payload_type: passing.payload_type,
-            frame: arrived.descriptor.kept(),
+            kept: arrived.descriptor.kept(),
             payload: arrived.payload,
         };
         history.insert(passing.now, arrived.seq, &packet);

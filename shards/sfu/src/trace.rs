@@ -95,9 +95,9 @@ pub(crate) fn resent_packet(
     let codec = stream.params.mime_type.codec;
     let payload = packet.payload;
     let in_payload = codec.is_key_frame(payload).unwrap_or(false);
-    let is_key_frame = in_payload || packet.frame.is_some_and(|frame| frame.is_key_frame);
+    let is_key_frame = in_payload || packet.kept.frame().is_some_and(|frame| frame.is_key_frame);
     let descriptor = codec.describe(payload);
-    let layers = match packet.frame {
+    let layers = match packet.kept.frame() {
         Some(frame) => (frame.spatial, frame.temporal),
         None => (descriptor.spatial_layer(), descriptor.temporal_layer()),
     };

@@ -130,6 +130,16 @@ impl Codec {
         described.unwrap_or(Descriptor::None)
     }
 
+    /// Reads the payload descriptor of a packet that was received before.
+    pub fn describe_again(self, payload: &[u8], kept: Kept) -> Descriptor {
+        match (self.describe(payload), kept) {
+            (Descriptor::Vp8(picture), Kept::Picture(id)) => {
+                Descriptor::Vp8(vp8::Descriptor { picture_id: Some(id), ..picture })
+            }
+            (descriptor, _) => descriptor,
+        }
+    }
+
     /// Whether `payload` starts a key frame; `None` where the payload alone cannot tell
     /// (audio, and AV1, whose dependency descriptor tells it).
     pub fn is_key_frame(self, payload: &[u8]) -> Option<bool> {
@@ -137,6 +147,26 @@ impl Codec {
             Self::Vp8 => Some(vp8::is_key_frame(payload)),
             Self::Vp9 => Some(vp9::is_key_frame(payload)),
             Self::H264 => Some(h264::is_key_frame(payload)),
+            _ => None,
+        }
+    }
+}
+
+/// What is remembered of a packet that its payload does not tell again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kept {
+    #[default]
+    Nothing,
+    /// What its dependency descriptor said when it came: the structure that it refers to may have gone.
+    Frame(dependency_descriptor::KeptFrame),
+    /// The number of a picture whose payload tells only the low seven bits of it.
+    Picture(u16),
+}
+
+impl Kept {
+    pub const fn frame(&self) -> Option<dependency_descriptor::KeptFrame> {
+        match self {
+            Self::Frame(frame) => Some(*frame),
             _ => None,
         }
     }
@@ -157,10 +187,13 @@ pub enum Descriptor {
 
 impl Descriptor {
     /// What a retransmission needs of it, where it cannot be read from the payload again.
-    pub fn kept(&self) -> Option<dependency_descriptor::KeptFrame> {
+    pub fn kept(&self) -> Kept {
         match self {
-            Self::Dependency(frame) => Some(frame.kept()),
-            _ => None,
+            Self::Dependency(frame) => Kept::Frame(frame.kept()),
+            Self::Vp8(picture) if !picture.has_wide_picture_id => {
+                picture.picture_id.map_or(Kept::Nothing, Kept::Picture)
+            }
+            _ => Kept::Nothing,
         }
     }
 
@@ -301,6 +334,22 @@ mod tests {
         assert_eq!((vp9.spatial_layer(), vp9.temporal_layer()), (1, 2));
         assert_eq!(Codec::H264.describe(&[0x67, 1]), Descriptor::None);
         assert_eq!(Codec::Vp8.describe(&[]), Descriptor::None);
+    }
+
+    #[test]
+    fn a_kept_picture_keeps_the_number_it_was_given() {
+        let payload = [0x90, 0x80, 0x05, 0x00];
+        let mut ids = vp8::PictureIds::default();
+        let mut describe = |payload: &[u8]| {
+            let Descriptor::Vp8(mut picture) = Codec::Vp8.describe(payload) else { panic!("VP8") };
+            ids.widen(&mut picture);
+            Descriptor::Vp8(picture)
+        };
+        describe(&[0x90, 0x80, 0x83, 0x7f, 0x00]);
+        let descriptor = describe(&payload);
+        assert_eq!(descriptor.kept(), Kept::Picture(0x385));
+        assert_eq!(Codec::Vp8.describe_again(&payload, descriptor.kept()), descriptor);
+        assert_eq!(describe(&[0x90, 0x80, 0x83, 0x7f, 0x00]).kept(), Kept::Nothing, "the payload tells it");
     }
 
     #[test]

@@ -15,6 +15,10 @@ use super::read_picture_id;
 /// Longest descriptor: all fields, the picture id in two bytes.
 pub const DESCRIPTOR_BYTES_MAX: usize = 6;
 
+/// Picture ids of one byte, and of two.
+const NARROW_ID_MAX: u16 = 0x7f;
+const WIDE_ID_MAX: u16 = 0x7fff;
+
 /// A parsed descriptor. Absent optional fields are `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Descriptor {
@@ -24,7 +28,7 @@ pub struct Descriptor {
     pub starts_partition: bool,
     /// PID, 0-7.
     pub partition: u8,
-    /// 7 or 15 bits by `has_wide_picture_id`.
+    /// 15 bits, of which the payload tells 7 unless `has_wide_picture_id`: see [`PictureIds`].
     pub picture_id: Option<u16>,
     /// M: the picture id takes two bytes on the wire.
     pub has_wide_picture_id: bool,
@@ -93,7 +97,7 @@ impl Descriptor {
         // X and I are set where there is a picture id.
         push(*payload.first()?);
         push(*payload.get(1)?);
-        let [high, low] = (picture_id & 0x7fff).to_be_bytes();
+        let [high, low] = (picture_id & WIDE_ID_MAX).to_be_bytes();
         push(high | 0x80);
         push(low);
         if self.tl0_picture_index.is_some() {
@@ -103,6 +107,38 @@ impl Descriptor {
             push(*payload.get(self.len.checked_sub(1)?)?);
         }
         Some((bytes, len))
+    }
+}
+
+/// The picture ids of one stream. Those of one byte come again every 128 pictures, two to four seconds: each is taken for the nearest to
+/// the newest when it comes, and has 15 bits from then on, as a receiver needs them that is told of several streams.
+#[derive(Debug, Clone, Default)]
+pub struct PictureIds {
+    newest: Option<u16>,
+}
+
+impl PictureIds {
+    /// Completes a picture's id.
+    pub fn widen(&mut self, picture: &mut Descriptor) {
+        let Some(id) = picture.picture_id else { return };
+        let newest = self.newest.unwrap_or(id);
+        let wide = match picture.has_wide_picture_id {
+            true => id,
+            false => {
+                let ahead = id.wrapping_sub(newest) & NARROW_ID_MAX;
+                let behind = if ahead > NARROW_ID_MAX / 2 { NARROW_ID_MAX + 1 } else { 0 };
+                newest.wrapping_add(ahead).wrapping_sub(behind) & WIDE_ID_MAX
+            }
+        };
+        if picture.has_wide_picture_id || wide.wrapping_sub(newest) & WIDE_ID_MAX <= WIDE_ID_MAX / 2 {
+            self.newest = Some(wide);
+        }
+        picture.picture_id = Some(wide);
+    }
+
+    /// The sender began anew.
+    pub fn reset(&mut self) {
+        self.newest = None;
     }
 }
 
@@ -161,7 +197,41 @@ mod tests {
         assert_eq!(Descriptor::parse(&plain).unwrap().renumbered(&plain, 1, 1), None);
     }
 
+    #[test]
+    fn narrow_ids_are_completed_from_the_newest() {
+        let mut ids = PictureIds::default();
+        let mut widened = |id: u16, is_wide: bool| {
+            let mut picture = Descriptor::parse(&[0x90, 0x80, 0x00, 0x00]).unwrap();
+            (picture.picture_id, picture.has_wide_picture_id) = (Some(id), is_wide);
+            ids.widen(&mut picture);
+            picture.picture_id.unwrap()
+        };
+        assert_eq!([0x7e, 0x7f, 0x00, 0x7f, 0x3f].map(|id| widened(id, false)), [0x7e, 0x7f, 0x80, 0x7f, 0xbf]);
+        assert_eq!(widened(0x7ffe, true), 0x7ffe, "a stream may go over to wide ids");
+        assert_eq!([0x00, 0x7f].map(|id| widened(id, false)), [0x00, 0x7fff]);
+        let bare = Descriptor::parse(&[0x10, 0x50]).unwrap();
+        let mut widened = bare;
+        ids.widen(&mut widened);
+        assert_eq!(widened, bare, "what has no id gets none");
+    }
+
     proptest! {
+        /// However long a stream is, and a little out of order: the low bits are enough.
+        #[test]
+        fn widened_ids_follow_the_true_ones(first in 0_u16..0x80, steps in proptest::collection::vec(0_u16..60, 1..400)) {
+            let mut ids = PictureIds::default();
+            let mut newest = first;
+            for (index, step) in (0_u16..).zip(steps) {
+                let id = if index == 0 { first } else { newest.wrapping_add(step).wrapping_sub(20) & WIDE_ID_MAX };
+                let mut picture = Descriptor::parse(&[0x90, 0x80, (id & 0x7f).to_le_bytes()[0], 0]).unwrap();
+                ids.widen(&mut picture);
+                prop_assert_eq!(picture.picture_id, Some(id));
+                if id.wrapping_sub(newest) & WIDE_ID_MAX < 0x4000 {
+                    newest = id;
+                }
+            }
+        }
+
         #[test]
         fn what_is_renumbered_reads_back(payload in proptest::collection::vec(any::<u8>(), 0..16), id in 0_u16..0x8000, index: u8) {
             if let Some(descriptor) = Descriptor::parse(&payload)

@@ -16,7 +16,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::codec::dependency_descriptor::KeptFrame;
+use crate::codec::Kept;
 use crate::time::Time;
 
 /// Distance, in sequence numbers, between the newest packet and the oldest kept.
@@ -52,8 +52,7 @@ pub struct HistoryPacket<'a> {
     pub two_byte: bool,
     /// As it was sent: a stream may change its codec.
     pub payload_type: u8,
-    /// What its dependency descriptor said when it came: the structure that it refers to may have gone.
-    pub frame: Option<KeptFrame>,
+    pub kept: Kept,
     pub payload: &'a [u8],
 }
 
@@ -81,7 +80,7 @@ struct Record {
     marker: bool,
     two_byte: bool,
     payload_type: u8,
-    frame: Option<KeptFrame>,
+    kept: Kept,
 }
 
 impl Record {
@@ -148,7 +147,7 @@ impl PacketHistory {
             marker: packet.marker,
             two_byte: packet.two_byte,
             payload_type: packet.payload_type,
-            frame: packet.frame,
+            kept: packet.kept,
         };
         self.write(record, packet);
         Inserted::Stored
@@ -168,7 +167,7 @@ impl PacketHistory {
             timestamp: record.timestamp,
             two_byte: record.two_byte,
             payload_type: record.payload_type,
-            frame: record.frame,
+            kept: record.kept,
             extension,
             payload,
         })
@@ -333,7 +332,7 @@ mod tests {
         HistoryPacket {
             two_byte: false,
             payload_type: 96,
-            frame: None,
+            kept: Kept::Nothing,
             marker: true,
             timestamp: 7,
             extension,
@@ -432,7 +431,7 @@ mod tests {
                 let fill = (index % 256).to_le_bytes()[0];
                 let (extension, payload) = (vec![fill; extension_len], vec![!fill; payload_len]);
                 let (marker, timestamp) = (index % 3 == 0, u32::try_from(index).unwrap());
-                let given = HistoryPacket { marker, timestamp, extension: &extension, two_byte: marker, payload_type: 96, frame: None, payload: &payload };
+                let given = HistoryPacket { marker, timestamp, extension: &extension, two_byte: marker, payload_type: 96, kept: Kept::Nothing, payload: &payload };
                 let inserted = history.insert(ms(now), seq, &given);
                 if inserted == Inserted::Stored {
                     prop_assert!(model.get(&seq).is_none_or(|(at, ..)| now - at > 2_000));
@@ -442,7 +441,7 @@ mod tests {
             }
             for (seq, (at, timestamp, marker, extension, payload)) in &model {
                 let kept = now - at <= 2_000 && newest - seq < PACKETS_MAX;
-                let expected = HistoryPacket { marker: *marker, timestamp: *timestamp, extension, two_byte: *marker, payload_type: 96, frame: None, payload };
+                let expected = HistoryPacket { marker: *marker, timestamp: *timestamp, extension, two_byte: *marker, payload_type: 96, kept: Kept::Nothing, payload };
                 prop_assert_eq!(history.get(ms(now), *seq), kept.then_some(expected));
             }
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ringsoup_rtc::codec::Descriptor;
 use ringsoup_rtc::codec::dependency_descriptor::Reader;
+use ringsoup_rtc::codec::vp8::PictureIds;
 use ringsoup_rtc::jitter::Jitter;
 use ringsoup_rtc::loss::{LossReport, Sequence, SequenceStats};
 use ringsoup_rtc::nack::generator::NackGenerator;
@@ -58,6 +59,7 @@ pub struct RecvStream {
     captured: Option<(u32, i64)>,
     /// `None` where none was negotiated, or the payload tells its layers itself.
     dependencies: Option<Box<Dependencies>>,
+    pictures: PictureIds,
     /// `None` for a stream of one layer.
     pub(crate) layers: Option<Box<LayerRates>>,
     /// The deadline for which a timer is set.
@@ -154,6 +156,7 @@ impl RecvStream {
             clock_offset_us: None,
             captured: None,
             dependencies: None,
+            pictures: PictureIds::default(),
             layers,
             layer_timer: None,
             last_rtx_sender_report: None,
@@ -297,6 +300,7 @@ impl RecvStream {
     fn forget_packets(&mut self) {
         self.clock = None;
         self.captured = None;
+        self.pictures.reset();
         self.window.clear();
         if let Some(dependencies) = &mut self.dependencies {
             dependencies.reader.reset();
@@ -331,9 +335,12 @@ impl RecvStream {
                 None => (Descriptor::Unresolved, in_payload),
             };
         }
-        let descriptor = codec.describe(payload);
-        let is_key_frame = match &descriptor {
-            Descriptor::Vp8(picture) => picture.is_key_frame(payload),
+        let mut descriptor = codec.describe(payload);
+        let is_key_frame = match &mut descriptor {
+            Descriptor::Vp8(picture) => {
+                self.pictures.widen(picture);
+                picture.is_key_frame(payload)
+            }
             Descriptor::Vp9(picture) => picture.is_key_frame(),
             _ => codec.is_key_frame(payload).unwrap_or(false),
         };

@@ -387,6 +387,37 @@ fn a_lost_packet_comes_again_as_it_was_from_either_side_of_a_switch() {
 }
 
 #[test]
+fn picture_ids_of_seven_bits_are_widened_and_come_again_as_they_were() {
+    let mut scene = Scene::new();
+    let narrow = |id: u8, is_key: bool| vec![0x90, 0xe0, id & 0x7f, id, 0x20, u8::from(!is_key), 7, 7];
+    let mut send = |scene: &mut Scene, id: u8, is_key: bool| {
+        scene.pass(16);
+        let encoder = &mut scene.encoders[0];
+        encoder.seq = encoder.seq.wrapping_add(1);
+        let mut packet = rtp(VIDEO, encoder.seq, encoder.timestamp, SOURCE[0], &narrow(id, is_key));
+        packet[1] |= 0x80;
+        let sender = scene.sender.clone();
+        scene.world.from(&sender, &packet);
+    };
+    send(&mut scene, 120, true);
+    // More of them within the time that packets are kept than seven bits can tell apart.
+    for step in 1..=110 {
+        send(&mut scene, 120_u8.wrapping_add(step), false);
+    }
+    let sent = scene.gets();
+    let numbers = numbers(&sent);
+    assert_eq!((numbers.len(), numbers[0].0, numbers[110].0), (111, 1, 111));
+    assert_contiguous(&seqs(&sent));
+    for lost in &sent[1..] {
+        let lost = lost.rtp();
+        scene.says(&nack(SENT, &[lost.sequence_number()]));
+        let again = scene.gets();
+        assert_eq!(again.len(), 1, "{}", lost.sequence_number());
+        assert_eq!(&again[0].rtp().payload()[2..], lost.payload());
+    }
+}
+
+#[test]
 fn a_stream_that_falls_silent_gives_way_to_the_next_lower_one_and_comes_back() {
     let mut scene = Scene::new();
     scene.begin();

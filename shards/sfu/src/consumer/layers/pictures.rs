@@ -8,9 +8,8 @@ use ringsoup_rtc::codec::vp8::Descriptor;
 use crate::consumer::decision::Prefix;
 use crate::consumer::seq_map::SeqMap;
 
-/// Picture ids of two bytes have 15 bits, those of one byte 7.
-const WIDE_BITS: u32 = 15;
-const NARROW_BITS: u32 = 7;
+/// Bits of a picture id, also of those whose payload tells seven of them (`rtc/codec/vp8.rs PictureIds`).
+const ID_BITS: u32 = 15;
 
 /// Changes of the temporal layer that are remembered, for pictures that come late.
 const CHANGES_MAX: usize = 4;
@@ -113,17 +112,14 @@ impl Pictures {
     }
 
     /// The prefix of a packet that is sent again: inside, nothing where the payload has no numbers; outside, `None` when what it was
-    /// cannot be told any more, which is so for ids of 7 bits: they come again too soon.
+    /// cannot be told any more.
     pub fn prefix_again(&self, picture: &Descriptor, payload: &[u8]) -> Option<Option<Prefix>> {
         if picture.picture_id.is_none() {
             return Some(None);
         }
         // A number that stayed missing may be that of a picture that was left out.
         let was_sent = picture.temporal_layer.unwrap_or(0) <= self.layer_then(picture)?;
-        if !picture.has_wide_picture_id || !was_sent {
-            return None;
-        }
-        self.prefix(picture, payload).map(Some)
+        if was_sent { self.prefix(picture, payload).map(Some) } else { None }
     }
 
     /// Lets a picture pass or leaves it out by its temporal layer.
@@ -166,8 +162,7 @@ impl Pictures {
     /// The picture's number among all of the run: the nearest to the newest with these low bits.
     fn extend(&self, picture: &Descriptor) -> Option<u64> {
         let id = picture.picture_id.filter(|_| self.has_begun)?;
-        let bits = if picture.has_wide_picture_id { WIDE_BITS } else { NARROW_BITS };
-        let (cycle, newest) = (1_u64 << bits, self.ids.max_input());
+        let (cycle, newest) = (1_u64 << ID_BITS, self.ids.max_input());
         let ahead = u64::from(id).wrapping_sub(newest) & (cycle - 1);
         Some(if ahead < cycle / 2 { newest + ahead } else { newest + ahead - cycle })
     }
@@ -175,7 +170,7 @@ impl Pictures {
 
 /// Numbers begin this high, so that pictures before the first one do not lie below zero.
 fn cycle_base() -> u64 {
-    1 << (WIDE_BITS + 1)
+    1 << (ID_BITS + 1)
 }
 
 #[cfg(test)]

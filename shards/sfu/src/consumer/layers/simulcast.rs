@@ -276,7 +276,7 @@ impl SimulcastLayers {
 
     pub fn again(&self, source: &Source, packet: &HistoryPacket<'_>) -> Option<Again> {
         let run = self.runs.get(source.run)?;
-        let prefix = match self.mime_type.codec.describe(packet.payload) {
+        let prefix = match self.mime_type.codec.describe_again(packet.payload, packet.kept) {
             Descriptor::Vp8(picture) => run.pictures.prefix_again(&picture, packet.payload)?,
             _ => None,
         };

@@ -291,7 +291,7 @@ impl SvcLayers {
         Decision::Forward(Rewrite {
             sequence_number,
             timestamp: arrived.timestamp,
-            marker: marker(arrived.marker, &arrived.descriptor, arrived.descriptor.kept(), layers),
+            marker: marker(arrived.marker, &arrived.descriptor, arrived.descriptor.kept().frame(), layers),
             prefix,
             // One stream: whatever changes does so within it.
             change: change.min(LayerChange::Within),
@@ -313,7 +313,7 @@ impl SvcLayers {
     }
 
     pub fn again(&self, input: u64, packet: &HistoryPacket<'_>) -> Option<Again> {
-        let descriptor = self.mime_type.codec.describe(packet.payload);
+        let descriptor = self.mime_type.codec.describe_again(packet.payload, packet.kept);
         let prefix = match &descriptor {
             Descriptor::Vp8(picture) => self.pictures.prefix_again(picture, packet.payload)?,
             _ => None,
@@ -326,12 +326,12 @@ impl SvcLayers {
                 return None;
             }
         }
-        if packet.frame.is_some_and(|frame| !self.has(&frame, layers)) {
+        if packet.kept.frame().is_some_and(|frame| !self.has(&frame, layers)) {
             return None;
         }
         Some(Again {
             timestamp: packet.timestamp,
-            marker: marker(packet.marker, &descriptor, packet.frame, layers),
+            marker: marker(packet.marker, &descriptor, packet.kept.frame(), layers),
             prefix,
         })
     }
