@@ -7,6 +7,7 @@
 //! ```
 
 use ringsoup_rtc::codec::vp8::DESCRIPTOR_BYTES_MAX;
+use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtp::extension::{AbsCaptureTime, abs_send_time_from_micros, encode_packet_id};
 use ringsoup_rtc::rtp::{ExtensionBlock, HeaderFields, RtpPacket, Stamp, write_header};
 use ringsoup_rtc::rtx::HistoryPacket;
@@ -23,7 +24,7 @@ use crate::event::Event;
 use crate::handlers::LayerNews;
 use crate::handlers::stream_news::note_video_orientation;
 use crate::outbox::{Destination, Forwarded, Outbox, Shared};
-use crate::producer::recv_stream::{Arrived, RecvStream};
+use crate::producer::recv_stream::{Arrived, RecvStream, SenderClock};
 use crate::producer::{Producer, StreamMatch, capture};
 use crate::rtp_parameters::{ExtensionUri, MediaKind};
 use crate::sfu::Sfu;
@@ -102,7 +103,7 @@ impl Sfu {
                 return Err(unusable.map_or(DropReason::UnknownPayloadType, |_| DropReason::PaddingOnly));
             }
         };
-        let block = self.map_extensions(producer, &packet, out);
+        let block = self.map_extensions(producer, matched.index, &packet, out);
         let csrcs = packet.csrc_bytes();
         let mut passing = Passing {
             now,
@@ -222,6 +223,7 @@ impl Sfu {
     fn map_extensions(
         &mut self,
         producer: Id<Producer>,
+        stream: usize,
         packet: &RtpPacket<'_>,
         out: &mut Outbox,
     ) -> ExtensionBlock {
@@ -229,7 +231,7 @@ impl Sfu {
         let mut block = ExtensionBlock::new();
         if packet.has_extension_block() {
             block.push_mapped(packet, &producer.mapping.extensions);
-            push_capture_time(&mut block, producer, packet, self.config.unix_origin_us);
+            push_capture_time(&mut block, producer, stream, packet, self.config.unix_origin_us);
             if producer.kind == MediaKind::Video {
                 note_video_orientation(producer, packet, out);
             }
@@ -259,6 +261,7 @@ impl Sfu {
         let offer = Offer {
             now: passing.now,
             clock: stream.clock,
+            captured: stream.capture_clock,
             arrived: passing.arrived,
             payload_type: passing.payload_type,
             mapped_ssrc: stream.mapped_ssrc,
@@ -273,8 +276,10 @@ impl Sfu {
                 }
                 Decision::Withhold(_) => continue,
             };
-            if rewrite.change != LayerChange::None {
-                layer_news.push((egress.consumer, LayerNews::Changed(rewrite.change)));
+            match rewrite.change {
+                LayerChange::None => {}
+                LayerChange::Missed => layer_news.push((egress.consumer, LayerNews::WantsKeyFrame)),
+                change => layer_news.push((egress.consumer, LayerNews::Changed(change))),
             }
             let len = match egress.bare {
                 Some(destination) => send_bare(destination, egress.ssrc, &rewrite, passing, out),
@@ -293,15 +298,21 @@ impl Sfu {
     }
 }
 
-/// When the media was captured, with the offset of that clock from ours, in the long form.
+/// When the media was captured, with the offset of that clock from ours, in the long form. The stream notes it: two streams of one capturer
+/// are aligned by it.
 fn push_capture_time(
     block: &mut ExtensionBlock,
-    producer: &Producer,
+    producer: &mut Producer,
+    stream: usize,
     packet: &RtpPacket<'_>,
     unix_origin_us: u64,
 ) {
     let Some(id) = producer.mapping.ids.abs_capture_time else { return };
     let Some(received) = packet.extension(id).and_then(AbsCaptureTime::parse) else { return };
+    if let Some(stream) = producer.streams[stream].as_mut() {
+        let ntp = NtpTime::from_u64(received.timestamp);
+        stream.capture_clock = Some(SenderClock { ntp, rtp_timestamp: packet.timestamp() });
+    }
     let wall_offset_us =
         producer.clock_offset_us().map_or(0, |us| us.saturating_add_unsigned(unix_origin_us));
     if let Some(forwarded) = capture::forwarded(received, wall_offset_us) {

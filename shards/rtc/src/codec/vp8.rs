@@ -206,7 +206,10 @@ mod tests {
             ids.widen(&mut picture);
             picture.picture_id.unwrap()
         };
-        assert_eq!([0x7e, 0x7f, 0x00, 0x7f, 0x3f].map(|id| widened(id, false)), [0x7e, 0x7f, 0x80, 0x7f, 0xbf]);
+        assert_eq!(
+            [0x7e, 0x7f, 0x00, 0x7f, 0x3f].map(|id| widened(id, false)),
+            [0x7e, 0x7f, 0x80, 0x7f, 0xbf]
+        );
         assert_eq!(widened(0x7ffe, true), 0x7ffe, "a stream may go over to wide ids");
         assert_eq!([0x00, 0x7f].map(|id| widened(id, false)), [0x00, 0x7fff]);
         let bare = Descriptor::parse(&[0x10, 0x50]).unwrap();

@@ -34,6 +34,9 @@ pub enum LayerChange {
     Within,
     /// Another of the producer's streams is sent now.
     Switched,
+    /// Nothing, but the layers that are wanted should have begun here: the key frame's beginning came after packets that were sent
+    /// without them.
+    Missed,
 }
 
 impl LayerChange {
@@ -93,4 +96,6 @@ pub struct Offer<'a> {
     pub mapped_ssrc: u32,
     /// The stream's newest report: which wall clock time is which timestamp.
     pub clock: Option<SenderClock>,
+    /// The newest moment of capture that the stream's packets carried, by the capturer's clock.
+    pub captured: Option<SenderClock>,
 }

@@ -53,6 +53,8 @@ pub struct RecvStream {
     last_sender_report: Option<(u32, Time)>,
     /// What the newest sender report says of the stream's clock.
     pub(crate) clock: Option<SenderClock>,
+    /// What a packet says of when it was captured, by the capturer's clock, which need not be the one of the reports.
+    pub(crate) capture_clock: Option<SenderClock>,
     /// From the sender's wall clock to ours, microseconds.
     pub(crate) clock_offset_us: Option<i64>,
     /// The newest timestamp and when its media was captured, microseconds of our clock.
@@ -153,6 +155,7 @@ impl RecvStream {
             key_frame_timer: None,
             last_sender_report: None,
             clock: None,
+            capture_clock: None,
             clock_offset_us: None,
             captured: None,
             dependencies: None,
@@ -299,6 +302,7 @@ impl RecvStream {
 
     fn forget_packets(&mut self) {
         self.clock = None;
+        self.capture_clock = None;
         self.captured = None;
         self.pictures.reset();
         self.window.clear();

@@ -2,14 +2,17 @@
 
 use ringsoup_rtc::codec::vp8::Descriptor;
 use ringsoup_rtc::ntp::NtpTime;
+use ringsoup_rtc::rtp::extension::AbsCaptureTime;
+use ringsoup_rtc::rtp::{ExtensionUri, RtpWriter};
 use ringsoup_sfu::command::{
-    Command, Consume, ConsumerCommand, ErrorClass, Layers, ProducerCommand, TransportCommand,
+    Command, Consume, ConsumerCommand, ErrorClass, Layers, Produce, ProducerCommand, TransportCommand,
 };
 use ringsoup_sfu::event::Event;
 use ringsoup_sfu::reply::{ConsumeReply, ConsumerDump, ConsumerStats, Reply};
 use ringsoup_sfu::rtp_parameters::RtpType;
 
 use crate::common::packets::{empty_block, heard, nack, pli, receiver_report, rtp, sender_report};
+use crate::common::parameters::extension;
 use crate::common::simulcast::{self, ROUTER_RTX, VIDEO};
 use crate::common::{Peer, Sent, UNIX_ORIGIN_US, World};
 use crate::room::{assert_contiguous, seqs};
@@ -63,10 +66,14 @@ impl Scene {
     }
 
     fn with(request: Consume) -> Self {
+        Self::of(simulcast::produce("video", VP8, Some("L1T3"), &SOURCE, &MAPPED), request)
+    }
+
+    fn of(produce: Produce, request: Consume) -> Self {
         let mut world = World::new();
         let sender = world.plain("sender");
         let receiver = world.plain("receiver");
-        world.produce("sender", simulcast::produce("video", VP8, Some("L1T3"), &SOURCE, &MAPPED));
+        world.produce("sender", produce);
         let Reply::Consume(reply) = world.consume("receiver", request) else { panic!("consumed") };
         let picture = |id| Picture { id, tl0: 100, temporal: 0, is_key: false, is_sync: false };
         let encoder = |seq, timestamp, id| Encoder { seq, timestamp, picture: picture(id) };
@@ -323,6 +330,65 @@ fn a_key_frame_from_the_past_is_moved_or_another_one_asked_for() {
 }
 
 #[test]
+fn a_delay_that_one_switch_needed_is_not_inherited_by_the_next() {
+    let mut scene = Scene::new();
+    scene.begin();
+    for layer in 0..3 {
+        scene.report(layer, 0);
+    }
+    scene.frame();
+    let first = timestamps(&scene.gets()).pop().expect("sent");
+    let mut passed = 0;
+    for _ in 0..20 {
+        // Down with the next picture, up within the same picture: the second one of one moment has to wait for a frame's time.
+        scene.prefer(0, None);
+        scene.pass(500);
+        scene.key(0);
+        let down = timestamps(&scene.gets());
+        passed += 500 * 90;
+        assert_eq!(down, [first.wrapping_add(passed)]);
+        scene.prefer(2, None);
+        scene.key(2);
+        assert_eq!(timestamps(&scene.gets()), [down[0].wrapping_add(33 * 90)]);
+    }
+}
+
+#[test]
+fn capture_times_align_streams_before_any_report() {
+    let mut request = simulcast::produce("video", VP8, Some("L1T3"), &SOURCE, &MAPPED);
+    request.rtp_parameters.header_extensions = vec![extension(ExtensionUri::AbsCaptureTime, 7)];
+    let mut scene = Scene::of(request, consume("L3T3"));
+    // Taken at these milliseconds by the capturer's clock, which is nobody else's.
+    let send = |scene: &mut Scene, layer: usize, captured_ms: u64, is_key: bool| {
+        let timestamp =
+            scene.encoders[layer].timestamp.wrapping_add(u32::try_from(captured_ms).unwrap() * 90);
+        let encoder = &mut scene.encoders[layer];
+        encoder.seq = encoder.seq.wrapping_add(1);
+        encoder.picture.id = (encoder.picture.id + 1) & 0x7fff;
+        let picture = Picture { is_key, ..encoder.picture };
+        let taken = NtpTime::from_unix_micros(77_000_000 + captured_ms * 1_000).as_u64();
+        let value = AbsCaptureTime { timestamp: taken, clock_offset: None }.encode();
+        let packet = RtpWriter::new(VIDEO, encoder.seq, timestamp, SOURCE[layer])
+            .marker(true)
+            .extension(7, &value)
+            .payload(&picture.payload())
+            .to_vec()
+            .expect("no CSRCs");
+        let sender = scene.sender.clone();
+        scene.world.from(&sender, &packet);
+    };
+    send(&mut scene, 0, 0, true);
+    scene.prefer(1, None);
+    scene.world.advance_ms(100);
+    send(&mut scene, 0, 100, false);
+    scene.world.advance_ms(90);
+    // Under way for 50 ms longer than the others.
+    send(&mut scene, 1, 140, true);
+    let sent = timestamps(&scene.gets());
+    assert_eq!([sent[1] - sent[0], sent[2] - sent[1]], [100 * 90, 40 * 90]);
+}
+
+#[test]
 fn temporal_layers_are_left_out_without_a_gap() {
     let mut scene = Scene::new();
     scene.begin();
@@ -390,7 +456,7 @@ fn a_lost_packet_comes_again_as_it_was_from_either_side_of_a_switch() {
 fn picture_ids_of_seven_bits_are_widened_and_come_again_as_they_were() {
     let mut scene = Scene::new();
     let narrow = |id: u8, is_key: bool| vec![0x90, 0xe0, id & 0x7f, id, 0x20, u8::from(!is_key), 7, 7];
-    let mut send = |scene: &mut Scene, id: u8, is_key: bool| {
+    let send = |scene: &mut Scene, id: u8, is_key: bool| {
         scene.pass(16);
         let encoder = &mut scene.encoders[0];
         encoder.seq = encoder.seq.wrapping_add(1);

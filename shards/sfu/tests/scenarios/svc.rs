@@ -151,6 +151,40 @@ fn down_goes_without_a_key_frame_and_up_with_one() {
 }
 
 #[test]
+fn a_key_frame_that_came_too_late_to_go_up_is_asked_for_again() {
+    for mode in ["L3T3", "L3T3_KEY"] {
+        let mut scene = Scene::new(VP9, mode);
+        scene.begin();
+        scene.prefer(0, 0);
+        scene.picture(0, mode == "L3T3_KEY", false);
+        scene.prefer(2, 0);
+        scene.asked();
+        scene.gets();
+        // The first packet of the key picture comes last.
+        scene.pictures += 1;
+        scene.world.advance_ms(33);
+        let first = scene.seq.wrapping_add(1);
+        scene.seq = first;
+        scene.packet(&vp9(1, 0, false, false), false);
+        scene.packet(&vp9(2, 0, false, false), true);
+        scene.pictures += 1;
+        scene.packet(&vp9(0, 0, true, false), false);
+        scene.pictures -= 1;
+        let last = std::mem::replace(&mut scene.seq, first.wrapping_sub(1));
+        scene.packet(&vp9(0, 0, false, false), false);
+        scene.seq = last;
+        scene.pictures += 1;
+        assert_eq!(scene.asked(), 1, "the wait goes on, and the sender knows");
+        let sent = scene.gets();
+        assert!(layers(&sent).iter().all(|(spatial, ..)| *spatial == 0), "{mode}");
+        scene.picture(0, true, false);
+        assert_eq!(layers(&scene.gets()), [(0, 0, false), (1, 0, false), (2, 0, true)]);
+        assert_eq!(scene.told(), [(0, 0), (2, 0)]);
+        scene.world.assert_accounted();
+    }
+}
+
+#[test]
 fn temporal_layers_go_up_at_switching_points_only_and_down_at_a_frames_end() {
     let mut scene = Scene::new(VP9, "L3T3");
     scene.begin();

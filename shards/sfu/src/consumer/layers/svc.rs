@@ -123,11 +123,14 @@ impl SvcLayers {
             Descriptor::Unresolved => self.current.or_else(|| arrived.is_key_frame.then_some(LOWEST)),
             Descriptor::None => Some(self.current.unwrap_or(LOWEST)),
         };
+        // What was left out after it cannot be put between what was sent: another key frame has to come.
+        let is_missed = arrived.is_key_frame && !is_newest && self.needs_key_frame(target);
         let Some(layers) = admitted else {
             self.sequence.drop_input(arrived.seq);
-            return Decision::Withhold(Withheld::Layer);
+            let why = if is_missed { Withheld::OutOfTime } else { Withheld::Layer };
+            return Decision::Withhold(why);
         };
-        self.send(offer, layers, is_newest)
+        self.send(offer, layers, is_newest, is_missed)
     }
 
     fn begin(&mut self, first: &Arrived<'_>) {
@@ -269,7 +272,7 @@ impl SvcLayers {
         Some(change.1)
     }
 
-    fn send(&mut self, offer: &Offer<'_>, layers: LayerPair, is_newest: bool) -> Decision {
+    fn send(&mut self, offer: &Offer<'_>, layers: LayerPair, is_newest: bool, is_missed: bool) -> Decision {
         let arrived = offer.arrived;
         let Some(output) = self.sequence.map(arrived.seq) else {
             return Decision::Withhold(Withheld::BeforeStart);
@@ -294,7 +297,7 @@ impl SvcLayers {
             marker: marker(arrived.marker, &arrived.descriptor, arrived.descriptor.kept().frame(), layers),
             prefix,
             // One stream: whatever changes does so within it.
-            change: change.min(LayerChange::Within),
+            change: if is_missed { LayerChange::Missed } else { change.min(LayerChange::Within) },
         })
     }
 
@@ -337,6 +340,8 @@ impl SvcLayers {
     }
 
     pub fn clear(&mut self) {
+        // What is sent next begins anew, with whatever key frame comes then, be it out of order.
+        self.needs_sync = true;
         self.target = None;
         self.current = None;
         self.reached = 0;
@@ -357,12 +362,15 @@ impl SvcLayers {
             return Retarget::Cleared;
         };
         self.target = target;
-        let needs_key_frame = match self.current {
+        if self.needs_key_frame(wanted) { Retarget::NeedsKeyFrame(0) } else { Retarget::Nothing }
+    }
+
+    fn needs_key_frame(&self, wanted: LayerPair) -> bool {
+        match self.current {
             None => true,
             Some(current) if self.is_k_svc => wanted.spatial != current.spatial,
             Some(current) => wanted.spatial > current.spatial,
-        };
-        if needs_key_frame { Retarget::NeedsKeyFrame(0) } else { Retarget::Nothing }
+        }
     }
 }
 

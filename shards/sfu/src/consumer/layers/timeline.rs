@@ -5,8 +5,8 @@
 //! stream B                     70000 …     (its report: 12:00:00.150 is 65500)
 //! output     … 9000 12000 15000 21000 …    (B's packet is 50 ms + 4500 ticks after A's 12000)
 //! ```
-//! Sender reports tell where B lies in A's time. Without them the time between arrivals does, which is off by the jitter of one
-//! packet.
+//! Where B lies in A's time is told by capture times that both carry, else by both senders' reports. Without them the time between
+//! arrivals does, which is off by the jitter of one packet.
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::time::Time;
 
 use crate::consumer::decision::Offer;
+use crate::producer::recv_stream::SenderClock;
 
 /// How much later than it belongs a stream may be shown after a switch, so that sound and picture still fit
 /// (ITU-R BT.1359: sound may lead by 90 ms at most).
@@ -22,8 +23,8 @@ const EXTRA_MAX: Duration = Duration::from_millis(75);
 /// A new stream's first frame is shown this long after the last one when it would come before it: a frame of 30 per second.
 const FRAME: Duration = Duration::from_millis(33);
 
-/// Reports that would move a stream further than this from its arrival are not of one clock, and not believed.
-const REPORT_ERROR_MAX: Duration = Duration::from_secs(5);
+/// Clocks that would move a stream further than this from its arrival are not one clock, and not believed.
+const CLOCK_ERROR_MAX: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub struct Timeline {
@@ -31,15 +32,20 @@ pub struct Timeline {
     clock_rate: u32,
     /// The newest output and when it was sent.
     newest: Option<(u32, Time)>,
-    /// A wall clock time of the senders and its output.
-    reference: Option<(NtpTime, u32)>,
+    /// How much later than it belongs the current stream is shown: no stream after it inherits that.
+    lag: u32,
+    captured: Reference,
+    reported: Reference,
     /// A key frame came too late to be shown without delay, and another one was asked for.
     waits_for_better: bool,
 }
 
+/// A wall clock time of the senders, and the output that belongs there.
+type Reference = Option<(NtpTime, u32)>;
+
 impl Timeline {
     pub fn new(clock_rate: u32) -> Self {
-        Self { clock_rate, newest: None, reference: None, waits_for_better: false }
+        Self { clock_rate, newest: None, lag: 0, captured: None, reported: None, waits_for_better: false }
     }
 
     /// What is to be subtracted from the timestamps of a stream that begins with the packet offered. `None` when this packet is no
@@ -48,11 +54,19 @@ impl Timeline {
         let timestamp = offer.arrived.timestamp;
         let Some((newest, sent)) = self.newest else { return Some(0) };
         let elapsed = self.ticks(offer.now.saturating_since(sent)).max(1);
-        let by_arrival = newest.wrapping_add(elapsed);
+        let by_arrival = newest.wrapping_sub(self.lag).wrapping_add(elapsed);
         let is_near =
-            |output: &u32| distance(*output, by_arrival).unsigned_abs() <= self.ticks(REPORT_ERROR_MAX);
-        let output = self.by_report(offer, timestamp).filter(is_near).unwrap_or(by_arrival);
-        let output = if distance(output, newest) > 0 { output } else { self.delayed(newest, output)? };
+            |output: &u32| distance(*output, by_arrival).unsigned_abs() <= self.ticks(CLOCK_ERROR_MAX);
+        let captured = self.by_clock(self.captured, offer.captured, timestamp).filter(is_near);
+        let told = captured.or_else(|| self.by_clock(self.reported, offer.clock, timestamp).filter(is_near));
+        let output = match told {
+            Some(told) if distance(told, newest) <= 0 => self.delayed(newest, told)?,
+            Some(told) => told,
+            // A guess is no reason to do without a key frame.
+            None if distance(by_arrival, newest) <= 0 => newest.wrapping_add(1),
+            None => by_arrival,
+        };
+        self.lag = output.wrapping_sub(told.unwrap_or(by_arrival));
         self.waits_for_better = false;
         Some(timestamp.wrapping_sub(output))
     }
@@ -62,26 +76,26 @@ impl Timeline {
         self.waits_for_better = false;
     }
 
-    /// Notes a packet that was sent, and what its stream reports.
+    /// Notes a packet that was sent, and what its stream tells of its clock.
     pub fn sent(&mut self, offer: &Offer<'_>, offset: u32) {
         let output = offer.arrived.timestamp.wrapping_sub(offset);
         if self.newest.is_none_or(|(newest, _)| distance(output, newest) > 0) {
             self.newest = Some((output, offer.now));
         }
-        if let Some(clock) = offer.clock {
-            self.reference = Some((clock.ntp, clock.rtp_timestamp.wrapping_sub(offset)));
-        }
+        let belongs = offset.wrapping_add(self.lag);
+        let reference = |clock: SenderClock| (clock.ntp, clock.rtp_timestamp.wrapping_sub(belongs));
+        self.captured = offer.captured.map(reference).or(self.captured);
+        self.reported = offer.clock.map(reference).or(self.reported);
     }
 
-    fn by_report(&self, offer: &Offer<'_>, timestamp: u32) -> Option<u32> {
-        let (ntp, output) = self.reference?;
-        let clock = offer.clock?;
+    fn by_clock(&self, reference: Reference, clock: Option<SenderClock>, timestamp: u32) -> Option<u32> {
+        let ((ntp, output), clock) = reference.zip(clock)?;
         // A difference of 32.32 bits, either way, rounded to the nearest tick.
         let apart = clock.ntp.as_u64().wrapping_sub(ntp.as_u64()).cast_signed();
         let ticks = (i128::from(apart) * i128::from(self.clock_rate) + (1 << 31)) >> 32;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "modulo 2^32 on the wire")]
-        let reported = output.wrapping_add(ticks as u32);
-        Some(reported.wrapping_add(timestamp.wrapping_sub(clock.rtp_timestamp)))
+        let told = output.wrapping_add(ticks as u32);
+        Some(told.wrapping_add(timestamp.wrapping_sub(clock.rtp_timestamp)))
     }
 
     /// A first frame from before the last one is shown a frame after it, when that is not too late.
@@ -91,7 +105,7 @@ impl Timeline {
             return Some(newest.wrapping_add(self.ticks(FRAME)));
         }
         if self.waits_for_better {
-            // The second one is no better: it is shown at once, and the delay stays.
+            // The second one is no better: it is shown at once, and the delay stays until the next switch.
             return Some(newest.wrapping_add(1));
         }
         self.waits_for_better = true;
