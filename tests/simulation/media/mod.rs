@@ -6,8 +6,32 @@
 //! ```
 //! The world keeps what has been sent, repairs it, drifts clocks, loses and delays. A [`Source`] only makes packets, an
 //! [`Oracle`] only judges what a decoder gets.
+//!
+//! Layered media is made and judged in parts, written from the RFCs and sharing no code with the shard's parsers:
+//!
+//! ```text
+//! encoder ──────► vp8, vp9, h264 ──────► …  ──► decoder ─────────────────► decoder/{vp8,vp9,dependency}
+//! (frames, what   (descriptors, heads    (the   (frames out of packets,    (references by the wire alone)
+//!  they refer to)  of the bitstream)     world)  true references by stamp)
+//! ```
+//! Every payload ends in a [`stamp`] with what the packet truly is. A decoder judges twice: what it would decode by the wire
+//! alone must truly be decodable, and where nothing is missing, everything must be.
 
+mod bits;
+mod decoder;
+mod dependency;
+mod encoder;
+mod h264;
+mod pictures;
 mod speech;
+mod stamp;
+mod structure;
+mod temporal;
+mod vp8;
+mod vp9;
+
+#[cfg(test)]
+mod mutations;
 
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{Layers, Produce};
