@@ -13,7 +13,7 @@ use ringsoup_rtc::time::Time;
 
 use crate::command::{ConsumerTraceEvent, ProducerTraceEvent};
 use crate::consumer::Consumer;
-use crate::consumer::layers::{Again, KeyFrameOf};
+use crate::consumer::layers::Again;
 use crate::consumer::send_stream::SendStream;
 use crate::consumer::stamps::StampIds;
 use crate::drop_reason::DropReason;
@@ -21,6 +21,7 @@ use crate::event::{Direction, TraceInfo};
 use crate::forward::{abs_send_time, send_packet, write_prefix};
 use crate::outbox::Outbox;
 use crate::producer::Producer;
+use crate::resends::Unsent;
 use crate::rtp_parameters::MediaKind;
 use crate::sfu::Sfu;
 use crate::stats::Outcome;
@@ -225,7 +226,7 @@ impl Sfu {
         consumer.streams[stream].counters.plis += 1;
         let info = TraceInfo::Ssrc(ssrc);
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Pli, Direction::In, info, out);
-        self.request_key_frame_for(now, id, KeyFrameOf::Sent, out);
+        self.receive_key_frame_request(now, id, out);
     }
 
     fn receive_fir(&mut self, now: Time, transport: Id<Transport>, ssrc: u32, out: &mut Outbox) {
@@ -238,12 +239,12 @@ impl Sfu {
         consumer.streams[stream].counters.firs += 1;
         let info = TraceInfo::Ssrc(ssrc);
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Fir, Direction::In, info, out);
-        self.request_key_frame_for(now, id, KeyFrameOf::Sent, out);
+        self.receive_key_frame_request(now, id, out);
     }
 
     /// RFC 4585 section 6.2.1: sends again what is still there, at most once per round trip and packet.
     fn receive_nack(&mut self, now: Time, transport: Id<Transport>, nack: &Nack<'_>, out: &mut Outbox) {
-        let Self { transports, producers, consumers, .. } = self;
+        let Self { transports, producers, consumers, resends, .. } = self;
         let transport = &mut transports[transport];
         let Some(&consumer) = transport.media_ssrcs.get(&nack.media_ssrc) else { return };
         let consumer = &mut consumers[consumer];
@@ -254,29 +255,66 @@ impl Sfu {
         consumer.streams[index].counters.nacks += 1;
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Nack, Direction::In, TraceInfo::None, out);
         let producer = &producers[consumer.producer];
-        let layers = &producer.egresses[consumer.streams[index].egress].layers;
+        let kept = producer.kept_bytes();
         for item in nack.items().take(NACK_ITEMS_MAX) {
             consumer.streams[index].counters.nacked_packets += u64::from(item.packet_count());
             for sequence_number in item.sequence_numbers() {
-                let Some(source) = layers.source(sequence_number) else { continue };
-                // A pipe's stream carries the encoding of its own place.
-                let encoding = if consumer.is_pipe() { index } else { source.encoding };
-                let Some(history) = consumer.history(producer, encoding) else { continue };
-                let Some(packet) = history.get(now, source.input) else { continue };
-                let Some(again) = layers.again(&source, &packet) else { continue };
-                let stream = &mut consumer.streams[index];
-                let (rtt, newest) = (stream.rtt(), layers.newest());
-                let Some(guard) = stream.guard.as_mut() else { return };
-                let Ok(is_first) = guard.resend(now, rtt, newest, source.output) else { continue };
-                let resent = Resent { stream: index, sequence_number, packet, again };
-                if retransmit(now, transport, consumer, &resent, out) {
-                    let counters = &mut consumer.streams[index].counters;
-                    counters.retransmitted += 1;
-                    counters.repaired += u64::from(is_first);
-                }
+                let Some(guard) = consumer.streams[index].guard.as_mut() else { return };
+                let asked = Asked { stream: index, sequence_number, kept };
+                let outcome = if guard.look_up(now) {
+                    send_again(now, transport, consumer, producer, &asked, out)
+                } else {
+                    Err(Unsent::TooMany)
+                };
+                resends.count(outcome);
             }
         }
     }
+}
+
+/// What a receiver asks for.
+struct Asked {
+    /// Which of the consumer's streams it is of.
+    stream: usize,
+    sequence_number: u16,
+    /// Bytes of all that can be asked for.
+    kept: u64,
+}
+
+/// Sends again what a receiver asks for, if that may be.
+fn send_again(
+    now: Time,
+    transport: &mut Transport,
+    consumer: &mut Consumer,
+    producer: &Producer,
+    asked: &Asked,
+    out: &mut Outbox,
+) -> Result<(), Unsent> {
+    let Asked { stream: index, sequence_number, kept } = *asked;
+    let egress = &producer.egresses[consumer.streams[index].egress];
+    let layers = &egress.layers;
+    let source = layers.source(sequence_number).ok_or(Unsent::Unknown)?;
+    // A pipe's stream carries the encoding of its own place.
+    let encoding = if consumer.is_pipe() { index } else { source.encoding };
+    let history = consumer.history(producer, encoding).ok_or(Unsent::Unknown)?;
+    let packet = history.get(now, source.input).ok_or(Unsent::Unknown)?;
+    let again = layers.again(&source, &packet).ok_or(Unsent::Unknown)?;
+    let stream = &mut consumer.streams[index];
+    let rtt = stream.rtt();
+    let guard = stream.guard.as_mut().ok_or(Unsent::Unknown)?;
+    if !guard.affords(packet.payload.len(), egress.sent.bytes, kept) {
+        return Err(Unsent::TooMuch);
+    }
+    let is_first = guard.resend(now, rtt, layers.newest(), source.output).map_err(Unsent::from)?;
+    let resent = Resent { stream: index, sequence_number, packet, again };
+    let len = retransmit(now, transport, consumer, &resent, out).ok_or(Unsent::Unknown)?;
+    let stream = &mut consumer.streams[index];
+    if let Some(guard) = stream.guard.as_mut() {
+        guard.spend(len);
+    }
+    stream.counters.retransmitted += 1;
+    stream.counters.repaired += u64::from(is_first);
+    Ok(())
 }
 
 /// A packet on its way to be sent again.
@@ -288,23 +326,21 @@ struct Resent<'a> {
     again: Again,
 }
 
-/// Sends a packet again, in the RTX stream where there is one (RFC 4588), else as it was.
+/// Sends a packet again, in the RTX stream where there is one (RFC 4588), else as it was; returns its length as RTP.
 fn retransmit(
     now: Time,
     transport: &mut Transport,
     consumer: &mut Consumer,
     resent: &Resent<'_>,
     out: &mut Outbox,
-) -> bool {
+) -> Option<usize> {
     let Resent { stream, sequence_number, packet, again } = *resent;
     let block = ExtensionBlock::from_wire_form(packet.extension, packet.two_byte);
     let own_block = consumer.own_block(&block);
     let block = own_block.as_ref().unwrap_or(&block);
     let sent = &mut consumer.streams[stream];
     let rtx = sent.rtx();
-    let Some(stamp) = resent_stamp(now, transport, sent, consumer.stamp_ids, sequence_number) else {
-        return false;
-    };
+    let stamp = resent_stamp(now, transport, sent, consumer.stamp_ids, sequence_number)?;
     let rtx_sequence_number = rtx.map(|_| sent.next_rtx_sequence_number());
     let (payload_type, ssrc) = rtx.unwrap_or_else(|| (packet.payload_type, sent.ssrc()));
     let fields = HeaderFields {
@@ -326,10 +362,8 @@ fn retransmit(
         Some(head + write_prefix(slot, head, prefix)?)
     };
     let skipped = prefix.map_or(0, |prefix| usize::from(prefix.skips));
-    let Some(payload) = packet.payload.get(skipped..) else { return false };
-    let Some(len) = send_packet(transport, consumer, payload, &mut None, write, out) else {
-        return false;
-    };
+    let payload = packet.payload.get(skipped..)?;
+    let len = send_packet(transport, consumer, payload, &mut None, write, out)?;
     if let Some((_, number)) = stamp.transport_wide_cc {
         match rtx {
             Some(_) => transport.outgoing.note_sent(now, len.rtp),
@@ -341,7 +375,7 @@ fn retransmit(
     if !consumer.trace_events.is_empty() {
         trace::resent_packet(consumer, stream, now, &fields, &packet, len.rtp, out);
     }
-    true
+    Some(len.rtp)
 }
 
 /// What a packet that is sent again says of its sending: in an RTX stream it is another packet, else it is the same, to the

@@ -29,6 +29,7 @@ pub mod random;
 pub mod reply;
 mod reply_bytes;
 mod reports;
+mod resends;
 pub mod router;
 pub mod rtp_parameters;
 pub mod served;

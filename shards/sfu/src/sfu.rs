@@ -29,6 +29,7 @@ use crate::piped::{PipeKey, Piped, PipedKind};
 use crate::producer::Producer;
 use crate::random::Random;
 use crate::reply::{Reply, ShardReport};
+use crate::resends::ResendCounters;
 use crate::router::Router;
 use crate::served::{HandOver, Served};
 use crate::sockets::{SocketId, Sockets};
@@ -118,6 +119,7 @@ pub struct Sfu {
     /// What a DTLS connection wants done, until it is.
     pub(crate) dtls_output: dtls::Output,
     pub(crate) handshakes: Handshakes,
+    pub(crate) resends: ResendCounters,
     counters: ShardCounters,
     drop_log: DropLog,
     latency: Box<Latency>,
@@ -175,6 +177,7 @@ impl Sfu {
             ice_events: Vec::new(),
             dtls_output: dtls::Output::default(),
             handshakes: Handshakes::default(),
+            resends: ResendCounters::default(),
             counters: ShardCounters::default(),
             drop_log: DropLog::default(),
             latency: Box::default(),
@@ -466,7 +469,7 @@ impl Sfu {
             sent_packets: self.counters.sent,
             dropped: dropped.map(|(reason, count)| (reason.as_str(), count)).collect(),
             latency: self.latency.report(),
-            io: self.held(),
+            io: self.held().into_iter().chain(self.resends.named()).collect(),
         }
     }
 }

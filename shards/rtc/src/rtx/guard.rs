@@ -1,4 +1,11 @@
-//! Keeps one receiver from having the same packet sent again and again.
+//! Keeps one receiver from having more sent again than it can need, whatever it asks for.
+//!
+//! ```text
+//! asked for ──► looked up ──────────────► sent again
+//!     at most PACKETS_MAX        a packet: once per round trip
+//!     in RTT_MIN                 bytes: as many as are kept, then as many as are sent
+//! ```
+//! A receiver that lost half of what it was sent, and half of what it was sent again, needs no more than that.
 //!
 //! Which packet a sequence number stands for is the consumer's own arithmetic (its sequence map is
 //! reversible), so nothing is remembered of packets that were sent once. Only what was asked for
@@ -16,6 +23,13 @@ pub const NACK_ITEM_PACKETS_MAX: usize = 17;
 
 /// Round trip assumed while none has been measured.
 pub const RTT_DEFAULT: Duration = Duration::from_millis(100);
+
+/// The shortest round trip that is believed: a receiver that claims less would have each packet sent a thousand times a
+/// second. No receiver asks for the same packet sooner.
+pub const RTT_MIN: Duration = Duration::from_millis(10);
+
+/// Numbers looked up in `RTT_MIN`. There are no more packets to ask for, and none is sent twice in that time.
+pub const LOOKUPS_MAX: u64 = PACKETS_MAX;
 
 /// The power of two that holds `PACKETS_MAX`: two packets that can be asked for at one time never
 /// share a mark.
@@ -40,14 +54,55 @@ struct Mark {
     resent_ms: u32,
 }
 
-/// Marks of one sent stream.
+/// Marks of one sent stream, and what it may still cost.
 #[derive(Debug, Clone, Default)]
 pub struct ResendGuard {
     /// Empty until the first resend, then indexed by the low bits of the sequence number.
     marks: Vec<Option<Mark>>,
+    lookups: Lookups,
+    credit: Credit,
+}
+
+/// Numbers that were looked up lately.
+#[derive(Debug, Clone, Default)]
+struct Lookups {
+    since: Time,
+    count: u64,
+}
+
+/// Bytes that may still be sent again.
+#[derive(Debug, Clone, Default)]
+struct Credit {
+    bytes: u64,
+    /// How much the stream had sent when credit was last given for it.
+    given_for: u64,
 }
 
 impl ResendGuard {
+    /// Asks for leave to look for a packet that the receiver asks for.
+    pub fn look_up(&mut self, now: Time) -> bool {
+        if now.saturating_since(self.lookups.since) >= RTT_MIN {
+            self.lookups = Lookups { since: now, count: 0 };
+        }
+        self.lookups.count += 1;
+        self.lookups.count <= LOOKUPS_MAX
+    }
+
+    /// Whether `bytes` more may be sent again, of a stream that has sent `sent` so far and of which `kept` can be asked for.
+    pub fn affords(&mut self, bytes: usize, sent: u64, kept: u64) -> bool {
+        let credit = &mut self.credit;
+        let earned = sent.saturating_sub(credit.given_for);
+        credit.given_for = sent;
+        // What is kept changes with the stream it is kept of; what was earned stays.
+        credit.bytes = credit.bytes.max((credit.bytes + earned).min(kept));
+        bytes as u64 <= credit.bytes
+    }
+
+    /// A packet of `bytes` was sent again.
+    pub fn spend(&mut self, bytes: usize) {
+        self.credit.bytes = self.credit.bytes.saturating_sub(bytes as u64);
+    }
+
     /// Asks for leave to send the packet `out_seq` again, `newest` being the last one sent; both
     /// extended. When given it is marked, and the answer is whether this is its first time.
     ///
@@ -68,7 +123,7 @@ impl ResendGuard {
             return Err(Refused::NotFound);
         };
         let last = mark.filter(|mark| mark.out_seq == seq);
-        let rtt = if rtt.is_zero() { RTT_DEFAULT } else { rtt };
+        let rtt = if rtt.is_zero() { RTT_DEFAULT } else { rtt.max(RTT_MIN) };
         let since = |mark: Mark| Duration::from_millis(now_ms.wrapping_sub(mark.resent_ms).into());
         if last.is_some_and(|mark| since(mark) <= rtt) {
             return Err(Refused::TooSoon);
@@ -112,6 +167,35 @@ mod tests {
         assert_eq!(guard.resend(at(51), RTT, 20, 10), Ok(false));
         assert_eq!(guard.resend(at(151), Duration::ZERO, 20, 10), Err(Refused::TooSoon));
         assert_eq!(guard.resend(at(152), Duration::ZERO, 20, 10), Ok(false));
+    }
+
+    #[test]
+    fn a_round_trip_that_cannot_be_is_not_believed() {
+        let mut guard = ResendGuard::default();
+        let given = (0..1_000)
+            .filter(|at| guard.resend(Time::from_millis(*at), Duration::from_micros(15), 20, 10).is_ok());
+        assert_eq!(given.count(), 91, "each eleventh millisecond");
+    }
+
+    #[test]
+    fn there_are_no_more_packets_to_ask_for_than_are_kept() {
+        let mut guard = ResendGuard::default();
+        let mut looked_up = |at| (0..10_000).filter(|_| guard.look_up(Time::from_millis(at))).count() as u64;
+        assert_eq!(looked_up(0), LOOKUPS_MAX);
+        assert_eq!(looked_up(9), 0);
+        assert_eq!(looked_up(10), LOOKUPS_MAX);
+    }
+
+    #[test]
+    fn what_is_kept_may_be_sent_again_and_then_as_much_as_is_sent() {
+        let mut guard = ResendGuard::default();
+        assert!(!guard.affords(1_000, 0, 0), "nothing was sent");
+        assert!(guard.affords(4_000, 100_000, 4_000));
+        assert!(!guard.affords(4_001, 100_000, 4_000));
+        guard.spend(4_000);
+        assert!(!guard.affords(1, 100_000, 4_000));
+        assert!(guard.affords(500, 100_500, 4_000) && !guard.affords(501, 100_500, 4_000));
+        assert!(guard.affords(500, 100_500, 100), "less is kept: what was earned stays");
     }
 
     #[test]

@@ -182,6 +182,12 @@ impl PacketHistory {
         self.records.is_empty()
     }
 
+    /// Bytes of the packets kept: extensions, payloads and what lies between packets at the ring's end.
+    pub fn kept_bytes(&self) -> u64 {
+        let oldest = self.records.front().map_or(self.head, |oldest| oldest.position);
+        (self.head - oldest).min(self.bytes.len() as u64)
+    }
+
     /// Forgets all packets and gives the memory back, for a stream that pauses or restarts.
     pub fn clear(&mut self) {
         *self = Self::new(self.age_max);
@@ -350,6 +356,22 @@ mod tests {
         assert_eq!(history.get(ms(0), 5), Some(packet(b"ext", b"payload")));
         assert_eq!(history.get(ms(0), 6), Some(packet(b"", b"")));
         assert_eq!(history.get(ms(0), 4), None);
+    }
+
+    #[test]
+    fn tells_how_much_it_keeps() {
+        let mut history = PacketHistory::new(AGE_MAX_AUDIO);
+        assert_eq!(history.kept_bytes(), 0);
+        history.insert(ms(0), 1, &packet(b"ext", b"payload"));
+        history.insert(ms(500), 2, &packet(b"", &[1; 90]));
+        assert_eq!(history.kept_bytes(), 100);
+        history.insert(ms(1_200), 3, &packet(b"", &[1; 5]));
+        assert_eq!(history.kept_bytes(), 95, "the first is too old");
+        let payload = vec![1; 60_000];
+        (4..1_000).for_each(|seq| {
+            history.insert(ms(1_200), seq, &packet(b"", &payload));
+        });
+        assert!(history.kept_bytes() <= BYTES_MAX as u64);
     }
 
     #[test]

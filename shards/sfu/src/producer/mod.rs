@@ -33,6 +33,9 @@ use recv_stream::{Arrived, RecvStream};
 /// Encodings of one producer: simulcast uses three or four, timers name them by a byte.
 pub const ENCODINGS_MAX: usize = 32;
 
+/// What a packet's header takes that is kept without it: the fixed part, an original number, MID and stamps.
+const KEPT_HEADER_BYTES: u64 = 64;
+
 #[derive(Debug)]
 pub struct Producer {
     pub(crate) name: Name,
@@ -215,6 +218,12 @@ impl Producer {
     /// Each once, however many streams it is sent.
     pub(crate) fn consumers(&self) -> impl Iterator<Item = Id<Consumer>> + '_ {
         self.egresses.iter().filter(|egress| egress.stream == 0).map(|egress| egress.consumer)
+    }
+
+    /// Bytes of all packets that can be asked for again, with a receiver's headers.
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        let histories = self.streams().filter_map(|stream| stream.history.as_ref());
+        histories.map(|history| history.kept_bytes() + history.len() as u64 * KEPT_HEADER_BYTES).sum()
     }
 
     pub(crate) fn streams(&self) -> impl Iterator<Item = &RecvStream> {

@@ -1,9 +1,16 @@
 //! NACK and RTX, towards senders and towards receivers.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ringsoup_rtc::ntp::NtpTime;
+use ringsoup_rtc::rtcp::ReportBlock;
+use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::ConsumerCommand;
 use ringsoup_sfu::drop_reason::DropReason;
 
-use crate::common::packets::{DELTA, KEY, heard, nack, rtx};
+use crate::common::UNIX_ORIGIN_US;
+use crate::common::packets::{DELTA, KEY, empty_block, heard, nack, receiver_report, rtx};
 use crate::common::parameters::{H264_RTX, ROUTER_H264, ROUTER_H264_RTX, produce_video};
 use crate::room::{ALICE_RTX, ALICE_VIDEO, BOB_VIDEO, MAPPED_VIDEO, Room, VIDEO, VIDEO_RTX, seqs};
 
@@ -162,4 +169,111 @@ fn the_second_of_two_repairs_is_a_duplicate() {
     assert_eq!(room.world.dropped(DropReason::Duplicate), 1);
     assert_eq!(room.bob_gets().len(), 3);
     let _ = MAPPED_VIDEO;
+}
+
+/// A receiver that asks for all it was ever sent, again and again, whatever it says of its round trip.
+struct Flood {
+    room: Room,
+    seq: u16,
+    media_bytes: usize,
+    /// When each packet left again.
+    resent: Vec<(u16, Time)>,
+    resent_bytes: usize,
+}
+
+/// Bytes of each packet of the flooded stream.
+const FLOODED_PAYLOAD: usize = 1_000;
+/// Numbers asked for, all of them each time.
+const ASKED_AT_ONCE: u16 = 128 * 17;
+const ASKED_EACH_MS: u64 = 4;
+/// Milliseconds that the flood lasts.
+const FLOOD_MS: u64 = 600;
+
+impl Flood {
+    fn new() -> Self {
+        Self { room: Room::new(), seq: 0, media_bytes: 0, resent: Vec::new(), resent_bytes: 0 }
+    }
+
+    /// A millisecond in which a packet is sent and all that may be kept is asked for `ASKED_EACH_MS` times.
+    fn pass(&mut self) {
+        self.seq += 1;
+        let mut payload = vec![7; FLOODED_PAYLOAD];
+        payload[..KEY.len()].copy_from_slice(if self.seq == 1 { KEY } else { &[0x41, 9, 8, 7, 6, 5, 4] });
+        self.room.video(self.seq, &payload);
+        let sent = self.room.alice_gets();
+        self.media_bytes += sent.iter().map(|sent| sent.bytes.len()).sum::<usize>();
+        let newest = sent.last().expect("forwarded").rtp().sequence_number();
+        for _ in 0..ASKED_EACH_MS {
+            let seqs: Vec<u16> = (0..ASKED_AT_ONCE).map(|behind| newest.wrapping_sub(behind)).rev().collect();
+            for seqs in seqs.chunks(64 * 17) {
+                self.room.alice_says(&nack(ALICE_VIDEO, seqs));
+            }
+        }
+        let sent = self.room.alice_gets();
+        let resent = sent.iter().filter(|sent| sent.rtp().ssrc() == ALICE_RTX);
+        for sent in resent {
+            let original = sent.rtp().payload()[..2].try_into().expect("an original");
+            self.resent.push((u16::from_be_bytes(original), sent.at));
+            self.resent_bytes += sent.bytes.len();
+        }
+        self.room.world.advance_ms(1);
+    }
+
+    fn counted(&mut self, name: &str) -> u64 {
+        self.room.world.held(name)
+    }
+
+    /// The shortest time between two resends of one packet.
+    fn closest(&self) -> Duration {
+        let mut last = HashMap::new();
+        let again =
+            |(seq, at): &(u16, Time)| last.insert(*seq, *at).map(|before: Time| at.saturating_since(before));
+        self.resent.iter().filter_map(again).min().expect("some were sent twice")
+    }
+}
+
+/// A13: what is asked for costs no more than what is sent, whoever asks and however often.
+#[test]
+fn a_nack_flood_is_answered_with_as_much_as_is_sent() {
+    let mut flood = Flood::new();
+    for _ in 0..FLOOD_MS {
+        flood.pass();
+    }
+    assert!(flood.closest() > Duration::from_millis(100), "the round trip that is assumed");
+    let (media, resent) = (flood.media_bytes, flood.resent_bytes);
+    assert!(resent <= media + media / 10, "{resent} bytes again of {media}");
+    assert!(resent >= media / 2, "who loses half is served: {resent} of {media}");
+    let asked = FLOOD_MS * ASKED_EACH_MS * u64::from(ASKED_AT_ONCE);
+    let looked_up = asked - flood.counted("resends_too_many");
+    assert!(looked_up <= (FLOOD_MS / 10 + 1) * 2_500, "{looked_up} looked up of {asked}");
+    let counted: u64 = ["sent", "unknown", "too_soon", "too_many", "too_much"]
+        .iter()
+        .map(|name| flood.counted(&format!("resends_{name}")))
+        .sum();
+    assert_eq!(counted, asked);
+    assert_eq!(flood.counted("resends_sent"), flood.resent.len() as u64);
+}
+
+#[test]
+fn a_round_trip_that_cannot_be_does_not_hurry_answers() {
+    let mut flood = Flood::new();
+    flood.pass();
+    flood.room.world.advance_ms(520);
+    let alice = flood.room.alice.clone();
+    let told = heard(&flood.room.world.take_rtcp(&alice)).sender_reports[0];
+    let block = |delay| ReportBlock {
+        last_sender_report: told.ntp.middle(),
+        delay_since_last_sender_report: delay,
+        ..empty_block(ALICE_VIDEO)
+    };
+    for at in 0..100_u64 {
+        // It took no time at all to come here and back.
+        let wall = NtpTime::from_unix_micros(UNIX_ORIGIN_US + flood.room.world.now.as_micros());
+        let delay = wall.middle().wrapping_sub(told.ntp.middle()) - 1;
+        flood.room.alice_says(&receiver_report(block(delay)));
+        let rtt = flood.room.world.consumer_stats("alice video").base.round_trip_time;
+        assert!(rtt > 0.0 && rtt < 0.1, "{rtt} at {at}");
+        flood.pass();
+    }
+    assert!(flood.closest() > Duration::from_millis(10), "{:?}", flood.closest());
 }
