@@ -14,6 +14,7 @@ use crate::event::{Direction, Event, TraceInfo};
 use crate::handlers::Change;
 use crate::outbox::{Outbox, Shared};
 use crate::producer::Producer;
+use crate::producer::key_frames::KeyFrameRequests;
 use crate::sfu::Sfu;
 use crate::table::Id;
 use crate::timers::Timer;
@@ -191,31 +192,54 @@ impl Sfu {
         wish: KeyFrameOf,
         out: &mut Outbox,
     ) {
+        let producer = self.consumers[id].producer;
+        for index in self.streams_wanted(id, wish) {
+            self.request_key_frame(now, producer, index, out);
+        }
+    }
+
+    /// A receiver asks for a key frame.
+    pub(crate) fn receive_key_frame_request(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
+        let producer = self.consumers[id].producer;
+        for index in self.streams_wanted(id, KeyFrameOf::Sent) {
+            self.need_key_frame(now, producer, index, KeyFrameRequests::need_of_receiver, out);
+        }
+    }
+
+    /// The producer's streams whose key frames a consumer can use.
+    fn streams_wanted(&self, id: Id<Consumer>, wish: KeyFrameOf) -> Vec<usize> {
         let consumer = &self.consumers[id];
         if !consumer.is_active() {
-            return;
+            return Vec::new();
         }
-        let id = consumer.producer;
-        let producer = &self.producers[id];
+        let producer = &self.producers[consumer.producer];
         let wanted = consumer.streams.iter().enumerate().flat_map(|(place, stream)| {
             let encodings = producer.egresses[stream.egress].layers.key_frame_encodings(wish);
             // A pipe's stream carries the encoding of its own place.
             encodings.into_iter().flatten().map(move |encoding| encoding + place)
         });
-        let wanted: Vec<_> = wanted.filter_map(|encoding| consumer.stream_of(producer, encoding)).collect();
-        for index in wanted {
-            self.request_key_frame(now, id, index, out);
-        }
+        wanted.filter_map(|encoding| consumer.stream_of(producer, encoding)).collect()
     }
 
     /// Asks a stream for a key frame, unless it was asked lately.
     pub(crate) fn request_key_frame(&mut self, now: Time, id: Id<Producer>, index: usize, out: &mut Outbox) {
+        self.need_key_frame(now, id, index, KeyFrameRequests::need, out);
+    }
+
+    fn need_key_frame(
+        &mut self,
+        now: Time,
+        id: Id<Producer>,
+        index: usize,
+        need: fn(&mut KeyFrameRequests, Time) -> bool,
+        out: &mut Outbox,
+    ) {
         let producer = &mut self.producers[id];
         if producer.paused || producer.kind != crate::rtp_parameters::MediaKind::Video {
             return;
         }
         let Some(stream) = producer.streams[index].as_mut() else { return };
-        if stream.key_frames.need(now) {
+        if need(&mut stream.key_frames, now) {
             self.send_key_frame_request(now, id, index, out);
         }
         self.schedule_key_frame(id, index);

@@ -3,6 +3,10 @@
 //! However many consumers ask, the sender is asked once until its key frame comes, and once more when it has not come after
 //! [`RETRY_AFTER`] (and not more often than `keyFrameRequestDelay` allows): a storm of PLI downstream stays one PLI
 //! upstream, and a PLI that is lost is repeated.
+//!
+//! A sender that answers at once would have to go on answering while the storm lasts. So where the controller set no delay, what
+//! receivers ask for is asked for once in [`RECEIVERS_INTERVAL`] in the long run; a wish that comes too soon waits, and is met by
+//! any key frame that comes meanwhile. What the shard itself needs (a new receiver, another layer) never waits.
 
 use std::time::Duration;
 
@@ -11,6 +15,13 @@ use ringsoup_rtc::time::Time;
 /// A key frame that did not come after this long may have been asked for in vain.
 pub const RETRY_AFTER: Duration = Duration::from_millis(1_000);
 
+/// Between two requests on behalf of receivers, in the long run.
+pub const RECEIVERS_INTERVAL: Duration = Duration::from_millis(1_000);
+
+/// Requests on behalf of receivers that may follow each other at once: the key frame that was asked for may be lost, and the
+/// next one.
+pub const RECEIVERS_BURST: u32 = 3;
+
 /// The requests of one stream.
 #[derive(Debug, Clone, Default)]
 pub struct KeyFrameRequests {
@@ -18,6 +29,32 @@ pub struct KeyFrameRequests {
     delay: Duration,
     pending: Option<Pending>,
     delayed: Option<Delayed>,
+    receivers: Receivers,
+}
+
+/// What receivers have asked for.
+#[derive(Debug, Clone, Default)]
+struct Receivers {
+    /// When the last of the requests that were made for them would have been, had they come evenly.
+    used_until: Time,
+    /// A wish that waits until then.
+    waiting: Option<Time>,
+}
+
+impl Receivers {
+    /// `Err` with when to come again.
+    fn admit(&mut self, now: Time) -> Result<(), Time> {
+        let earliest = self.used_until.max(now);
+        let next = earliest + RECEIVERS_INTERVAL;
+        let burst = RECEIVERS_INTERVAL * RECEIVERS_BURST;
+        if next.saturating_since(now) > burst {
+            let used_until = self.used_until.saturating_since(Time::ZERO);
+            return Err(Time::ZERO + used_until.saturating_sub(burst - RECEIVERS_INTERVAL));
+        }
+        self.used_until = next;
+        self.waiting = None;
+        Ok(())
+    }
 }
 
 /// Asked for, not yet received.
@@ -62,6 +99,21 @@ impl KeyFrameRequests {
         }
     }
 
+    /// A receiver asks for a key frame. True when the sender must be asked now.
+    pub fn need_of_receiver(&mut self, now: Time) -> bool {
+        let is_asked = self.pending.is_some() || !self.delay.is_zero();
+        if is_asked {
+            return self.need(now);
+        }
+        match self.receivers.admit(now) {
+            Ok(()) => self.need(now),
+            Err(later) => {
+                self.receivers.waiting = Some(later);
+                false
+            }
+        }
+    }
+
     /// A key frame is needed whatever was asked before (new stream, resume): the sender must be asked now.
     pub fn force(&mut self, now: Time) {
         if !self.delay.is_zero() {
@@ -72,15 +124,13 @@ impl KeyFrameRequests {
 
     pub fn received(&mut self) {
         self.pending = None;
+        self.receivers.waiting = None;
     }
 
     pub fn next_timeout(&self) -> Option<Time> {
         let pending = self.pending.as_ref().map(|pending| pending.deadline);
         let delayed = self.delayed.as_ref().map(|delayed| delayed.deadline);
-        match (pending, delayed) {
-            (Some(pending), Some(delayed)) => Some(pending.min(delayed)),
-            (pending, delayed) => pending.or(delayed),
-        }
+        [pending, delayed, self.receivers.waiting].into_iter().flatten().min()
     }
 
     /// True when the sender must be asked now.
@@ -99,6 +149,10 @@ impl KeyFrameRequests {
             if wanted {
                 ask |= self.need(now);
             }
+        }
+        if self.receivers.waiting.is_some_and(|deadline| deadline <= now) {
+            self.receivers.waiting = None;
+            ask |= self.need_of_receiver(now);
         }
         ask
     }
@@ -153,6 +207,48 @@ mod tests {
         assert!(!requests.need(at(100)));
         assert_eq!(requests.next_timeout(), Some(at(3_000)));
         assert!(requests.handle_timeout(at(3_000)));
+    }
+
+    /// Milliseconds at which the sender is asked while receivers ask each millisecond, and it answers after five.
+    fn asked_in_a_storm(requests: &mut KeyFrameRequests, millis: std::ops::Range<u64>) -> Vec<u64> {
+        let mut asked: Vec<u64> = Vec::new();
+        for now in millis {
+            if asked.last().is_some_and(|last| last + 5 == now) {
+                requests.received();
+            }
+            let is_due = requests.next_timeout().is_some_and(|due| due <= at(now));
+            if (is_due && requests.handle_timeout(at(now))) || requests.need_of_receiver(at(now)) {
+                asked.push(now);
+            }
+        }
+        asked
+    }
+
+    #[test]
+    fn receivers_get_a_key_frame_a_second_in_the_long_run() {
+        let mut requests = KeyFrameRequests::default();
+        let asked = asked_in_a_storm(&mut requests, 10_000..20_000);
+        assert_eq!(asked[..4], [10_000, 10_005, 10_010, 11_000]);
+        assert_eq!(asked.len(), 2 + 10);
+        assert!(requests.need(at(20_000)), "a new receiver does not wait");
+        let asked = asked_in_a_storm(&mut KeyFrameRequests::new(Duration::from_millis(400)), 0..2_000);
+        assert_eq!(asked, [0, 400, 800, 1_200, 1_600], "the controller's delay counts where there is one");
+    }
+
+    #[test]
+    fn a_wish_that_waits_is_met_by_any_key_frame() {
+        let mut requests = KeyFrameRequests::default();
+        for millis in 0..3 {
+            assert!(requests.need_of_receiver(at(5_000 + millis)));
+            requests.received();
+        }
+        assert!(!requests.need_of_receiver(at(5_010)));
+        assert_eq!(requests.next_timeout(), Some(at(6_000)));
+        requests.received();
+        assert_eq!(requests.next_timeout(), None);
+        assert!(!requests.need_of_receiver(at(5_020)));
+        assert!(requests.handle_timeout(at(6_000)), "and else by one that is asked for");
+        assert_eq!(requests.next_timeout(), Some(at(7_000)), "with a retry");
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Waiting for key frames, and asking for them.
 
+use std::time::Duration;
+
+use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{ConsumerCommand, ProducerCommand};
 
+use crate::common::Peer;
 use crate::common::packets::{DELTA, KEY, fir, heard, pli, rtp};
 use crate::common::parameters::{H264, consume_video, produce_video};
 use crate::room::{ALICE_VIDEO, BOB_VIDEO, MAPPED_VIDEO, Room, VIDEO, assert_contiguous, seqs};
@@ -136,4 +140,103 @@ fn a_paused_consumer_and_a_paused_producer_ask_for_nothing() {
     room.world.producer("video", ProducerCommand::Pause);
     room.alice_says(&pli(ALICE_VIDEO));
     assert_eq!(plis(&mut room), 0);
+}
+
+/// Three thousand receivers on a few transports, each asking ten times a second, of a sender that answers at once.
+struct Storm {
+    room: Room,
+    receivers: Vec<(Peer, Vec<u32>)>,
+    seq: u16,
+    /// When the sender was asked.
+    asked: Vec<Time>,
+}
+
+const STORM_RECEIVERS: u32 = 3_000;
+const STORM_TRANSPORTS: u32 = 30;
+
+impl Storm {
+    fn new(key_frame_request_delay: u32) -> Self {
+        let mut room = Room::new();
+        let mut request = produce_video("storm", 3_000, None, 5_300);
+        request.key_frame_request_delay = key_frame_request_delay;
+        room.world.produce("sender", request);
+        room.sender_says(&rtp(H264, 1, 1, 3_000, KEY));
+        let mut receivers = Vec::new();
+        for transport in 0..STORM_TRANSPORTS {
+            let name = format!("transport {transport}");
+            let peer = room.world.plain(&name);
+            let first = 100_000 * (transport + 1);
+            let ssrcs: Vec<u32> = (first..first + STORM_RECEIVERS / STORM_TRANSPORTS).collect();
+            for ssrc in &ssrcs {
+                let request = consume_video(&format!("receiver {ssrc}"), "storm", *ssrc, None, 5_300);
+                room.world.consume(&name, request);
+            }
+            receivers.push((peer, ssrcs));
+        }
+        room.sender_says(&rtp(H264, 2, 1, 3_000, KEY));
+        room.world.advance_ms(10_000);
+        room.world.take_sent();
+        Self { room, receivers, seq: 2, asked: Vec::new() }
+    }
+
+    /// A tenth of a second, in which everybody asks once, evenly spread.
+    fn pass(&mut self, use_fir: bool) {
+        for turn in 0..self.receivers.len() {
+            let (peer, ssrcs) = self.receivers[turn].clone();
+            for ssrc in ssrcs {
+                let asking = if use_fir { fir(ssrc, 1) } else { pli(ssrc) };
+                self.room.world.receive_unflushed(peer.socket, peer.remote, &asking);
+            }
+            self.answer();
+            if turn % 10 == 9 {
+                self.room.world.advance_ms(33);
+                self.answer();
+            }
+        }
+        self.room.world.advance_ms(1);
+        self.answer();
+    }
+
+    fn answer(&mut self) {
+        let now = self.room.world.now;
+        let plis = heard(&self.room.rtcp_to_sender()).plis.len();
+        self.asked.extend(std::iter::repeat_n(now, plis));
+        if plis > 0 {
+            self.seq += 1;
+            self.room.sender_says(&rtp(H264, self.seq, 1, 3_000, KEY));
+            self.room.world.take_sent();
+        }
+    }
+}
+
+/// A14: the storm downstream is a request a second upstream, though the sender answers each at once.
+#[test]
+fn a_storm_of_requests_is_one_a_second_upstream() {
+    let mut storm = Storm::new(0);
+    for tenth in 0..50 {
+        storm.pass(tenth % 2 == 1);
+    }
+    // Three may follow each other, for key frames that are lost.
+    let (first, rest) = storm.asked.split_at(3);
+    assert!((3..=5).contains(&rest.len()), "{:?}", storm.asked);
+    for pair in [&first[2..], rest].concat().windows(2) {
+        assert!(pair[1].saturating_since(pair[0]) >= Duration::from_millis(1_000), "{:?}", storm.asked);
+    }
+    // A new receiver gets its key frame at once all the same.
+    storm.room.world.consume("bob", consume_video("late", "storm", 77, None, 5_300));
+    assert_eq!(heard(&storm.room.rtcp_to_sender()).plis.len(), 1);
+    let stats = storm.room.world.consumer_stats("receiver 100000").base;
+    assert_eq!((stats.pli_count, stats.fir_count), (25, 25));
+}
+
+#[test]
+fn a_storm_keeps_to_the_delay_that_the_controller_set() {
+    let mut storm = Storm::new(2_000);
+    for _ in 0..50 {
+        storm.pass(false);
+    }
+    assert_eq!(storm.asked.len(), 3, "{:?}", storm.asked);
+    for pair in storm.asked.windows(2) {
+        assert!(pair[1].saturating_since(pair[0]) >= Duration::from_millis(2_000), "{:?}", storm.asked);
+    }
 }
