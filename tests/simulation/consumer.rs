@@ -12,6 +12,11 @@ const REQUESTS_MAX: u8 = 8;
 /// Between two requests for one packet, milliseconds: longer than any round trip here.
 const REQUEST_MS: u64 = 250;
 
+/// Packets behind a key frame's first one that are sent with it when they came before it, and for how long they are kept,
+/// milliseconds.
+const OVERTAKEN_MAX: u64 = 128;
+const KEPT_MS: u128 = 2_000;
+
 /// One run of contiguous numbers: from a start to the next pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -31,6 +36,8 @@ pub(crate) struct Consumer {
     /// The first packet of the run; `None` while one that can start it is waited for.
     started_at: Option<u64>,
     newest_input: u64,
+    /// What came while a packet that can start the run was waited for, and when.
+    waited: BTreeMap<u64, Time>,
     /// Left out on purpose, in time: no gap may remain.
     closed: BTreeSet<u64>,
     /// What was sent under which number.
@@ -59,6 +66,7 @@ impl Consumer {
             run: 0,
             started_at: None,
             newest_input: 0,
+            waited: BTreeMap::new(),
             closed: BTreeSet::new(),
             sent: BTreeMap::new(),
             swallowed: BTreeSet::new(),
@@ -77,15 +85,20 @@ impl Consumer {
     pub(crate) fn start_anew(&mut self) {
         self.run += 1;
         self.started_at = None;
+        self.waited.clear();
     }
 
     /// Whether this receiver must get a packet that is new to the shard.
-    pub(crate) fn must_get(&mut self, index: u64, packet: &Published) -> bool {
+    pub(crate) fn must_get(&mut self, now: Time, index: u64, packet: &Published) -> bool {
         let is_left_out =
             packet.content == Content::Padding || (self.ignores_dtx && packet.content == Content::Silence);
         match self.started_at {
             _ if self.paused => false,
-            None if is_left_out || !can_start(packet.content) => false,
+            None if is_left_out => false,
+            None if !can_start(packet.content) => {
+                self.waited.insert(index, now);
+                false
+            }
             None => {
                 self.started_at = Some(index);
                 self.newest_input = index;
@@ -108,6 +121,27 @@ impl Consumer {
         }
     }
 
+    pub(crate) fn has_started_at(&self, index: u64) -> bool {
+        self.started_at == Some(index)
+    }
+
+    /// What must come with the packet that has just started the run: it came before, and belongs behind.
+    pub(crate) fn take_overtaken(&mut self, now: Time, first: u64) -> BTreeSet<u64> {
+        let waited = std::mem::take(&mut self.waited);
+        let is_kept = |came: Time| now.saturating_since(came).as_millis() <= KEPT_MS;
+        let behind = waited.range(first + 1..=first + OVERTAKEN_MAX);
+        behind.filter(|(_, came)| is_kept(**came)).map(|(index, _)| *index).collect()
+    }
+
+    /// A packet that came before the one that started the run was sent with it; returns which one it is by its number.
+    pub(crate) fn overtaken(&mut self, number: u64) -> u64 {
+        let (&before, place) = self.sent.iter().next_back().expect("the run has begun");
+        let index = place.index + (number - before);
+        assert!(number > before && index <= self.started_at.expect("started") + OVERTAKEN_MAX);
+        self.newest_input = self.newest_input.max(index);
+        index
+    }
+
     /// The number of 16 bits in full, next to the newest.
     pub(crate) fn extend(&self, seq: u16) -> u64 {
         let newest = self.sent.keys().next_back().copied().unwrap_or_else(|| 0x1_0000 + u64::from(seq));
@@ -122,7 +156,7 @@ impl Consumer {
     }
 
     /// What a number names: what was sent under it, or what would have been. The second is a packet that overtook
-    /// the key frame the run starts with: it was withheld when it came, and the receiver sees a gap it may ask for.
+    /// the key frame the run starts with by more than is sent with it: the receiver sees a gap it may ask for.
     pub(crate) fn place(&self, number: u64) -> Option<Place> {
         if let Some(place) = self.sent.get(&number) {
             return Some(*place);

@@ -3,7 +3,7 @@
 mod controller;
 mod peers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ringsoup_rtc::rtp::RtpPacket;
@@ -283,19 +283,28 @@ impl Simulation {
         let peer = source.peer.clone();
         let is_new = !std::mem::replace(&mut source.packet_mut(index).arrived, true);
         self.summary.repaired_upstream += u64::from(is_new && is_repair);
+        let now = self.world.now;
         let mut expected = Vec::new();
+        let mut overtaken = BTreeMap::new();
         for subscriber in &mut self.subscribers {
             for consumer in subscriber.consumers.iter_mut().filter(|consumer| consumer.publisher == publisher)
             {
                 let packet = self.publishers[publisher].packet(index);
-                if is_new && !self.publishers[publisher].paused && consumer.must_get(index, packet) {
+                if is_new && !self.publishers[publisher].paused && consumer.must_get(now, index, packet) {
                     expected.push(consumer.ssrc);
+                    if consumer.has_started_at(index) {
+                        overtaken.insert(consumer.ssrc, consumer.take_overtaken(now, index));
+                    }
                 }
             }
         }
         self.deliver(&peer, bytes);
         let sent = self.world.take_sent();
         let (feedback, media): (Vec<_>, Vec<_>) = sent.into_iter().partition(Sent::is_rtcp);
+        let (media, later): (Vec<_>, Vec<_>) = {
+            let mut seen = BTreeSet::new();
+            media.into_iter().partition(|sent| seen.insert(sent.rtp().ssrc()))
+        };
         let mut got: Vec<_> = media.iter().map(|sent| sent.rtp().ssrc()).collect();
         got.sort_unstable();
         expected.sort_unstable();
@@ -309,7 +318,34 @@ impl Simulation {
         for sent in media {
             self.check_media(publisher, index, &sent);
         }
+        self.check_overtaken(publisher, index, overtaken, later);
         self.carry(feedback);
+    }
+
+    /// What came before packet `index` and belongs behind it went out with it to those it starts: all that they waited with, and
+    /// nothing that never came.
+    fn check_overtaken(
+        &mut self,
+        publisher: usize,
+        index: u64,
+        mut expected: BTreeMap<u32, BTreeSet<u64>>,
+        sent: Vec<Sent>,
+    ) {
+        for sent in sent {
+            let ssrc = sent.rtp().ssrc();
+            let (subscriber, consumer) = self.find(&sent, ssrc);
+            let stream = &mut self.subscribers[subscriber].consumers[consumer];
+            let number = stream.extend(sent.rtp().sequence_number());
+            let later = stream.overtaken(number);
+            let waited = expected.get_mut(&ssrc);
+            let waited = waited.unwrap_or_else(|| panic!("{later} to {ssrc}, which {index} does not start"));
+            waited.remove(&later);
+            assert!(self.publishers[publisher].packet(later).arrived, "{later} never came");
+            self.summary.forwarded += 1;
+            self.check_media(publisher, later, &sent);
+        }
+        expected.retain(|_, waited| !waited.is_empty());
+        assert!(expected.is_empty(), "{index} of publisher {publisher} left behind {expected:?}");
     }
 
     /// What a failing assertion shows.

@@ -29,7 +29,7 @@ use crate::producer::{Producer, StreamMatch, capture};
 use crate::rtp_parameters::{ExtensionUri, MediaKind};
 use crate::sfu::Sfu;
 use crate::stats::Outcome;
-use crate::table::Id;
+use crate::table::{Id, Table};
 use crate::trace;
 use crate::transport::{Transport, Way};
 
@@ -247,55 +247,95 @@ impl Sfu {
         block
     }
 
-    /// Offers the packet to every consumer; returns how many got it.
+    /// Offers the packet to every consumer; returns how many packets went out.
     fn fan_out(
         &mut self,
-        producer: Id<Producer>,
-        stream: usize,
+        producer_id: Id<Producer>,
+        index: usize,
         passing: &mut Passing<'_>,
         out: &mut Outbox,
     ) -> u32 {
-        let Self { producers, consumers, transports, layer_news, .. } = self;
-        let producer = &mut producers[producer];
-        let Some(stream) = producer.streams[stream].as_mut() else { return 0 };
-        let offer = Offer {
-            now: passing.now,
-            clock: stream.clock,
-            captured: stream.capture_clock,
-            arrived: passing.arrived,
-            payload_type: passing.payload_type,
-            mapped_ssrc: stream.mapped_ssrc,
-        };
-        let mut count = 0;
-        for egress in &mut producer.egresses {
-            let rewrite = match egress.decide(&offer) {
-                Decision::Forward(rewrite) => rewrite,
-                Decision::Withhold(Withheld::OutOfTime) => {
-                    layer_news.push((egress.consumer, LayerNews::WantsKeyFrame));
-                    continue;
+        let Self { producers, consumers, transports, layer_news, begun, .. } = self;
+        let mut audience = Audience { consumers, transports, layer_news };
+        let producer = &mut producers[producer_id];
+        let Some(stream) = producer.streams[index].as_mut() else { return 0 };
+        let arrived = passing.arrived;
+        let offer = stream.offer(passing.now, arrived, passing.payload_type);
+        let is_overtaken = arrived.is_key_frame && stream.has_newer_than(arrived.seq);
+        let (mut count, mut is_waited_for) = (0, false);
+        for (place, egress) in producer.egresses.iter_mut().enumerate() {
+            match offer_to(egress, &offer, passing, &mut audience, out) {
+                Offered::Sent { begins } => {
+                    count += 1;
+                    if begins && is_overtaken {
+                        begun.push(place);
+                    }
                 }
-                Decision::Withhold(_) => continue,
-            };
-            match rewrite.change {
-                LayerChange::None => {}
-                LayerChange::Missed => layer_news.push((egress.consumer, LayerNews::WantsKeyFrame)),
-                change => layer_news.push((egress.consumer, LayerNews::Changed(change))),
+                Offered::Withheld(why) => is_waited_for |= why == Withheld::BeforeKeyFrame,
+                Offered::Unsent => {}
             }
-            let len = match egress.bare {
-                Some(destination) => send_bare(destination, egress.ssrc, &rewrite, passing, out),
-                None => {
-                    let consumer = &mut consumers[egress.consumer];
-                    let transport = &mut transports[consumer.transport];
-                    send_media(transport, consumer, egress, &rewrite, passing, out)
-                }
-            };
-            let Some(len) = len else { continue };
-            egress.count(passing.now, passing.arrived.capture_age_us, &rewrite, len);
-            count += 1;
         }
-        keep(stream, passing);
+        keep(stream, passing, producer.asking > 0 || is_waited_for);
+        if !self.begun.is_empty() {
+            count += self.send_overtaken(passing.now, producer_id, index, arrived.seq, out);
+        }
         count
     }
+}
+
+/// Where an egress's packets go, and what is noted on the way.
+pub(crate) struct Audience<'a> {
+    pub consumers: &'a mut Table<Consumer>,
+    pub transports: &'a mut Table<Transport>,
+    pub layer_news: &'a mut Vec<(Id<Consumer>, LayerNews)>,
+}
+
+/// What became of an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offered {
+    Sent {
+        /// It is the first of a run.
+        begins: bool,
+    },
+    Withheld(Withheld),
+    /// It was taken, and could not be sent.
+    Unsent,
+}
+
+/// Offers a packet to one consumer and acts on its decision.
+#[inline]
+pub(crate) fn offer_to(
+    egress: &mut Egress,
+    offer: &Offer<'_>,
+    passing: &mut Passing<'_>,
+    audience: &mut Audience<'_>,
+    out: &mut Outbox,
+) -> Offered {
+    let rewrite = match egress.decide(offer) {
+        Decision::Forward(rewrite) => rewrite,
+        Decision::Withhold(why) => {
+            if why == Withheld::OutOfTime {
+                audience.layer_news.push((egress.consumer, LayerNews::WantsKeyFrame));
+            }
+            return Offered::Withheld(why);
+        }
+    };
+    match rewrite.change {
+        LayerChange::None => {}
+        LayerChange::Missed => audience.layer_news.push((egress.consumer, LayerNews::WantsKeyFrame)),
+        change => audience.layer_news.push((egress.consumer, LayerNews::Changed(change))),
+    }
+    let len = match egress.bare {
+        Some(destination) => send_bare(destination, egress.ssrc, &rewrite, passing, out),
+        None => {
+            let consumer = &mut audience.consumers[egress.consumer];
+            let transport = &mut audience.transports[consumer.transport];
+            send_media(transport, consumer, egress, &rewrite, passing, out)
+        }
+    };
+    let Some(len) = len else { return Offered::Unsent };
+    egress.count(passing.now, passing.arrived.capture_age_us, &rewrite, len);
+    Offered::Sent { begins: rewrite.begins }
 }
 
 /// When the media was captured, with the offset of that clock from ours, in the long form. The stream notes it: two streams of one capturer
@@ -321,9 +361,15 @@ fn push_capture_time(
 }
 
 /// Keeps the packet for receivers that ask again. A retransmission must be the same bytes, or SRTP would use one nonce for
-/// two packets: what cannot be rebuilt exactly from what is kept is not kept at all.
-fn keep(stream: &mut RecvStream, passing: &Passing<'_>) {
+/// two packets: what cannot be rebuilt exactly from what is kept is not kept at all. Where nobody may ask, it is kept as long as
+/// somebody waits for a key frame, whose packets may overtake its first one.
+fn keep(stream: &mut RecvStream, passing: &Passing<'_>, is_wanted: bool) {
     let arrived = passing.arrived;
+    if is_wanted {
+        stream.keep_history();
+    } else if !arrived.is_key_frame && stream.history.is_some() {
+        stream.history = None;
+    }
     if let Some(history) = stream.history.as_mut().filter(|_| passing.csrcs.is_empty()) {
         let packet = HistoryPacket {
             marker: arrived.marker,

@@ -22,6 +22,7 @@ pub mod map;
 pub mod name;
 pub mod observer;
 pub mod outbox;
+mod overtaken;
 pub mod parameter_check;
 pub mod piped;
 pub mod producer;

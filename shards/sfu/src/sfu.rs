@@ -114,6 +114,8 @@ pub struct Sfu {
     pub(crate) next_packet_id: u32,
     /// What the packet that is being forwarded changed for its receivers.
     pub(crate) layer_news: Vec<(Id<Consumer>, LayerNews)>,
+    /// Whose run began with the packet that is handled, by their place among the producer's egresses.
+    pub(crate) begun: Vec<usize>,
     /// What an ICE agent told, until it is acted upon.
     pub(crate) ice_events: Vec<ice::Event<Tuple>>,
     /// What a DTLS connection wants done, until it is.
@@ -174,6 +176,7 @@ impl Sfu {
             timers: Timers::default(),
             next_packet_id,
             layer_news: Vec::new(),
+            begun: Vec::new(),
             ice_events: Vec::new(),
             dtls_output: dtls::Output::default(),
             handshakes: Handshakes::default(),

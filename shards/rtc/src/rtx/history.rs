@@ -173,6 +173,11 @@ impl PacketHistory {
         })
     }
 
+    /// The newest packet's number when it is higher.
+    pub fn newer_than(&self, seq: u64) -> Option<u64> {
+        (!self.records.is_empty() && self.newest > seq).then_some(self.newest)
+    }
+
     /// Packets kept, the overwritten but not yet forgotten ones included.
     pub fn len(&self) -> usize {
         self.records.len()
@@ -372,6 +377,15 @@ mod tests {
             history.insert(ms(1_200), seq, &packet(b"", &payload));
         });
         assert!(history.kept_bytes() <= BYTES_MAX as u64);
+    }
+
+    #[test]
+    fn the_newest_is_known_by_its_number() {
+        let mut history = PacketHistory::new(AGE_MAX_VIDEO);
+        assert_eq!(history.newer_than(0), None);
+        history.insert(ms(0), 7, &packet(b"", b"a"));
+        history.insert(ms(0), 5, &packet(b"", b"b"));
+        assert_eq!((history.newer_than(6), history.newer_than(7)), (Some(7), None));
     }
 
     #[test]

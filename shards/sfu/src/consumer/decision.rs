@@ -22,6 +22,8 @@ pub struct Rewrite {
     pub marker: bool,
     /// What its payload begins with instead.
     pub prefix: Option<Prefix>,
+    /// The first packet of a run: nothing from before it was sent, what follows it may have come before it.
+    pub begins: bool,
     /// What this packet changes, beside itself.
     pub change: LayerChange,
 }

@@ -13,10 +13,11 @@ use ringsoup_rtc::rate::{RateCalculator, WINDOW_DEFAULT, WINDOW_DTX};
 use ringsoup_rtc::rtcp::{ReportBlock, SenderInfo};
 use ringsoup_rtc::rtp::RtpPacket;
 use ringsoup_rtc::rtx::history::{AGE_MAX_AUDIO, AGE_MAX_VIDEO};
-use ringsoup_rtc::rtx::{self, PacketHistory};
+use ringsoup_rtc::rtx::{self, HistoryPacket, PacketHistory};
 use ringsoup_rtc::score::{ReceivedTotals, Score, ScoreChange};
 use ringsoup_rtc::time::Time;
 
+use crate::consumer::decision::Offer;
 use crate::drop_reason::DropReason;
 use crate::producer::capture;
 use crate::producer::key_frames::KeyFrameRequests;
@@ -42,7 +43,7 @@ pub struct RecvStream {
     pub(crate) nack: Option<NackGenerator>,
     /// The deadline for which a timer is set.
     pub(crate) nack_timer: Option<Time>,
-    /// `None` until a consumer may ask for retransmissions.
+    /// `None` while no consumer may ask for retransmissions or waits for a key frame.
     pub(crate) history: Option<PacketHistory>,
     rtx_sequence: SequenceStats,
     pub(crate) score: Score,
@@ -391,6 +392,54 @@ impl RecvStream {
     /// Silence counts from now on.
     fn watch(&mut self, now: Time) {
         self.inactivity_deadline = self.inactivity.map(|silence| now + silence);
+    }
+
+    /// A packet as it is offered to consumers; `payload_type` is the router's.
+    #[inline]
+    pub(crate) fn offer<'a>(&self, now: Time, arrived: &'a Arrived<'a>, payload_type: u8) -> Offer<'a> {
+        let (mapped_ssrc, clock, captured) = (self.mapped_ssrc, self.clock, self.capture_clock);
+        Offer { now, arrived, payload_type, mapped_ssrc, clock, captured }
+    }
+
+    /// Whether a packet with a higher number is kept.
+    pub(crate) fn has_newer_than(&self, seq: u64) -> bool {
+        self.history.as_ref().is_some_and(|history| history.newer_than(seq).is_some())
+    }
+
+    /// Reads a kept packet again; `dependency` is its dependency descriptor. `None` when that says something else than when it came, its
+    /// structure having changed: whoever gets the packet then gets it by what is kept of it.
+    pub(crate) fn read_again<'a>(
+        &mut self,
+        now: Time,
+        seq: u64,
+        packet: &HistoryPacket<'a>,
+        dependency: Option<&[u8]>,
+    ) -> Option<Arrived<'a>> {
+        let codec = self.params.mime_type.codec;
+        let mut is_key_frame = codec.is_key_frame(packet.payload).unwrap_or(false);
+        let descriptor = match (&mut self.dependencies, dependency, packet.kept.frame()) {
+            (Some(dependencies), Some(value), Some(kept)) => {
+                let frame = dependencies.reader.read(seq, value).filter(|frame| frame.kept() == kept)?;
+                is_key_frame |= frame.is_key_frame;
+                Descriptor::Dependency(frame)
+            }
+            (Some(_), Some(_), None) => Descriptor::Unresolved,
+            _ => codec.describe_again(packet.payload, packet.kept),
+        };
+        Some(Arrived {
+            seq,
+            payload_type: self.params.shown.payload_type,
+            marker: packet.marker,
+            timestamp: packet.timestamp,
+            capture_age_us: self.capture_age_us(now, packet.timestamp),
+            payload: packet.payload,
+            descriptor,
+            is_key_frame,
+            is_rtx: false,
+            needs_key_frame: false,
+            has_restarted: false,
+            score: None,
+        })
     }
 
     /// Starts keeping packets for retransmission.

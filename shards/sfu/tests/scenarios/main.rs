@@ -20,6 +20,7 @@ mod key_frames;
 mod layers_in_the_wild;
 mod notifications;
 mod observers;
+mod overtaken;
 
 mod pausing;
 mod pipe_consumer;

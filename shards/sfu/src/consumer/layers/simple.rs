@@ -35,9 +35,9 @@ impl SimpleLayers {
             }
             return Decision::Withhold(Withheld::Dtx);
         }
-        if self.needs_sync {
+        let begins = std::mem::take(&mut self.needs_sync);
+        if begins {
             self.sequence.sync(arrived.seq);
-            self.needs_sync = false;
         }
         let Some(output) = self.sequence.map(arrived.seq) else {
             return Decision::Withhold(Withheld::BeforeStart);
@@ -49,6 +49,7 @@ impl SimpleLayers {
             timestamp: arrived.timestamp,
             marker: arrived.marker,
             prefix: None,
+            begins,
             change: LayerChange::None,
         })
     }

@@ -183,7 +183,7 @@ impl SimulcastLayers {
             run.pictures.begin(picture, temporal);
             run.pictures.take(picture);
         }
-        self.send(offer)
+        self.send(offer, true)
     }
 
     /// One more packet of the layer that is sent.
@@ -212,7 +212,7 @@ impl SimulcastLayers {
             _ => 0,
         };
         self.current = Some(LayerPair { temporal, ..current });
-        self.send(offer)
+        self.send(offer, false)
     }
 
     /// The temporal layer that is sent with this frame; `None` leaves it out.
@@ -234,7 +234,7 @@ impl SimulcastLayers {
         (frame.temporal <= self.open).then_some(reached.min(self.open))
     }
 
-    fn send(&mut self, offer: &Offer<'_>) -> Decision {
+    fn send(&mut self, offer: &Offer<'_>, begins: bool) -> Decision {
         let arrived = offer.arrived;
         let run = &mut self.runs[0];
         let Some(output) = run.sequence.map(arrived.seq) else {
@@ -253,7 +253,14 @@ impl SimulcastLayers {
         #[allow(clippy::cast_possible_truncation, reason = "the wire carries the low 16 bits")]
         let sequence_number = output as u16;
         let timestamp = arrived.timestamp.wrapping_sub(run.timestamp_offset);
-        Decision::Forward(Rewrite { sequence_number, timestamp, marker: arrived.marker, prefix, change })
+        Decision::Forward(Rewrite {
+            sequence_number,
+            timestamp,
+            marker: arrived.marker,
+            prefix,
+            begins,
+            change,
+        })
     }
 
     pub fn skip(&mut self, mapped_ssrc: u32, seq: u64) {

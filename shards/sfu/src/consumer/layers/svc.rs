@@ -100,7 +100,8 @@ impl SvcLayers {
             self.skip(arrived.seq);
             return Decision::Withhold(Withheld::Layer);
         };
-        if self.needs_sync {
+        let begins = self.needs_sync;
+        if begins {
             // AV1 without dependency descriptors tells no key frames. What begins above the target is none to begin with.
             let tells = self.mime_type.can_be_key_framed() || arrived.descriptor != Descriptor::None;
             let begins = arrived.is_key_frame && arrived.descriptor.spatial_layer() <= target.spatial;
@@ -130,7 +131,13 @@ impl SvcLayers {
             let why = if is_missed { Withheld::OutOfTime } else { Withheld::Layer };
             return Decision::Withhold(why);
         };
-        self.send(offer, layers, is_newest, is_missed)
+        match self.send(offer, layers, is_newest) {
+            Decision::Forward(rewrite) => {
+                let change = if is_missed { LayerChange::Missed } else { rewrite.change };
+                Decision::Forward(Rewrite { begins, change, ..rewrite })
+            }
+            withheld => withheld,
+        }
     }
 
     fn begin(&mut self, first: &Arrived<'_>) {
@@ -272,7 +279,7 @@ impl SvcLayers {
         Some(change.1)
     }
 
-    fn send(&mut self, offer: &Offer<'_>, layers: LayerPair, is_newest: bool, is_missed: bool) -> Decision {
+    fn send(&mut self, offer: &Offer<'_>, layers: LayerPair, is_newest: bool) -> Decision {
         let arrived = offer.arrived;
         let Some(output) = self.sequence.map(arrived.seq) else {
             return Decision::Withhold(Withheld::BeforeStart);
@@ -296,8 +303,9 @@ impl SvcLayers {
             timestamp: arrived.timestamp,
             marker: marker(arrived.marker, &arrived.descriptor, arrived.descriptor.kept().frame(), layers),
             prefix,
+            begins: false,
             // One stream: whatever changes does so within it.
-            change: if is_missed { LayerChange::Missed } else { change.min(LayerChange::Within) },
+            change: change.min(LayerChange::Within),
         })
     }
 

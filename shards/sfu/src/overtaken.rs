@@ -1,0 +1,72 @@
+//! Packets of a key frame that overtook its first one.
+//!
+//! ```text
+//! arrives    12  13  11K  14          (a consumer waits for the key frame that begins with 11)
+//! is sent    11K 12  13   14
+//! ```
+//! A consumer that waits for a key frame takes nothing before its first packet. What belongs behind it and came before it is in the
+//! producer's history, as everything is that somebody may want again, and is offered once more when the consumer has begun.
+
+use ringsoup_rtc::rtp::ExtensionBlock;
+use ringsoup_rtc::time::Time;
+
+use crate::forward::{Audience, Offered, Passing, offer_to};
+use crate::outbox::Outbox;
+use crate::producer::Producer;
+use crate::rtp_parameters::ExtensionUri;
+use crate::sfu::Sfu;
+use crate::table::Id;
+
+/// How far behind the newest packet a key frame's first one may be for all that follow it to be sent at once: those of a round trip
+/// at some Mbit/s, when it had to be asked for. Of more, the receiver misses the rest and asks for it.
+const OVERTAKEN_MAX: u64 = 128;
+
+impl Sfu {
+    /// Sends to the egresses in `begun`, which began with packet `first` of a stream, what came before it and belongs behind it. Returns how
+    /// many packets went out.
+    #[cold]
+    pub(crate) fn send_overtaken(
+        &mut self,
+        now: Time,
+        producer: Id<Producer>,
+        stream: usize,
+        first: u64,
+        out: &mut Outbox,
+    ) -> u32 {
+        let Self { producers, consumers, transports, layer_news, begun, .. } = self;
+        let mut audience = Audience { consumers, transports, layer_news };
+        let Producer { streams, egresses, .. } = &mut producers[producer];
+        let mut count = 0;
+        if let Some(stream) = streams[stream].as_mut()
+            && let Some(history) = stream.history.take()
+        {
+            let newest = history.newer_than(first).unwrap_or(first).min(first + OVERTAKEN_MAX);
+            for seq in first + 1..=newest {
+                let Some(packet) = history.get(now, seq) else { continue };
+                let block = ExtensionBlock::from_wire_form(packet.extension, packet.two_byte);
+                let id = ExtensionUri::DependencyDescriptor.router_id();
+                let dependency = block.elements().find(|(element, _)| *element == id).map(|(_, value)| value);
+                let Some(arrived) = stream.read_again(now, seq, &packet, dependency) else { continue };
+                let payload_type = packet.payload_type;
+                let offer = stream.offer(now, &arrived, payload_type);
+                let (csrcs, block) = (&[][..], &block);
+                let mut passing = Passing {
+                    now,
+                    payload_type,
+                    csrcs,
+                    block,
+                    arrived: &arrived,
+                    shared: None,
+                    sent_at: None,
+                };
+                for &place in &*begun {
+                    let offered = offer_to(&mut egresses[place], &offer, &mut passing, &mut audience, out);
+                    count += u32::from(matches!(offered, Offered::Sent { .. }));
+                }
+            }
+            stream.history = Some(history);
+        }
+        begun.clear();
+        count
+    }
+}
