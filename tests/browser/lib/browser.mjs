@@ -60,6 +60,7 @@ export class Browser {
 	async close() {
 		await this.browser.close();
 		this.server.close();
+		this.server.closeAllConnections();
 	}
 }
 

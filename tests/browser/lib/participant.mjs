@@ -1,6 +1,7 @@
 // A page and its two transports: what a test tells it to do, and what the page asks of the server meanwhile.
 
 import { until } from '../../interop/lib/wait.mjs';
+import { withDescriptors } from './descriptors.mjs';
 
 /** Far above what anything here takes on a busy machine, in ms. */
 export const PATIENCE_MS = 45_000;
@@ -66,13 +67,13 @@ export class Participant {
 		return this.publish({ kind: 'audio', codec: 'audio/opus', hertz });
 	}
 
-	/** Consumes a producer of the participant's router, `hertz` being the tone to listen for; it flows when this returns. */
-	async consume(producer, { hertz } = {}) {
-		const consumer = await this.transports.get('recv').consume({
-			producerId: producer.id,
-			rtpCapabilities: this.rtpCapabilities,
-			paused: true,
-		});
+	/**
+	 * Consumes a producer of the participant's router, `hertz` being the tone to listen for and `descriptors` whether dependency
+	 * descriptors shall come along; it flows when this returns.
+	 */
+	async consume(producer, { hertz, descriptors = false } = {}) {
+		const rtpCapabilities = descriptors ? withDescriptors(this.router, producer, this.rtpCapabilities) : this.rtpCapabilities;
+		const consumer = await this.transports.get('recv').consume({ producerId: producer.id, rtpCapabilities, paused: true });
 		const { id, producerId, kind, rtpParameters } = consumer;
 		await this.#call('consume', { id, producerId, kind, rtpParameters, hertz });
 		await consumer.resume();
@@ -85,6 +86,24 @@ export class Participant {
 
 	sent(producer) {
 		return this.#call('sent', producer.id);
+	}
+
+	/** Begins a stage of a consumer's pictures; its reports tell what came since. */
+	begin(consumer) {
+		return this.#call('begin', consumer.id);
+	}
+
+	encodes(...what) {
+		return this.#call('encodes', ...what);
+	}
+
+	/** Has the page send no layers of a simulcast above this one. */
+	sendUpTo(producer, spatialLayer) {
+		return this.#call('sendUpTo', producer.id, spatialLayer);
+	}
+
+	changeEncoding(producer, change) {
+		return this.#call('changeEncoding', producer.id, change);
 	}
 
 	path(direction) {
@@ -108,7 +127,7 @@ export class Participant {
 				what,
 				async () => {
 					last = await look();
-					return isSo(last) && last;
+					return (await isSo(last)) && last;
 				},
 				PATIENCE_MS,
 				LOOK_EVERY_MS

@@ -7,6 +7,8 @@ import { Participant } from './participant.mjs';
 const MEDIA_CODECS = [
 	{ kind: 'audio', mimeType: 'audio/opus', clockRate: 48_000, channels: 2 },
 	{ kind: 'video', mimeType: 'video/VP8', clockRate: 90_000 },
+	{ kind: 'video', mimeType: 'video/VP9', clockRate: 90_000, parameters: { 'profile-id': 0 } },
+	{ kind: 'video', mimeType: 'video/AV1', clockRate: 90_000 },
 	{
 		kind: 'video',
 		mimeType: 'video/H264',

@@ -44,16 +44,36 @@ class Client {
 		this.#transports.set(direction, transport);
 	}
 
-	async publish({ kind, codec, hertz, width = WIDTH, encodings }) {
-		const track = kind === 'video' ? await camera(width) : tone(hertz);
+	async publish({ kind, codec, hertz, width = WIDTH, height = (width * 3) / 4, encodings, codecOptions }) {
+		const track = kind === 'video' ? await camera(width, height) : tone(hertz);
 		const producer = await this.#transports.get('send').produce({
 			track,
 			encodings,
 			codec: this.#device.rtpCapabilities.codecs.find(({ mimeType }) => mimeType === codec),
-			codecOptions: { videoGoogleStartBitrate: 500 },
+			codecOptions: { videoGoogleStartBitrate: 500, ...codecOptions },
 		});
+		if (kind === 'video') {
+			await keepResolution(producer.rtpSender);
+		}
 		this.#producers.set(producer.id, producer);
 		return producer.id;
+	}
+
+	/** Whether this browser makes such a stream, by its own word. */
+	async encodes(contentType, scalabilityMode, { width, height }, bitrate) {
+		const video = { contentType, width, height, framerate: FRAME_RATE, bitrate, scalabilityMode };
+		const { supported } = await navigator.mediaCapabilities.encodingInfo({ type: 'webrtc', video });
+		return supported;
+	}
+
+	/** The sender ceases to send the layers of a simulcast above this one, or begins again. */
+	sendUpTo(producerId, spatialLayer) {
+		return this.#producers.get(producerId).setMaxSpatialLayer(spatialLayer);
+	}
+
+	/** The sender's only encoding gets another form. */
+	async changeEncoding(producerId, change) {
+		await this.#producers.get(producerId).setRtpEncodingParameters(change);
 	}
 
 	/** Shows or plays a consumer; the clock for its first picture starts here. */
@@ -64,6 +84,11 @@ class Client {
 		this.#consumers.set(consumer.id, { consumer, watch });
 	}
 
+	/** Begins a stage of a consumer's pictures. */
+	begin(consumerId) {
+		this.#consumers.get(consumerId).watch.begin();
+	}
+
 	/** What came of a consumer so far: by the browser's statistics, and by looking and listening. */
 	async report(consumerId) {
 		const { consumer, watch } = this.#consumers.get(consumerId);
@@ -71,6 +96,7 @@ class Client {
 		const names = [
 			...['packetsReceived', 'packetsLost', 'nackCount', 'pliCount', 'framesDecoded', 'keyFramesDecoded'],
 			...['freezeCount', 'totalFreezesDuration', 'totalAudioEnergy', 'frameWidth', 'concealedSamples'],
+			...['framesReceived', 'framesDropped', 'retransmittedPacketsReceived', 'totalSamplesReceived'],
 		];
 		return { ...Object.fromEntries(names.map(name => [name, stats[name] ?? 0])), ...watch.report() };
 	}
@@ -78,9 +104,7 @@ class Client {
 	/** What a producer has sent. */
 	async sent(producerId) {
 		const stats = [...(await this.#producers.get(producerId).getStats()).values()];
-		return stats.filter(({ type }) => type === 'outbound-rtp').map(({ packetsSent, framesEncoded, keyFramesEncoded, encoderImplementation, rid }) => ({
-			...{ packetsSent, framesEncoded, keyFramesEncoded, encoderImplementation, rid },
-		}));
+		return stats.filter(({ type }) => type === 'outbound-rtp');
 	}
 
 	/** A transport's state, and of the pair in use the protocol, the server's port and its fragment. */
@@ -106,9 +130,14 @@ class Client {
 	}
 }
 
+/** On a busy machine a sender shall make fewer pictures, not smaller ones, of whose size tests tell layers. */
+async function keepResolution(sender) {
+	await sender.setParameters({ ...sender.getParameters(), degradationPreference: 'maintain-resolution' });
+}
+
 /** The browser's own test camera, which moves. */
-async function camera(width) {
-	const video = { width, height: (width * 3) / 4, frameRate: FRAME_RATE };
+async function camera(width, height) {
+	const video = { width, height, frameRate: FRAME_RATE };
 	const stream = await navigator.mediaDevices.getUserMedia({ video });
 	return stream.getVideoTracks()[0];
 }

@@ -10,9 +10,12 @@ export class PictureWatch {
 	#changes = 0;
 	#firstPictureMs;
 	#leastSpread = Infinity;
+	#lastAt;
+	#stage;
 
 	constructor(track, startedAt) {
 		this.#startedAt = startedAt;
+		this.begin();
 		void this.#watch(new MediaStreamTrackProcessor({ track }).readable.getReader());
 	}
 
@@ -22,10 +25,33 @@ export class PictureWatch {
 			if (done) {
 				return;
 			}
-			this.#firstPictureMs ??= performance.now() - this.#startedAt;
+			const now = performance.now();
+			this.#firstPictureMs ??= now - this.#startedAt;
+			this.#note(now, picture.visibleRect.height);
 			await this.#look(picture);
 			picture.close();
 		}
+	}
+
+	/** Begins a stage: what comes from now on is told apart. */
+	begin() {
+		this.#stage = { at: performance.now(), pictures: 0, longestGapMs: 0, runs: [] };
+	}
+
+	#note(now, height) {
+		const stage = this.#stage;
+		stage.pictures += 1;
+		stage.longestGapMs = Math.max(stage.longestGapMs, this.#gap(now));
+		this.#lastAt = now;
+		if (stage.runs.at(-1)?.height !== height) {
+			stage.runs.push({ height, pictures: 0, afterMs: now - stage.at });
+		}
+		stage.runs.at(-1).pictures += 1;
+	}
+
+	/** How long the picture has stood still. */
+	#gap(now) {
+		return this.#lastAt === undefined ? 0 : now - this.#lastAt;
 	}
 
 	async #look(picture) {
@@ -44,9 +70,14 @@ export class PictureWatch {
 		this.#last = luma;
 	}
 
-	/** Pictures, how many differ from the one before, the flattest one's spread of luma, and when the first one came. */
+	/**
+	 * Pictures, how many differ from the one before, the flattest one's spread of luma, and when the first one came. Of the stage
+	 * its pictures in runs of one height, each with its first one's time since the stage began, and the longest time without one.
+	 */
 	report() {
+		const { pictures, longestGapMs, runs } = this.#stage;
 		return {
+			stage: { pictures, longestGapMs: Math.max(longestGapMs, this.#gap(performance.now())), runs },
 			pictures: this.#pictures,
 			changes: this.#changes,
 			leastSpread: this.#leastSpread,
