@@ -23,4 +23,11 @@ for (const [name, code] of Object.entries(generated)) {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, code);
 }
+
+// The same as data: layouts of older controllers are made from it (control/src/wire/generation).
+for (const [path, text] of Object.entries(files)) flatc.mountFile(`/schemas${path}`, text);
+const result = flatc.runCommand(["--binary", "--schema", "-I", "/schemas", "-o", "/binary", "/schemas/message.fbs"]);
+if (result.code !== 0) throw new Error(result.stderr);
+writeFileSync(join(out, "message.bfbs"), flatc.readFile("/binary/message.bfbs"));
+
 console.log(`${Object.keys(generated).length} files from ${Object.keys(files).length} schemas`);

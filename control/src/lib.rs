@@ -17,4 +17,5 @@ pub mod run;
 pub mod settings;
 pub mod shards;
 mod signals;
+pub mod version;
 pub mod wire;

@@ -3,8 +3,9 @@
 //! `wire` provides, for the generation a controller speaks:
 //!
 //! ```text
-//! wire::decode(frame: &[u8]) -> Result<Incoming, DecodeError>   frame = 4-byte size prefix and body, 8-aligned
-//! wire::Encoder::new() -> Encoder                               owns one builder, reused
+//! wire::Decoder::speaking(generation) -> Decoder
+//!     .decode(&mut self, frame: &[u8]) -> Result<Incoming, DecodeError>   frame = 4-byte size prefix and body
+//! wire::Encoder::speaking(generation) -> Encoder                owns its builders, reused
 //!     .response(&mut self, &Response) -> &[u8]                  each with its size prefix, ready for fd 4
 //!     .event(&mut self, &Event) -> Option<&[u8]>                None for Log and TransportFailed
 //!     .log(&mut self, text: &str) -> &[u8]

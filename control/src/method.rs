@@ -4,7 +4,11 @@
 macro_rules! methods {
     ($($variant:ident $name:literal,)+) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Method { $($variant,)+ }
+        pub enum Method {
+            $($variant,)+
+            /// Of older generations only: newer ones have a notification.
+            WorkerClose,
+        }
 
         impl Method {
             /// The index is the number on the wire in the generation of 3.27.1.
@@ -12,7 +16,10 @@ macro_rules! methods {
 
             /// As controllers read it in error texts.
             pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
+                match self {
+                    $(Self::$variant => $name,)+
+                    Self::WorkerClose => "worker.close",
+                }
             }
         }
     };

@@ -37,7 +37,8 @@ use crate::resource_usage;
 use crate::settings::{LogSettings, Verbosity};
 use crate::shards::{ShardSettings, Shards};
 use crate::signals::Signals;
-use crate::wire;
+use crate::version::Version;
+use crate::wire::{self, Generation};
 
 const READ: Token = Token(0);
 const WRITE: Token = Token(1);
@@ -110,6 +111,7 @@ struct ControlThread {
     signals: Signals,
     shards: Shards,
     controller: Controller,
+    decoder: wire::Decoder,
     encoder: wire::Encoder,
     effects: Vec<Effect>,
     /// Whether channel failures are told on stderr.
@@ -140,6 +142,9 @@ impl ControlThread {
         watch(channel.write_fd(), WRITE, Interest::WRITABLE)?;
         watch(signals.fd(), SIGNALS, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), DOORBELL).map_err(RunError::Poll)?;
+        // What cannot be read as a version is refused before; nothing else than the newest could be meant.
+        let version = Version::parse(&config.controller_version);
+        let generation = version.and_then(Generation::of).map(Arc::new);
         let controller = Controller::new(&ControllerConfig {
             pid: std::process::id(),
             shards: config.shards.count,
@@ -151,7 +156,8 @@ impl ControlThread {
             signals,
             shards: Shards::new(config.shards.clone(), certificate, dtls, waker),
             controller,
-            encoder: wire::Encoder::new(),
+            decoder: wire::Decoder::speaking(generation.clone()),
+            encoder: wire::Encoder::speaking(generation),
             effects: Vec::new(),
             tell_failures: config.log.verbosity >= Verbosity::Error,
             shards_have_more: false,
@@ -248,7 +254,7 @@ impl ControlThread {
             match self.channel.receive() {
                 Incoming::Frame(frame) => {
                     self.frame_bytes = frame.len();
-                    match wire::decode(frame) {
+                    match self.decoder.decode(frame) {
                         Ok(incoming) if self.controller.must_wait(&incoming) => {
                             let until = Instant::now() + HOLD_PATIENCE;
                             self.held = Some(Held { incoming, bytes: self.frame_bytes, until });

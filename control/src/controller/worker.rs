@@ -30,6 +30,11 @@ impl Controller {
     ) -> Result<(), CommandError> {
         let Request { id, method, body, .. } = request;
         match (method, body?) {
+            (Method::WorkerClose, _) => {
+                let result = Ok(ResponseBody::Shard(Reply::Done));
+                out.push(Effect::Respond(Response { id, result }));
+                out.push(Effect::Close);
+            }
             (Method::WorkerDump, _) => self.start_dump(id, out),
             (Method::WorkerGetResourceUsage, _) => out.push(Effect::MeasureUsage { request_id: id }),
             (Method::WorkerUpdateSettings, RequestBody::UpdateSettings { log_level, log_tags }) => {

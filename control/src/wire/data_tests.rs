@@ -8,7 +8,7 @@ use ringsoup_fbs::fbs::sctp_association::SctpState as WireState;
 use ringsoup_fbs::fbs::{data_consumer as wire_consumer, data_producer as wire_producer};
 use ringsoup_fbs::verify_message;
 use ringsoup_rtc::subchannels::Audience;
-use ringsoup_sfu::command::CommandError;
+use ringsoup_sfu::command::{CommandError, NumSctpStreams};
 use ringsoup_sfu::data::Message;
 use ringsoup_sfu::data::command::{DataType, SctpStreamParameters};
 use ringsoup_sfu::data::reply::{
@@ -289,6 +289,7 @@ fn sctp() -> SctpDump {
         send_buffer_size: 3,
         per_stream_send_queue_limit: 4,
         max_receiver_window_buffer_size: 5,
+        num_streams: Some(NumSctpStreams { os: 7, mis: 8 }),
         is_data_channel: true,
         state: SctpState::Connected,
         negotiated: SctpNegotiatedCapabilities { max_outbound_streams: 6, max_inbound_streams: 7 },

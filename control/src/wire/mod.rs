@@ -12,9 +12,11 @@
 mod consumer;
 mod data_consumer;
 mod data_producer;
+mod decoder;
 mod direct_transport;
 mod encoder;
 mod event;
+mod generation;
 mod latency;
 mod loose_values;
 mod notification;
@@ -67,7 +69,9 @@ use ringsoup_sfu::command::CommandError;
 
 use crate::message::{DecodeError, Incoming};
 
+pub use decoder::Decoder;
 pub use encoder::Encoder;
+pub use generation::{Generation, OLDEST};
 
 type Builder = FlatBufferBuilder<'static>;
 type Text = WIPOffset<&'static str>;

@@ -108,6 +108,7 @@ pub(super) fn options(builder: &mut Builder) -> flatbuffers::WIPOffset<transport
         sctp_per_stream_send_queue_limit: 4,
         sctp_max_receiver_window_buffer_size: 5,
         sctp_default_stream_buffered_amount_low_threshold: 6,
+        num_sctp_streams: None,
         is_data_channel: true,
     };
     transport::Options::create(builder, &args)

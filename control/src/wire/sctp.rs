@@ -49,6 +49,8 @@ pub(super) fn parameters(builder: &mut Builder, dump: &SctpDump) -> WIPOffset<wi
         per_stream_send_queue_limit: dump.per_stream_send_queue_limit,
         max_receiver_window_buffer_size: dump.max_receiver_window_buffer_size,
         is_data_channel: dump.is_data_channel,
+        os: dump.num_streams.map(|streams| streams.os),
+        mis: dump.num_streams.map(|streams| streams.mis),
     };
     wire::SctpParameters::create(builder, &args)
 }

@@ -2,7 +2,9 @@
 
 use flatbuffers::WIPOffset;
 use ringsoup_fbs::fbs::{common, transport as wire};
-use ringsoup_sfu::command::{CommandError, ListenInfo, Protocol, TransportOptions, TransportTraceEvent};
+use ringsoup_sfu::command::{
+    CommandError, ListenInfo, NumSctpStreams, Protocol, TransportOptions, TransportTraceEvent,
+};
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::{TransportDump, TransportStats, Tuple};
 
@@ -27,6 +29,9 @@ pub(super) fn options(options: wire::Options<'_>) -> TransportOptions {
         sctp_max_receiver_window_buffer_size: options.sctp_max_receiver_window_buffer_size(),
         sctp_default_stream_buffered_amount_low_threshold: options
             .sctp_default_stream_buffered_amount_low_threshold(),
+        num_sctp_streams: options
+            .num_sctp_streams()
+            .map(|streams| NumSctpStreams { os: streams.os(), mis: streams.mis() }),
         is_data_channel: options.is_data_channel(),
     }
 }

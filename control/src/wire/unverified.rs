@@ -12,6 +12,12 @@ pub(super) fn request_id(frame: &[u8]) -> Option<u32> {
     request.field(Request::VT_ID).map_or(Some(0), |at| u32_at(frame, at))
 }
 
+/// The request's method, by the number its layout has for it.
+pub(super) fn request_method(frame: &[u8]) -> Option<u8> {
+    // Method 0 is not written.
+    Some(Unverified::request(frame)?.byte(Request::VT_METHOD).unwrap_or(0))
+}
+
 /// Where a table is said to be.
 #[derive(Clone, Copy)]
 pub(super) struct Unverified<'frame> {
@@ -33,11 +39,31 @@ impl<'frame> Unverified<'frame> {
         message.table(Message::VT_DATA)
     }
 
-    /// Where the field of this vtable offset lies; `None` when it is absent.
-    pub(super) fn field(self, vtable_offset: u16) -> Option<usize> {
+    /// Whether this can be a table: it and its vtable lie within the frame, where such things may begin.
+    pub(super) fn is_table(self) -> bool {
+        let frame = self.frame;
+        let lens = self.vtable().and_then(|vtable| {
+            let object_len = u16_at(frame, vtable.checked_add(2)?)?;
+            Some((vtable, usize::from(u16_at(frame, vtable)?), usize::from(object_len)))
+        });
+        lens.is_some_and(|(vtable, vtable_len, object_len)| {
+            let aligned =
+                self.at.is_multiple_of(4) && vtable.is_multiple_of(2) && vtable_len.is_multiple_of(2);
+            let whole = vtable_len >= 4 && object_len >= 4;
+            let reaches = |at: usize, len| at.checked_add(len).is_some_and(|end| end <= frame.len());
+            aligned && whole && reaches(vtable, vtable_len) && reaches(self.at, object_len)
+        })
+    }
+
+    fn vtable(self) -> Option<usize> {
         let distance = u32_at(self.frame, self.at)?.cast_signed();
         let vtable = i64::try_from(self.at).ok()?.checked_sub(i64::from(distance))?;
-        let vtable = usize::try_from(vtable).ok()?;
+        usize::try_from(vtable).ok()
+    }
+
+    /// Where the field of this vtable offset lies; `None` when it is absent.
+    pub(super) fn field(self, vtable_offset: u16) -> Option<usize> {
+        let vtable = self.vtable()?;
         if vtable_offset.checked_add(2)? > u16_at(self.frame, vtable)? {
             return None;
         }
@@ -75,12 +101,12 @@ pub(super) fn integers(frame: &[u8], at: usize) -> impl Iterator<Item = i32> {
 }
 
 /// Where the 4-byte elements of the vector at `at` lie; not more than the frame could hold.
-fn elements(frame: &[u8], at: usize) -> impl Iterator<Item = usize> {
+pub(super) fn elements(frame: &[u8], at: usize) -> impl Iterator<Item = usize> {
     let length = u32_at(frame, at).and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     (1..=length.min(frame.len() / 4)).map_while(move |index| at.checked_add(4 * index))
 }
 
-fn target(frame: &[u8], at: usize) -> Option<usize> {
+pub(super) fn target(frame: &[u8], at: usize) -> Option<usize> {
     at.checked_add(usize::try_from(u32_at(frame, at)?).ok()?)
 }
 
@@ -88,6 +114,6 @@ fn u16_at(frame: &[u8], at: usize) -> Option<u16> {
     frame.get(at..)?.first_chunk().copied().map(u16::from_le_bytes)
 }
 
-fn u32_at(frame: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(frame: &[u8], at: usize) -> Option<u32> {
     frame.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
 }

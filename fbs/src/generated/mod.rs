@@ -357,6 +357,8 @@ pub mod fbs {
     use super::*;
     mod sctp_parameters_generated;
     pub use self::sctp_parameters_generated::*;
+    mod num_sctp_streams_generated;
+    pub use self::num_sctp_streams_generated::*;
     mod sctp_stream_parameters_generated;
     pub use self::sctp_stream_parameters_generated::*;
   } // sctp_parameters

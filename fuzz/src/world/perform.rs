@@ -43,6 +43,7 @@ pub(super) fn transport_options(direct: bool, sctp: bool) -> TransportOptions {
         sctp_per_stream_send_queue_limit: SEND_BUFFER_BYTES / 2,
         sctp_max_receiver_window_buffer_size: 0,
         sctp_default_stream_buffered_amount_low_threshold: 0,
+        num_sctp_streams: None,
         is_data_channel: false,
     }
 }

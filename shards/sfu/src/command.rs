@@ -240,7 +240,18 @@ pub struct TransportOptions {
     pub sctp_max_receiver_window_buffer_size: u32,
     /// Bytes.
     pub sctp_default_stream_buffered_amount_low_threshold: u32,
+    /// What controllers before 3.20 ask for. Nobody needs to choose, but their dumps show it.
+    pub num_sctp_streams: Option<NumSctpStreams>,
     pub is_data_channel: bool,
+}
+
+/// Streams of an SCTP association (RFC 9260 section 3.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NumSctpStreams {
+    /// Outgoing streams asked for.
+    pub os: u16,
+    /// Incoming streams taken at most.
+    pub mis: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

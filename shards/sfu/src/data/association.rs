@@ -3,7 +3,7 @@
 //! The protocol itself is not spoken yet: the association stays as it is before its first packet, but between the ends of a
 //! pipe inside the process, which need none.
 
-use crate::command::TransportOptions;
+use crate::command::{NumSctpStreams, TransportOptions};
 use crate::map::Map;
 use crate::name::Name;
 use crate::table::Id;
@@ -29,6 +29,7 @@ pub struct Association {
     pub(crate) send_buffer_size: u32,
     /// Bytes.
     pub(crate) per_stream_send_queue_limit: u32,
+    pub(crate) num_streams: Option<NumSctpStreams>,
     /// Whether streams are WebRTC data channels, whose ends are closed by resetting them (RFC 8831 section 6.7).
     pub(crate) is_data_channel: bool,
     /// By incoming stream.
@@ -47,6 +48,7 @@ impl Association {
             max_receiver_window_buffer_size: options.sctp_max_receiver_window_buffer_size,
             send_buffer_size: options.sctp_send_buffer_size,
             per_stream_send_queue_limit: options.sctp_per_stream_send_queue_limit,
+            num_streams: options.num_sctp_streams,
             is_data_channel: options.is_data_channel,
             producers: Map::default(),
             consumers: Map::default(),
@@ -67,6 +69,7 @@ impl Association {
             send_buffer_size: self.send_buffer_size,
             per_stream_send_queue_limit: self.per_stream_send_queue_limit,
             max_receiver_window_buffer_size: self.max_receiver_window_buffer_size,
+            num_streams: self.num_streams,
             is_data_channel: self.is_data_channel,
             state: self.state,
             negotiated: self.negotiated,

@@ -1,5 +1,6 @@
 //! What data producers, data consumers and associations show of themselves.
 
+use crate::command::NumSctpStreams;
 use crate::name::Name;
 
 use super::command::DataType;
@@ -86,6 +87,7 @@ pub struct SctpDump {
     pub per_stream_send_queue_limit: u32,
     /// Bytes.
     pub max_receiver_window_buffer_size: u32,
+    pub num_streams: Option<NumSctpStreams>,
     pub is_data_channel: bool,
     pub state: SctpState,
     pub negotiated: SctpNegotiatedCapabilities,

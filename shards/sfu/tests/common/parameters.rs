@@ -52,6 +52,7 @@ pub(crate) fn transport_options(direct: bool) -> TransportOptions {
         sctp_per_stream_send_queue_limit: 0,
         sctp_max_receiver_window_buffer_size: 0,
         sctp_default_stream_buffered_amount_low_threshold: 0,
+        num_sctp_streams: None,
         is_data_channel: false,
     }
 }

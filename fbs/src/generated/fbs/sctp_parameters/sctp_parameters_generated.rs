@@ -25,6 +25,8 @@ impl<'a> SctpParameters<'a> {
   pub const VT_PER_STREAM_SEND_QUEUE_LIMIT: ::flatbuffers::VOffsetT = 12;
   pub const VT_MAX_RECEIVER_WINDOW_BUFFER_SIZE: ::flatbuffers::VOffsetT = 14;
   pub const VT_IS_DATA_CHANNEL: ::flatbuffers::VOffsetT = 16;
+  pub const VT_OS: ::flatbuffers::VOffsetT = 18;
+  pub const VT_MIS: ::flatbuffers::VOffsetT = 20;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -41,6 +43,8 @@ impl<'a> SctpParameters<'a> {
     builder.add_send_buffer_size(args.send_buffer_size);
     builder.add_max_receive_message_size(args.max_receive_message_size);
     builder.add_max_send_message_size(args.max_send_message_size);
+    if let Some(x) = args.mis { builder.add_mis(x); }
+    if let Some(x) = args.os { builder.add_os(x); }
     builder.add_port(args.port);
     builder.add_is_data_channel(args.is_data_channel);
     builder.finish()
@@ -96,6 +100,20 @@ impl<'a> SctpParameters<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<bool>(SctpParameters::VT_IS_DATA_CHANNEL, Some(false)).unwrap()}
   }
+  #[inline]
+  pub fn os(&self) -> Option<u16> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u16>(SctpParameters::VT_OS, None)}
+  }
+  #[inline]
+  pub fn mis(&self) -> Option<u16> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u16>(SctpParameters::VT_MIS, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for SctpParameters<'_> {
@@ -111,6 +129,8 @@ impl ::flatbuffers::Verifiable for SctpParameters<'_> {
      .visit_field::<u32>("per_stream_send_queue_limit", Self::VT_PER_STREAM_SEND_QUEUE_LIMIT, false)?
      .visit_field::<u32>("max_receiver_window_buffer_size", Self::VT_MAX_RECEIVER_WINDOW_BUFFER_SIZE, false)?
      .visit_field::<bool>("is_data_channel", Self::VT_IS_DATA_CHANNEL, false)?
+     .visit_field::<u16>("os", Self::VT_OS, false)?
+     .visit_field::<u16>("mis", Self::VT_MIS, false)?
      .finish();
     Ok(())
   }
@@ -123,6 +143,8 @@ pub struct SctpParametersArgs {
     pub per_stream_send_queue_limit: u32,
     pub max_receiver_window_buffer_size: u32,
     pub is_data_channel: bool,
+    pub os: Option<u16>,
+    pub mis: Option<u16>,
 }
 impl<'a> Default for SctpParametersArgs {
   #[inline]
@@ -135,6 +157,8 @@ impl<'a> Default for SctpParametersArgs {
       per_stream_send_queue_limit: 0,
       max_receiver_window_buffer_size: 0,
       is_data_channel: false,
+      os: None,
+      mis: None,
     }
   }
 }
@@ -173,6 +197,14 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> SctpParametersBuilder<'a, 'b,
     self.fbb_.push_slot::<bool>(SctpParameters::VT_IS_DATA_CHANNEL, is_data_channel, false);
   }
   #[inline]
+  pub fn add_os(&mut self, os: u16) {
+    self.fbb_.push_slot_always::<u16>(SctpParameters::VT_OS, os);
+  }
+  #[inline]
+  pub fn add_mis(&mut self, mis: u16) {
+    self.fbb_.push_slot_always::<u16>(SctpParameters::VT_MIS, mis);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> SctpParametersBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     SctpParametersBuilder {
@@ -197,6 +229,8 @@ impl ::core::fmt::Debug for SctpParameters<'_> {
       ds.field("per_stream_send_queue_limit", &self.per_stream_send_queue_limit());
       ds.field("max_receiver_window_buffer_size", &self.max_receiver_window_buffer_size());
       ds.field("is_data_channel", &self.is_data_channel());
+      ds.field("os", &self.os());
+      ds.field("mis", &self.mis());
       ds.finish()
   }
 }

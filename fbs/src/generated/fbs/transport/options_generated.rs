@@ -28,6 +28,7 @@ impl<'a> Options<'a> {
   pub const VT_SCTP_MAX_RECEIVER_WINDOW_BUFFER_SIZE: ::flatbuffers::VOffsetT = 18;
   pub const VT_SCTP_DEFAULT_STREAM_BUFFERED_AMOUNT_LOW_THRESHOLD: ::flatbuffers::VOffsetT = 20;
   pub const VT_IS_DATA_CHANNEL: ::flatbuffers::VOffsetT = 22;
+  pub const VT_NUM_SCTP_STREAMS: ::flatbuffers::VOffsetT = 24;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -36,10 +37,11 @@ impl<'a> Options<'a> {
   #[allow(unused_mut)]
   pub fn create<'bldr: 'args, 'args: 'mut_bldr, 'mut_bldr, A: ::flatbuffers::Allocator + 'bldr>(
     _fbb: &'mut_bldr mut ::flatbuffers::FlatBufferBuilder<'bldr, A>,
-    args: &'args OptionsArgs
+    args: &'args OptionsArgs<'args>
   ) -> ::flatbuffers::WIPOffset<Options<'bldr>> {
     let mut builder = OptionsBuilder::new(_fbb);
     if let Some(x) = args.initial_available_outgoing_bitrate { builder.add_initial_available_outgoing_bitrate(x); }
+    if let Some(x) = args.num_sctp_streams { builder.add_num_sctp_streams(x); }
     builder.add_sctp_default_stream_buffered_amount_low_threshold(args.sctp_default_stream_buffered_amount_low_threshold);
     builder.add_sctp_max_receiver_window_buffer_size(args.sctp_max_receiver_window_buffer_size);
     builder.add_sctp_per_stream_send_queue_limit(args.sctp_per_stream_send_queue_limit);
@@ -123,6 +125,13 @@ impl<'a> Options<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<bool>(Options::VT_IS_DATA_CHANNEL, Some(false)).unwrap()}
   }
+  #[inline]
+  pub fn num_sctp_streams(&self) -> Option<super::sctp_parameters::NumSctpStreams<'a>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<super::sctp_parameters::NumSctpStreams>>(Options::VT_NUM_SCTP_STREAMS, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for Options<'_> {
@@ -141,11 +150,12 @@ impl ::flatbuffers::Verifiable for Options<'_> {
      .visit_field::<u32>("sctp_max_receiver_window_buffer_size", Self::VT_SCTP_MAX_RECEIVER_WINDOW_BUFFER_SIZE, false)?
      .visit_field::<u32>("sctp_default_stream_buffered_amount_low_threshold", Self::VT_SCTP_DEFAULT_STREAM_BUFFERED_AMOUNT_LOW_THRESHOLD, false)?
      .visit_field::<bool>("is_data_channel", Self::VT_IS_DATA_CHANNEL, false)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<super::sctp_parameters::NumSctpStreams>>("num_sctp_streams", Self::VT_NUM_SCTP_STREAMS, false)?
      .finish();
     Ok(())
   }
 }
-pub struct OptionsArgs {
+pub struct OptionsArgs<'a> {
     pub direct: bool,
     pub initial_available_outgoing_bitrate: Option<u64>,
     pub enable_sctp: bool,
@@ -156,8 +166,9 @@ pub struct OptionsArgs {
     pub sctp_max_receiver_window_buffer_size: u32,
     pub sctp_default_stream_buffered_amount_low_threshold: u32,
     pub is_data_channel: bool,
+    pub num_sctp_streams: Option<::flatbuffers::WIPOffset<super::sctp_parameters::NumSctpStreams<'a>>>,
 }
-impl<'a> Default for OptionsArgs {
+impl<'a> Default for OptionsArgs<'a> {
   #[inline]
   fn default() -> Self {
     OptionsArgs {
@@ -171,6 +182,7 @@ impl<'a> Default for OptionsArgs {
       sctp_max_receiver_window_buffer_size: 0,
       sctp_default_stream_buffered_amount_low_threshold: 0,
       is_data_channel: false,
+      num_sctp_streams: None,
     }
   }
 }
@@ -221,6 +233,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> OptionsBuilder<'a, 'b, A> {
     self.fbb_.push_slot::<bool>(Options::VT_IS_DATA_CHANNEL, is_data_channel, false);
   }
   #[inline]
+  pub fn add_num_sctp_streams(&mut self, num_sctp_streams: ::flatbuffers::WIPOffset<super::sctp_parameters::NumSctpStreams<'b >>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<super::sctp_parameters::NumSctpStreams>>(Options::VT_NUM_SCTP_STREAMS, num_sctp_streams);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> OptionsBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     OptionsBuilder {
@@ -248,6 +264,7 @@ impl ::core::fmt::Debug for Options<'_> {
       ds.field("sctp_max_receiver_window_buffer_size", &self.sctp_max_receiver_window_buffer_size());
       ds.field("sctp_default_stream_buffered_amount_low_threshold", &self.sctp_default_stream_buffered_amount_low_threshold());
       ds.field("is_data_channel", &self.is_data_channel());
+      ds.field("num_sctp_streams", &self.num_sctp_streams());
       ds.finish()
   }
 }
