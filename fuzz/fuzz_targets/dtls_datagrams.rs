@@ -70,8 +70,17 @@ impl End {
 
     fn receive(&mut self, now: Time, datagram: &[u8]) {
         let mut out = Output::default();
-        self.connection.handle_datagram(now, datagram, &mut out);
+        self.connection.take_in(now, datagram, &mut out);
         self.take(out);
+    }
+
+    /// Its turn has come.
+    fn advance(&mut self, now: Time) {
+        while self.connection.is_ready() {
+            let mut out = Output::default();
+            self.connection.advance(now, &mut out);
+            self.take(out);
+        }
     }
 
     fn wait(&mut self, now: Time) {
@@ -96,10 +105,13 @@ fuzz_target!(|script: Script<'_>| {
             Step::Carry => {
                 for datagram in std::mem::take(&mut us.sent) {
                     them.receive(now, &datagram);
+                    them.advance(now);
                 }
+                // All of it is there before we come to it.
                 for datagram in std::mem::take(&mut for_us) {
                     us.receive(now, &datagram);
                 }
+                us.advance(now);
             }
             Step::Lose(number) if !for_us.is_empty() => drop(for_us.remove(pick(number))),
             Step::Change { datagram, at, to } => {
@@ -130,6 +142,7 @@ fuzz_target!(|script: Script<'_>| {
             Step::Lose(_) => {}
         }
     }
+    us.advance(now);
     if let (Some(ours), Some(theirs)) = (&us.connected, &them.connected) {
         assert!(ours.suite == theirs.suite);
         assert!(ours.local_key == theirs.remote_key && ours.remote_key == theirs.local_key);

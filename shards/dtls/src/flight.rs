@@ -163,6 +163,11 @@ impl Flight {
         self.next_sequence > 1
     }
 
+    /// Whether OpenSSL can be shown it.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole_len().is_some()
+    }
+
     /// Moves the flight, once it is all there, to where OpenSSL reads.
     pub(crate) fn take(&mut self, out: &mut Vec<u8>) -> bool {
         let Some(len) = self.whole_len() else { return false };

@@ -123,7 +123,7 @@ impl Session {
         }
     }
 
-    fn take_handshake_records(&mut self, now: Time, datagram: &[u8], out: &mut Output) {
+    fn take_handshake_records(&mut self, datagram: &[u8], out: &mut Output) {
         for record in records(datagram) {
             let Phase::Handshaking { flight, .. } = &mut self.phase else { break };
             if record.epoch == 0 && record.content == ContentType::Alert {
@@ -133,9 +133,6 @@ impl Session {
                 continue;
             }
             flight.add(&record);
-            if flight.take(&mut self.stream.get_mut().incoming) {
-                self.with_output(out, |session| session.advance_handshake(now));
-            }
         }
     }
 
@@ -181,11 +178,15 @@ impl Session {
     }
 
     fn send_again(&mut self, now: Time) {
-        let Phase::Handshaking { timer, .. } = &mut self.phase else { return };
+        let Phase::Handshaking { flight, timer } = &mut self.phase else { return };
         if timer.is_over(now) {
             self.fail("no DTLS handshake within 30 s".to_owned());
         } else if timer.is_retransmission_due(now) {
             timer.flight_sent_again(now);
+            // The answer to what was sent is there, and only waits to be worked on.
+            if flight.is_whole() {
+                return;
+            }
             if ffi::send_flight_again(&mut self.stream) == Retransmission::Failed {
                 self.fail(format!("the flight cannot be sent again: {}", ErrorStack::get()));
             }
@@ -203,11 +204,22 @@ fn reason(error: &ssl::Error) -> String {
 }
 
 impl Connection for Session {
-    fn handle_datagram(&mut self, now: Time, datagram: &[u8], out: &mut Output) {
+    fn take_in(&mut self, _: Time, datagram: &[u8], out: &mut Output) {
         match self.phase {
-            Phase::Handshaking { .. } => self.take_handshake_records(now, datagram, out),
+            Phase::Handshaking { .. } => self.take_handshake_records(datagram, out),
             Phase::Connected { shortest } => self.take_sealed_records(shortest, datagram, out),
             Phase::Over => {}
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        matches!(&self.phase, Phase::Handshaking { flight, .. } if flight.is_whole())
+    }
+
+    fn advance(&mut self, now: Time, out: &mut Output) {
+        let Phase::Handshaking { flight, .. } = &mut self.phase else { return };
+        if flight.take(&mut self.stream.get_mut().incoming) {
+            self.with_output(out, |session| session.advance_handshake(now));
         }
     }
 

@@ -113,6 +113,11 @@ impl Ours {
         matches!(self.events.last(), Some(Event::Closed))
     }
 
+    pub(crate) fn advance(&mut self, now: Time) {
+        self.connection.advance(now, &mut self.out);
+        self.collect();
+    }
+
     pub(crate) fn close(&mut self) {
         self.connection.close(&mut self.out);
         self.collect();

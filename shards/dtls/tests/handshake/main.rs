@@ -11,3 +11,4 @@ mod loss;
 mod network;
 mod openssl_peer;
 mod profiles;
+mod turns;

@@ -27,8 +27,23 @@ pub trait Connector: Debug + Send + Sync {
 
 /// One peer's connection. What it holds is bounded whatever comes in.
 pub trait Connection: Debug + Send {
-    /// Takes in a datagram whose first byte is a DTLS record's (RFC 7983).
-    fn handle_datagram(&mut self, now: Time, datagram: &[u8], out: &mut Output);
+    /// Takes in a datagram whose first byte is a DTLS record's (RFC 7983). What takes public-key work is put by for
+    /// [`advance`](Self::advance).
+    fn take_in(&mut self, now: Time, datagram: &[u8], out: &mut Output);
+
+    /// Whether [`advance`](Self::advance) has something to do. Nothing but `take_in` and `advance` itself makes it so.
+    fn is_ready(&self) -> bool;
+
+    /// Answers one flight of the peer's: one piece of public-key work.
+    fn advance(&mut self, now: Time, out: &mut Output);
+
+    /// Both at once, for whoever has nothing else to do meanwhile.
+    fn handle_datagram(&mut self, now: Time, datagram: &[u8], out: &mut Output) {
+        self.take_in(now, datagram, out);
+        while self.is_ready() {
+            self.advance(now, out);
+        }
+    }
 
     /// Called when [`next_timeout`](Self::next_timeout) has come: sends the last flight again, or gives up.
     fn handle_timeout(&mut self, now: Time, out: &mut Output);
@@ -90,6 +105,11 @@ impl Output {
         starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
     }
 
+    /// Whether nothing came of the call.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty() && self.events.is_empty()
+    }
+
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
@@ -124,7 +144,9 @@ mod tests {
             out.push_datagram(datagram);
         }
         assert_eq!(out.datagrams().collect::<Vec<_>>(), [&b"abc"[..], b"", b"de"]);
+        assert!(!out.is_empty());
         out.clear();
+        assert!(out.is_empty());
         assert_eq!(out.datagrams().count(), 0);
     }
 }
