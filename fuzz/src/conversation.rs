@@ -402,6 +402,7 @@ impl Worker {
     fn advance(&mut self, millis: u64) {
         let target = self.now + Duration::from_millis(millis);
         for index in 0..self.shards.len() {
+            self.advance_handshakes(index);
             let mut rounds = 0;
             let mut now = self.now;
             while let Some(shard) = &mut self.shards[index] {
@@ -417,6 +418,15 @@ impl Worker {
             }
         }
         self.now = target;
+    }
+
+    /// There is time for all that wait.
+    fn advance_handshakes(&mut self, index: usize) {
+        while let Some(shard) = self.shards[index].as_mut().filter(|shard| shard.sfu.has_handshake_work()) {
+            shard.sfu.advance_handshake(self.now, &mut shard.out);
+            let effects = self.tell(index, None);
+            self.settle(effects);
+        }
     }
 
     fn ask(&mut self, corpus: &Corpus, name: &str, id_field: Option<(&str, &str)>) {

@@ -161,6 +161,10 @@ impl World {
 
     fn advance(&mut self, millis: u64) {
         let target = self.now + Duration::from_millis(millis);
+        while self.sfu.has_handshake_work() {
+            self.sfu.advance_handshake(self.now, &mut self.out);
+            self.flush();
+        }
         let mut rounds = 0;
         while let Some(timeout) = self.sfu.next_timeout().filter(|&timeout| timeout <= target) {
             // A timeout that is due already comes at once.

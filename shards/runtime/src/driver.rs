@@ -1,8 +1,8 @@
 //! The shard's loop: completions in, datagrams through the Sfu, one flush, one wait.
 //!
 //! ```text
-//! ┌─► mesh ─► handle_piped* ─► completions ─► handle_datagram* ─► commands* ─► handle_timeout ─► flush ─► tell control ─► wait ─┐
-//! └────────────────────────────────────────────────────────────────────────────────────────────────────┘
+//! ┌─► mesh ─► handle_piped* ─► completions ─► handle_datagram* ─► commands* ─► handle_timeout ─► flush ─┐
+//! └── wait ◄── tell control ◄── flush ◄── one piece of a handshake ◄────────────────────────────────────┘
 //! ```
 //! Every step is bounded per turn, so neither packets nor commands starve the other. Nothing allocates per
 //! packet. The loop is one glommio task and never yields: it is its executor's only task, its waiting is
@@ -24,6 +24,7 @@ use ringsoup_sfu::sockets::{BindError, SocketId, Sockets as _};
 use crate::buffers::{BUFFER_COUNT, ReceiveBuffers};
 use crate::clock::{BatchClock, Clock};
 use crate::containment::Containment;
+use crate::handshake_pace::HandshakePace;
 use crate::io_report::IoReport;
 use crate::load::LoadGauge;
 use crate::mailbox::{FromShard, ShardMailbox, ToShard};
@@ -68,6 +69,7 @@ pub(crate) struct Driver {
     leaving: Vec<(SocketId, HandOver)>,
     containment: Containment,
     load: LoadGauge,
+    pace: HandshakePace,
     gather: Duration,
     report: IoReport,
     stopping: bool,
@@ -93,6 +95,7 @@ impl Driver {
             leaving: Vec::new(),
             containment: Containment::default(),
             load: LoadGauge::default(),
+            pace: HandshakePace::default(),
             gather: config.coalesce.min(COALESCE_MAX),
             report: IoReport::default(),
             stopping: false,
@@ -125,6 +128,7 @@ impl Driver {
                 self.handle_timeout();
             }
             self.flush()?;
+            let on_handshakes = self.advance_handshake()?;
             self.pass_connections();
             self.tell_events(usize::MAX);
             self.mailbox.finish_batch();
@@ -134,7 +138,9 @@ impl Driver {
             let rests = self.clock.now();
             self.wait(rests)?;
             let now = self.clock.now();
-            self.load.record(rests.saturating_since(woke), now.saturating_since(rests));
+            // Handshakes come in what packets leave, and do not count as load.
+            let on_packets = rests.saturating_since(woke).saturating_sub(on_handshakes);
+            self.load.record(on_packets, now.saturating_since(rests) + on_handshakes);
             woke = now;
         }
     }
@@ -379,6 +385,29 @@ impl Driver {
         }
     }
 
+    /// Does a piece of a handshake if there is one and time for it, and sends what comes of it. Returns how long that took.
+    fn advance_handshake(&mut self) -> io::Result<Duration> {
+        if !self.sfu.has_handshake_work() {
+            return Ok(Duration::ZERO);
+        }
+        let began = self.clock.now();
+        if began < self.pace.next() {
+            return Ok(Duration::ZERO);
+        }
+        let (sfu, out) = (&mut self.sfu, &mut self.out);
+        if let Err(message) = self.containment.contain(|| sfu.advance_handshake(began, out)) {
+            self.out.events.extend(self.containment.report(began, "a handshake", &message, &[]));
+            self.close_faulty(began, CameBy::Handshake)?;
+        }
+        self.flush()?;
+        let ended = self.clock.now();
+        self.pace.record(began, ended, self.load.busy());
+        self.report.handshake_pieces += 1;
+        let took = ended.saturating_since(began);
+        self.report.handshake_time += took;
+        Ok(took)
+    }
+
     /// Sends what the turn produced, then lets the Sfu note when it left.
     fn flush(&mut self) -> io::Result<()> {
         let Self { sfu, out, sockets, transmit, mesh, clock, report, .. } = self;
@@ -402,6 +431,9 @@ impl Driver {
         let mut timeout = IDLE_WAIT;
         if let Some(at) = self.sfu.next_timeout() {
             timeout = timeout.min(at.saturating_since(now));
+        }
+        if self.sfu.has_handshake_work() {
+            timeout = timeout.min(self.pace.next().saturating_since(now));
         }
         if let Some(at) = self.sockets.next_overdue() {
             timeout = timeout.min(at.saturating_since(now));

@@ -1,5 +1,7 @@
 //! What sockets, ring and queues of a shard count.
 
+use std::time::Duration;
+
 /// What the runtime counts. Packets unless said otherwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct IoReport {
@@ -29,6 +31,9 @@ pub(crate) struct IoReport {
     pub(crate) send_errno: i32,
     /// The most datagrams that one flush had: what the Outbox has to hold.
     pub(crate) flush_max: u64,
+    /// Pieces of handshakes, and the time they took together.
+    pub(crate) handshake_pieces: u64,
+    pub(crate) handshake_time: Duration,
     /// Packets handed to other pipe transports of the process, and in how many batches.
     pub(crate) passed_packets: u64,
     pub(crate) passed_batches: u64,
@@ -93,6 +98,8 @@ impl IoReport {
             ("send_failed", self.send_failed),
             ("send_retried", self.send_retried),
             ("flush_max", self.flush_max),
+            ("handshake_pieces", self.handshake_pieces),
+            ("handshake_micros", u64::try_from(self.handshake_time.as_micros()).unwrap_or(u64::MAX)),
             ("passed_packets", self.passed_packets),
             ("passed_batches", self.passed_batches),
             ("pass_refused", self.pass_refused),

@@ -14,6 +14,7 @@ mod buffers;
 pub mod clock;
 mod containment;
 mod driver;
+mod handshake_pace;
 mod io_report;
 mod load;
 pub mod mailbox;

@@ -38,6 +38,11 @@ impl LoadGauge {
         }
     }
 
+    /// The share of the last time that was spent working.
+    pub(crate) fn busy(&self) -> f32 {
+        self.busy
+    }
+
     pub(crate) fn is_coalescing(&self) -> bool {
         self.coalescing
     }

@@ -1,73 +1,105 @@
-//! How many DTLS handshakes a shard takes on (docs/decisions/0020).
+//! Whose handshake a shard works on next (docs/decisions/0020).
 //!
-//! Public-key work is done between two packets of media, so that it must come in small pieces: new handshakes begin at a
-//! bounded rate, and those that have begun are never held up.
+//! ```text
+//! asks ──► waiting ──► begins ──► its peer speaks: a place ──► a flight is whole: ready ──► the answer ──► ready … connected
+//!             └─────────────────────────── one piece of work each ───────────────────────────┘
+//! ```
+//! Public-key work comes in pieces of a few hundred microseconds. One is done at a time, between two flushes of media; when
+//! there is time for one is for whoever drives the shard to say.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use ringsoup_rtc::time::Time;
+use crate::table::Id;
+use crate::transport::Transport;
 
-/// One handshake begins in so long: 500 a second, a third to a half of a core with an ECDSA certificate.
-const INTERVAL: Duration = Duration::from_millis(2);
+/// Handshakes that wait to begin. At a thousand a second the last of them waits for 4 s; a peer that waits longer has given up.
+const WAITING_MAX: usize = 4_096;
 
-/// So many may begin at once: what media waits for then is a few milliseconds.
-const BURST: u32 = 8;
+/// When one asks again for which there was no room.
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
 
-/// Handshakes under way: each may hold some 80 KB.
-const UNDER_WAY_MAX: usize = 1_024;
+/// Handshakes whose peers have spoken: each may hold some 80 KB.
+const PLACES: usize = 1_024;
 
-/// How far ahead handshakes are given their time, in the order in which they asked. Beyond it they ask again: a peer that
-/// waits longer has given up.
-const AHEAD_MAX: Duration = Duration::from_secs(5);
+/// Of so many pieces of work one begins a handshake, while those that have begun have work too. They go first, but what their
+/// peers can make of it must not keep everybody else out.
+const BEGINS_ONE_IN: u32 = 4;
 
-/// When one asks again that was given no time.
-const RETRY: Duration = Duration::from_secs(1);
-
-/// A handshake that does not begin yet. Of what the peer says meanwhile nothing is kept: it says it again.
+/// What a transport is in the queues for. It is in them once at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PutOff {
-    pub(crate) until: Time,
-    /// Whether its turn is then. Otherwise it asks again.
-    has_turn: bool,
+pub(crate) enum Turn {
+    Begin,
+    /// Its peer's flight is whole.
+    Answer,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Handshakes {
-    /// When the next may begin, if none had been saved up.
-    next: Time,
-    under_way: usize,
+    /// Those that have begun. Bounded by the places: no flight comes from a peer that has not spoken.
+    ready: VecDeque<Id<Transport>>,
+    /// Those that have not, in the order in which they asked.
+    waiting: VecDeque<Id<Transport>>,
+    places_taken: usize,
+    /// Pieces of work since one began.
+    since_begin: u32,
+    /// Whose piece is being worked on: what a panic is about.
+    pub(crate) at_work: Option<Id<Transport>>,
 }
 
 impl Handshakes {
-    /// `before` is what was answered last. [`end`](Self::end) is called once for each that begins.
-    ///
-    /// # Errors
-    /// Not now.
-    pub(crate) fn begin(&mut self, now: Time, before: Option<PutOff>) -> Result<(), PutOff> {
-        if let Some(before) = before
-            && now < before.until
-        {
-            return Err(before);
+    /// Whether it will begin; otherwise it asks again after [`RETRY`].
+    pub(crate) fn ask(&mut self, id: Id<Transport>) -> bool {
+        let has_room = self.waiting.len() < WAITING_MAX;
+        if has_room {
+            self.waiting.push_back(id);
         }
-        let (saved, ahead) = (INTERVAL * (BURST - 1), self.next.saturating_since(now));
-        // Whose turn has come keeps it: others asking since, or no place being free, must not cost it.
-        let has_turn = before.is_some_and(|before| before.has_turn);
-        if self.under_way >= UNDER_WAY_MAX || (ahead > AHEAD_MAX && !has_turn) {
-            return Err(PutOff { until: now + RETRY, has_turn });
-        }
-        if !has_turn {
-            let turn = self.next - saved;
-            self.next = self.next.max(now) + INTERVAL;
-            if ahead > saved {
-                return Err(PutOff { until: turn, has_turn: true });
-            }
-        }
-        self.under_way += 1;
-        Ok(())
+        has_room
     }
 
-    pub(crate) fn end(&mut self) {
-        self.under_way = self.under_way.saturating_sub(1);
+    /// One that has begun has something to be worked on.
+    pub(crate) fn is_ready(&mut self, id: Id<Transport>) {
+        self.ready.push_back(id);
+    }
+
+    /// Whose turn it is.
+    pub(crate) fn next(&mut self) -> Option<Id<Transport>> {
+        let begins = self.ready.is_empty() || self.since_begin + 1 >= BEGINS_ONE_IN;
+        if begins && let Some(id) = self.waiting.pop_front() {
+            self.since_begin = 0;
+            return Some(id);
+        }
+        self.since_begin = self.since_begin.saturating_add(1);
+        self.ready.pop_front()
+    }
+
+    pub(crate) fn has_work(&self) -> bool {
+        !self.ready.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// Takes one out of the queue that it is in.
+    pub(crate) fn forget(&mut self, id: Id<Transport>, turn: Turn) {
+        let queue = match turn {
+            Turn::Begin => &mut self.waiting,
+            Turn::Answer => &mut self.ready,
+        };
+        queue.retain(|&queued| queued != id);
+    }
+
+    /// For a handshake whose peer has spoken for the first time. False: there is none, and what it said is to be dropped.
+    pub(crate) fn take_place(&mut self) -> bool {
+        let has_place = self.places_taken < PLACES;
+        self.places_taken += usize::from(has_place);
+        has_place
+    }
+
+    pub(crate) fn give_place_back(&mut self) {
+        self.places_taken = self.places_taken.saturating_sub(1);
+    }
+
+    /// In the queues, and places.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.ready.len() + self.waiting.len(), self.places_taken)
     }
 }
 
@@ -75,80 +107,47 @@ impl Handshakes {
 mod tests {
     use super::*;
 
-    const fn at(millis: u64) -> Time {
-        Time::from_millis(millis)
+    fn ids(range: std::ops::Range<usize>) -> Vec<Id<Transport>> {
+        range.map(Id::new).collect()
     }
 
     #[test]
-    fn a_few_begin_at_once_and_the_others_take_turns() {
+    fn they_begin_in_the_order_in_which_they_asked() {
         let mut handshakes = Handshakes::default();
-        let asked: Vec<_> = (0..20).map(|_| handshakes.begin(at(1_000), None)).collect();
-        assert_eq!(asked.iter().filter(|asked| asked.is_ok()).count(), 8);
-        let turns: Vec<_> = asked.iter().filter_map(|asked| asked.err()).collect();
-        let times: Vec<_> = turns.iter().map(|turn| turn.until.as_millis()).collect();
-        assert_eq!(times, (1_002..).step_by(2).take(12).collect::<Vec<_>>());
-        // Who comes later does not go ahead of them.
-        assert!(handshakes.begin(at(1_001), None).is_err());
-        for turn in turns {
-            assert_eq!(handshakes.begin(turn.until - Duration::from_millis(1), Some(turn)), Err(turn));
-            assert_eq!(handshakes.begin(turn.until, Some(turn)), Ok(()));
+        for id in ids(0..10) {
+            assert!(handshakes.ask(id));
         }
-        assert_eq!(handshakes.begin(at(60_000), None), Ok(()));
+        handshakes.forget(Id::new(4), Turn::Begin);
+        let begun: Vec<_> = std::iter::from_fn(|| handshakes.next()).map(Id::index).collect();
+        assert_eq!(begun, [0, 1, 2, 3, 5, 6, 7, 8, 9]);
+        assert!(!handshakes.has_work());
     }
 
     #[test]
-    fn what_is_offered_beyond_is_put_off_without_a_turn() {
+    fn those_that_have_begun_go_first_and_keep_nobody_out() {
         let mut handshakes = Handshakes::default();
-        let offered = (0..10_000).map(|_| handshakes.begin(at(1_000), None));
-        let without = offered.filter(|asked| asked.is_err_and(|put_off| !put_off.has_turn)).count();
-        // Five seconds of them have a turn.
-        assert_eq!(without, 10_000 - 2_501);
+        ids(0..3).into_iter().for_each(|id| assert!(handshakes.ask(id)));
+        ids(100..112).into_iter().for_each(|id| handshakes.is_ready(id));
+        let order: Vec<_> = std::iter::from_fn(|| handshakes.next()).map(Id::index).collect();
+        assert_eq!(order, [100, 101, 102, 0, 103, 104, 105, 1, 106, 107, 108, 2, 109, 110, 111]);
     }
 
     #[test]
-    fn turns_are_taken_while_many_more_ask() {
+    fn those_that_wait_are_bounded() {
         let mut handshakes = Handshakes::default();
-        let mut waiting: Vec<PutOff> = Vec::new();
-        let mut begun = 0;
-        // Two thousand a second for ten seconds, each of which ends at once.
-        for tick in 0..2_000 {
-            let now = at(1_000 + 5 * tick);
-            let new = (0..10).map(|_| None);
-            let due: Vec<_> = waiting.extract_if(.., |put_off| put_off.until <= now).map(Some).collect();
-            for before in due.into_iter().chain(new) {
-                match handshakes.begin(now, before) {
-                    Ok(()) => {
-                        begun += 1;
-                        handshakes.end();
-                    }
-                    Err(put_off) => waiting.push(put_off),
-                }
-            }
-        }
-        assert!((4_900..5_100).contains(&begun), "{begun}");
+        let asked = ids(0..WAITING_MAX + 10).into_iter().filter(|&id| handshakes.ask(id)).count();
+        assert_eq!((asked, handshakes.counts()), (WAITING_MAX, (WAITING_MAX, 0)));
+        assert_eq!(handshakes.next().map(Id::index), Some(0));
+        assert!(handshakes.ask(Id::new(9_999)));
     }
 
     #[test]
-    fn a_turn_outlasts_a_full_house() {
+    fn places_are_bounded_and_come_back() {
         let mut handshakes = Handshakes::default();
-        let asked: Vec<_> = (0..9).map(|_| handshakes.begin(at(1_000), None)).collect();
-        let turn = asked[8].expect_err("the ninth waits");
-        handshakes.under_way = UNDER_WAY_MAX;
-        let kept = handshakes.begin(turn.until, Some(turn)).expect_err("no place is free");
-        handshakes.end();
-        assert_eq!(handshakes.begin(kept.until, Some(kept)), Ok(()));
-    }
-
-    #[test]
-    fn those_under_way_are_bounded() {
-        let mut handshakes = Handshakes::default();
-        let mut now = Time::ZERO;
-        for _ in 0..UNDER_WAY_MAX {
-            now += INTERVAL;
-            assert_eq!(handshakes.begin(now, None), Ok(()));
-        }
-        let put_off = handshakes.begin(now + INTERVAL, None).expect_err("full");
-        handshakes.end();
-        assert_eq!(handshakes.begin(put_off.until, Some(put_off)), Ok(()));
+        assert!((0..PLACES).all(|_| handshakes.take_place()));
+        assert!(!handshakes.take_place());
+        handshakes.give_place_back();
+        assert!(handshakes.take_place());
+        assert!(!handshakes.take_place());
     }
 }

@@ -19,6 +19,9 @@ impl Sfu {
             // Pipe transports, by the name that the rest of the process knows them by.
             ("held_pipes", self.pipes.len()),
             ("held_lanes", self.lanes.allocated()),
+            // Those that wait for their turn, and those whose peers have spoken.
+            ("held_handshakes_queued", self.handshakes.counts().0),
+            ("held_handshakes", self.handshakes.counts().1),
             // Those of objects that are gone stay until they are due.
             ("held_timers", self.timers.count()),
         ];

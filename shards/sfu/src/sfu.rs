@@ -74,6 +74,8 @@ pub enum CameBy {
     Pipe(PipeKey),
     /// Another shard, which reads a WebRTC server's port.
     Server,
+    /// Nothing now: it came before, and waited for its handshake's turn.
+    Handshake,
 }
 
 /// Fills a buffer with key material. A field of [`Sfu`] because a simulation must be able to repeat it.
@@ -419,7 +421,9 @@ impl Sfu {
     /// After a panic while a packet was handled: the state of the transport it came to cannot be trusted, so it is closed
     /// and reported; everything else goes on.
     pub fn handle_panic(&mut self, came_by: CameBy, sockets: &mut dyn Sockets, out: &mut Outbox) {
-        self.counters.count(Err(DropReason::Panicked));
+        if came_by != CameBy::Handshake {
+            self.counters.count(Err(DropReason::Panicked));
+        }
         // What was under way is not another transport's.
         self.ice_events.clear();
         self.dtls_output.clear();
@@ -429,6 +433,7 @@ impl Sfu {
             }
             CameBy::Server => self.served.under_way.take(),
             CameBy::Pipe(key) => self.pipes.get(&key).copied(),
+            CameBy::Handshake => self.handshakes.at_work.take(),
         };
         let Some(transport_id) = transport else { return };
         let transport = &self.transports[transport_id];

@@ -73,7 +73,7 @@ impl Sfu {
             self.close_data_consumer(consumer);
         }
         let Some(mut transport) = self.transports.remove(id) else { return };
-        self.close_dtls(&mut transport, sockets);
+        self.close_dtls(id, &mut transport, sockets);
         self.names.remove(&transport.name);
         self.routers[transport.router].transports.retain(|&other| other != id);
         match &mut transport.kind {

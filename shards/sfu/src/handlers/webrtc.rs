@@ -97,7 +97,7 @@ impl Sfu {
         out: &mut Outbox,
     ) -> Result<Reply, CommandError> {
         let role = self.webrtc_mut(id, "webRtcTransport.connect")?.connect(request)?;
-        self.may_start_dtls(now, id, out);
+        self.may_start_dtls(now, id);
         self.settle_webrtc(now, id, out);
         Ok(Reply::WebRtcConnect { role })
     }

@@ -6,6 +6,7 @@ use ringsoup_rtc::time::Time;
 use crate::command::SrtpParameters;
 use crate::drop_reason::DropReason;
 use crate::event::{Event, LogLevel, LogLine, LogTag};
+use crate::handshakes::{RETRY, Turn};
 use crate::outbox::{Outbox, Route};
 use crate::sfu::Sfu;
 use crate::sockets::Sockets;
@@ -19,22 +20,66 @@ use super::webrtc_packets::{take_due, webrtc};
 
 impl Sfu {
     /// To be called when ICE may have found the peer, or `connect()` told who it is.
-    pub(super) fn may_start_dtls(&mut self, now: Time, id: Id<Transport>, out: &mut Outbox) {
+    pub(super) fn may_start_dtls(&mut self, now: Time, id: Id<Transport>) {
         let Ok(webrtc) = webrtc(&mut self.transports[id]) else { return };
-        if webrtc.dtls.state != State::New || !webrtc.has_peer() {
-            return;
+        if webrtc.may_start_dtls() && webrtc.dtls.turn.is_none() {
+            let has_turn = self.handshakes.ask(id);
+            webrtc.dtls.turn = has_turn.then_some(Turn::Begin);
+            webrtc.dtls.asks_again = (!has_turn).then(|| now + RETRY);
         }
-        let Some(fingerprint) = &webrtc.dtls.remote_fingerprint else { return };
-        webrtc.dtls.put_off = self.handshakes.begin(now, webrtc.dtls.put_off).err();
-        if webrtc.dtls.put_off.is_some() {
-            return;
+    }
+
+    /// Whether a handshake has a piece of public-key work to be done.
+    pub fn has_handshake_work(&self) -> bool {
+        self.handshakes.has_work()
+    }
+
+    /// Does one piece of one handshake: some hundred microseconds with a P-256 certificate, several milliseconds with RSA of
+    /// 4,096 bits. To be called between two flushes of media.
+    pub fn advance_handshake(&mut self, now: Time, out: &mut Outbox) {
+        let Some(id) = self.handshakes.next() else { return };
+        self.handshakes.at_work = Some(id);
+        let turn = webrtc(&mut self.transports[id]).ok().and_then(|webrtc| webrtc.dtls.turn.take());
+        match turn {
+            Some(Turn::Begin) => self.begin_dtls(now, id, out),
+            Some(Turn::Answer) => self.answer_dtls(now, id, out),
+            None => {}
         }
+        self.settle_webrtc(now, id, out);
+        self.handshakes.at_work = None;
+    }
+
+    fn begin_dtls(&mut self, now: Time, id: Id<Transport>, out: &mut Outbox) {
+        let Ok(webrtc) = webrtc(&mut self.transports[id]) else { return };
+        // Its peer may have gone while it waited; the next check asks again.
+        let Some(fingerprint) = webrtc.dtls.remote_fingerprint.as_ref().filter(|_| webrtc.may_start_dtls())
+        else {
+            return;
+        };
         let begun = self.config.dtls.connect(now, webrtc.dtls.role, fingerprint, &mut self.dtls_output);
         let failure = begun.map(|connection| webrtc.dtls.connection = Some(connection)).err();
         self.enter_dtls(id, State::Connecting, None, out);
         self.act_on_dtls(now, id, out);
         if let Some(reason) = failure {
             self.end_dtls(id, State::Failed, &reason, out);
+        }
+    }
+
+    fn answer_dtls(&mut self, now: Time, id: Id<Transport>, out: &mut Outbox) {
+        let Ok(webrtc) = webrtc(&mut self.transports[id]) else { return };
+        if let Some(connection) = &mut webrtc.dtls.connection {
+            connection.advance(now, &mut self.dtls_output);
+            self.act_on_dtls(now, id, out);
+            self.may_answer_dtls(id);
+        }
+    }
+
+    fn may_answer_dtls(&mut self, id: Id<Transport>) {
+        let Ok(webrtc) = webrtc(&mut self.transports[id]) else { return };
+        let dtls = &mut webrtc.dtls;
+        if dtls.turn.is_none() && dtls.connection.as_ref().is_some_and(|connection| connection.is_ready()) {
+            dtls.turn = Some(Turn::Answer);
+            self.handshakes.is_ready(id);
         }
     }
 
@@ -51,16 +96,23 @@ impl Sfu {
             return Err(DropReason::NoIce);
         }
         self.follow_peer(now, id, tuple, sockets, out);
-        let connection = webrtc(&mut self.transports[id])?.dtls.connection.as_mut();
-        let Some(connection) = connection else {
-            let is_put_off = webrtc(&mut self.transports[id])?.dtls.put_off.is_some();
+        let dtls = &mut webrtc(&mut self.transports[id])?.dtls;
+        let Some(connection) = &mut dtls.connection else {
+            let is_put_off = dtls.turn.is_some() || dtls.asks_again.is_some();
             return Err(if is_put_off { DropReason::HandshakePutOff } else { DropReason::NoHandshake });
         };
-        connection.handle_datagram(now, bytes, &mut self.dtls_output);
+        if dtls.state == State::Connecting && !dtls.has_place {
+            dtls.has_place = self.handshakes.take_place();
+            if !dtls.has_place {
+                return Err(DropReason::HandshakePutOff);
+            }
+        }
+        connection.take_in(now, bytes, &mut self.dtls_output);
         // What it carries is an association's, and those are not spoken yet.
         let is_data = |event: &dtls::Event| matches!(event, dtls::Event::ApplicationData(_));
         let carries_data = self.dtls_output.events.iter().any(is_data);
         self.act_on_dtls(now, id, out);
+        self.may_answer_dtls(id);
         self.settle_webrtc(now, id, out);
         if carries_data { Err(DropReason::Sctp) } else { Ok(Outcome::Consumed) }
     }
@@ -77,16 +129,19 @@ impl Sfu {
             connection.handle_timeout(now, &mut self.dtls_output);
             self.act_on_dtls(now, id, out);
         }
-        self.may_start_dtls(now, id, out);
+        self.may_start_dtls(now, id);
         self.settle_webrtc(now, id, out);
     }
 
     /// Says good-bye to the peer of a transport that closes, ahead of its sockets.
-    pub(super) fn close_dtls(&mut self, transport: &mut Transport, sockets: &mut dyn Sockets) {
+    pub(super) fn close_dtls(
+        &mut self,
+        id: Id<Transport>,
+        transport: &mut Transport,
+        sockets: &mut dyn Sockets,
+    ) {
         let Ok(webrtc) = webrtc(transport) else { return };
-        if webrtc.dtls.state == State::Connecting {
-            self.handshakes.end();
-        }
+        webrtc.dtls.leave(id, &mut self.handshakes);
         let Some(mut connection) = webrtc.dtls.connection.take() else { return };
         connection.close(&mut self.dtls_output);
         let route = webrtc.ways.selected().map(|destination| destination.route);
@@ -164,9 +219,8 @@ impl Sfu {
         let transport = &mut self.transports[id];
         let name = transport.name.clone();
         if let Ok(webrtc) = webrtc(transport) {
-            if webrtc.dtls.state == State::Connecting {
-                self.handshakes.end();
-            }
+            // With a new state it has begun, or is over.
+            webrtc.dtls.leave(id, &mut self.handshakes);
             webrtc.dtls.state = state;
             out.events.push(Event::WebRtcDtlsState { transport: name, state, remote_certificate });
         }

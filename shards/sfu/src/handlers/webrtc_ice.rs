@@ -48,7 +48,7 @@ impl Sfu {
             // Ahead of a handshake that begins with this check.
             self.reply_to(now, id, tuple, &reply[..len], out);
         }
-        self.may_start_dtls(now, id, out);
+        self.may_start_dtls(now, id);
         self.settle_webrtc(now, id, out);
         result
     }

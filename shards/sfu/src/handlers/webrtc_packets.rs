@@ -72,7 +72,7 @@ impl Sfu {
         let next = match &webrtc.dtls.connection {
             Some(connection) => connection.next_timeout(),
             // Without a peer nothing begins; its next check asks again.
-            None => webrtc.dtls.put_off.filter(|_| webrtc.has_peer()).map(|put_off| put_off.until),
+            None => webrtc.dtls.asks_again.filter(|_| webrtc.has_peer()),
         };
         schedule(timers, &mut webrtc.dtls.timer, next, Timer::TransportDtls(id));
         let is_connected = webrtc.is_connected();

@@ -14,11 +14,13 @@ use ringsoup_rtc::ice::{self, Agent, Candidate};
 use ringsoup_rtc::time::Time;
 
 use crate::command::{CommandError, Protocol, WebRtcConnect};
-use crate::handshakes::PutOff;
+use crate::handshakes::{Handshakes, Turn};
 use crate::name::Name;
 use crate::reply;
 use crate::sockets::{BoundSocket, SocketId};
+use crate::table::Id;
 
+use super::Transport;
 use super::Way;
 use super::srtp::SrtpSessions;
 
@@ -67,10 +69,27 @@ pub struct Dtls {
     pub remote_fingerprint: Option<Fingerprint>,
     /// From the handshake's beginning to its failure or the peer's good-bye.
     pub(crate) connection: Option<Box<dyn dtls::Connection>>,
-    /// Until when it waits to begin, since the shard has enough of them.
-    pub(crate) put_off: Option<PutOff>,
+    /// What it is in the shard's queues for.
+    pub(crate) turn: Option<Turn>,
+    /// Whether it has a place among those whose peers have spoken.
+    pub(crate) has_place: bool,
+    /// When it asks again to begin, since too many wait for that.
+    pub(crate) asks_again: Option<Time>,
     /// The entry on the shard's timers that is to ask the connection.
     pub(crate) timer: Option<Time>,
+}
+
+impl Dtls {
+    /// Leaves the shard's queues and gives its place back.
+    pub(crate) fn leave(&mut self, id: Id<Transport>, handshakes: &mut Handshakes) {
+        if let Some(turn) = self.turn.take() {
+            handshakes.forget(id, turn);
+        }
+        if std::mem::take(&mut self.has_place) {
+            handshakes.give_place_back();
+        }
+        self.asks_again = None;
+    }
 }
 
 impl WebRtcTransport {
@@ -123,6 +142,11 @@ impl WebRtcTransport {
     /// Whether the peer was found and may still be there.
     pub(crate) fn has_peer(&self) -> bool {
         matches!(self.ice.state(), ice::State::Connected | ice::State::Completed)
+    }
+
+    /// Whether both are known that a handshake needs, and there was none.
+    pub(crate) fn may_start_dtls(&self) -> bool {
+        self.dtls.state == dtls::State::New && self.dtls.remote_fingerprint.is_some() && self.has_peer()
     }
 
     pub(crate) fn is_connected(&self) -> bool {

@@ -16,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringsoup_rtc::dtls::Connector;
 use ringsoup_rtc::ice::CandidateProtocol;
 use ringsoup_rtc::rtp::{RtpPacket, is_rtcp};
 use ringsoup_rtc::time::Time;
@@ -206,6 +207,8 @@ pub(crate) struct World {
     /// For other shards.
     pub(crate) words: Vec<(u16, Word)>,
     pub(crate) events: Vec<Event>,
+    /// The runtime has no time for handshakes.
+    pub(crate) is_busy: bool,
     next_remote: u16,
 }
 
@@ -220,12 +223,17 @@ impl World {
     }
 
     pub(crate) fn with_seed(seed: u64) -> Self {
+        Self::with(seed, Arc::clone(&dtls::identity().connector))
+    }
+
+    /// Handshakes are the connector's, whatever certificate the shard tells of.
+    pub(crate) fn with(seed: u64, connector: Arc<dyn Connector>) -> Self {
         let config = SfuConfig {
             seed,
             unix_origin_us: UNIX_ORIGIN_US,
             rtc_ports: (PORT_MIN, PORT_MAX),
             certificate: Arc::clone(&dtls::identity().certificate),
-            dtls: Arc::clone(&dtls::identity().connector),
+            dtls: connector,
         };
         let mut fill = 0_u8;
         let key_source = move |key: &mut [u8]| {
@@ -241,6 +249,7 @@ impl World {
             passed: Vec::new(),
             words: Vec::new(),
             events: Vec::new(),
+            is_busy: false,
             next_remote: 10_000,
         };
         world.command(Command::CreateRouter { router: ROUTER.into() });
@@ -371,8 +380,21 @@ impl World {
         self.receive(peer.socket, peer.remote, bytes);
     }
 
-    /// What the runtime does after a batch.
+    /// What the runtime does after a batch. For handshakes there is always time here.
     pub(crate) fn flush(&mut self) {
+        self.submit();
+        while self.sfu.has_handshake_work() && !self.is_busy {
+            self.advance_handshake();
+        }
+    }
+
+    /// One piece of a handshake.
+    pub(crate) fn advance_handshake(&mut self) {
+        self.sfu.advance_handshake(self.now, &mut self.out);
+        self.submit();
+    }
+
+    fn submit(&mut self) {
         for &destination in self.out.destinations() {
             for (head, tail) in self.out.datagrams(destination.lane) {
                 let bytes = [head, tail].concat();

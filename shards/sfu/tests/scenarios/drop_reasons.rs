@@ -30,12 +30,9 @@ const RECORD: [u8; 13] = [22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// A transport whose peer has not come yet.
 fn webrtc(world: &mut World) -> (SocketId, Credentials) {
-    webrtc_named(world, "webrtc")
-}
-
-fn webrtc_named(world: &mut World, name: &str) -> (SocketId, Credentials) {
     let listen = WebRtcListen::Individual(Ok(vec![listen_info()]));
-    let dump = webrtc_transport::create(world, name, webrtc_transport::options(listen)).expect("created");
+    let options = webrtc_transport::options(listen);
+    let dump = webrtc_transport::create(world, "webrtc", options).expect("created");
     (world.socket_of(dump.ice_candidates[0].port), dump.ice_parameters)
 }
 
@@ -113,19 +110,13 @@ const CAUSES: [(DropReason, Cause); 32] = [
         1
     }),
     (DropReason::HandshakePutOff, |room| {
-        // Nine peers in one instant: one too many.
-        let last = 9;
-        for port in 1..=last {
-            let name = format!("webrtc {port}");
-            let (socket, credentials) = webrtc_named(&mut room.world, &name);
-            let fingerprints = vec![sha256(certificate())];
-            let request = WebRtcConnect { fingerprints, role: Role::Client };
-            room.world.transport(&name, TransportCommand::ConnectWebRtc(request));
-            room.world.receive(socket, remote(port), &PLAIN.bytes(&credentials));
-            if port == last {
-                room.world.receive(socket, remote(port), &RECORD);
-            }
-        }
+        let (socket, credentials) = webrtc(&mut room.world);
+        let request = WebRtcConnect { fingerprints: vec![sha256(certificate())], role: Role::Client };
+        room.world.transport("webrtc", TransportCommand::ConnectWebRtc(request));
+        // Its turn has not come.
+        room.world.is_busy = true;
+        room.world.receive(socket, remote(1), &PLAIN.bytes(&credentials));
+        room.world.receive(socket, remote(1), &RECORD);
         1
     }),
     (DropReason::NoSrtpKeys, |room| {
