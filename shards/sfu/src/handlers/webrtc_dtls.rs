@@ -95,7 +95,6 @@ impl Sfu {
         if !webrtc(&mut self.transports[id])?.ice.is_valid(tuple) {
             return Err(DropReason::NoIce);
         }
-        self.follow_peer(now, id, tuple, sockets, out);
         let dtls = &mut webrtc(&mut self.transports[id])?.dtls;
         let Some(connection) = &mut dtls.connection else {
             let is_put_off = dtls.turn.is_some() || dtls.asks_again.is_some();
@@ -108,6 +107,11 @@ impl Sfu {
             }
         }
         connection.take_in(now, bytes, &mut self.dtls_output);
+        // Without keys nothing is authentic, and an answer has to go where the peer is heard. With them, only what says
+        // something is the peer's.
+        if dtls.state == State::Connecting || !self.dtls_output.is_empty() {
+            self.follow_peer(now, id, tuple, sockets, out);
+        }
         // What it carries is an association's, and those are not spoken yet.
         let is_data = |event: &dtls::Event| matches!(event, dtls::Event::ApplicationData(_));
         let carries_data = self.dtls_output.events.iter().any(is_data);

@@ -90,6 +90,16 @@ fn authentic_media_from_another_of_its_ways_is_followed() {
 }
 
 #[test]
+fn so_is_an_authentic_record() {
+    let (mut world, mut browser) = two_ways();
+    browser.peer.send_application_data(b"of an association");
+    let datagram = browser.peer.poll_datagram().expect("sealed");
+    let (other, socket) = browser.paths[1];
+    world.receive(socket, other.local, &datagram.bytes);
+    assert_eq!(webrtc_news(&world.take_events()), ["selected 2"]);
+}
+
+#[test]
 fn what_is_not_authentic_never_moves_media() {
     let (mut world, mut browser) = two_ways();
     let (other, socket) = browser.paths[1];
@@ -100,6 +110,11 @@ fn what_is_not_authentic_never_moves_media() {
     forged[last] ^= 1;
     world.receive(socket, other.local, &forged);
     assert_eq!(world.dropped(DropReason::SrtpAuthentication), 2);
+    // Records of DTLS: in the clear, and sealed by nobody.
+    for (content, epoch) in [(22, 0), (21, 0), (20, 0), (22, 1), (21, 1), (23, 1)] {
+        let header = [content, 254, 253, 0, epoch, 0, 0, 0, 0, 0, 9, 0, 60];
+        world.receive(socket, other.local, &[&header[..], &[7; 60]].concat());
+    }
     // Of the peer, but sent again by somebody who heard it.
     let packet = browser.sealed(&audio(3));
     let (first, local) = browser.selected();
