@@ -128,11 +128,19 @@ pub fn connect_dtls_client(id: u32, transport: &str, sha256: &str) -> Vec<u8> {
 
 /// To a peer of this role whose certificate has this SHA-256 fingerprint.
 pub fn connect_web_rtc_to(id: u32, transport: &str, fingerprint: &str, role: DtlsRole) -> Vec<u8> {
+    connect_web_rtc_with(id, transport, &[fingerprint], role)
+}
+
+/// With these SHA-256 fingerprints, whatever they are.
+pub fn connect_web_rtc_with(id: u32, transport: &str, fingerprints: &[&str], role: DtlsRole) -> Vec<u8> {
     with_body(id, Method::WEBRTCTRANSPORT_CONNECT, transport, |builder| {
-        let value = Some(builder.create_string(fingerprint));
-        let args = FingerprintArgs { algorithm: FingerprintAlgorithm::SHA256, value };
-        let fingerprint = Fingerprint::create(builder, &args);
-        let fingerprints = Some(builder.create_vector(&[fingerprint]));
+        let one = |fingerprint: &&str| {
+            let value = Some(builder.create_string(fingerprint));
+            let args = FingerprintArgs { algorithm: FingerprintAlgorithm::SHA256, value };
+            Fingerprint::create(builder, &args)
+        };
+        let fingerprints: Vec<_> = fingerprints.iter().map(one).collect();
+        let fingerprints = Some(builder.create_vector(&fingerprints));
         let parameters = DtlsParameters::create(builder, &DtlsParametersArgs { fingerprints, role });
         let args = web_rtc_transport::ConnectRequestArgs { dtls_parameters: Some(parameters) };
         let body = web_rtc_transport::ConnectRequest::create(builder, &args);

@@ -49,6 +49,9 @@ pub struct WebRtcPeer {
     pub is_closed: bool,
     /// Media can be encrypted.
     pub is_connected: bool,
+    /// Why DTLS failed, which is no surprise if `may_fail`.
+    pub failed: Option<String>,
+    pub may_fail: bool,
 }
 
 /// What a WebRTC transport's dump tells its peer.
@@ -89,6 +92,19 @@ impl WebRtcPeer {
         created: &Frame,
         protocol: Protocol,
     ) -> Self {
+        Self::begin_told(None, role, channel, request, transport, created, protocol)
+    }
+
+    /// As [`begin_as`](Self::begin_as), but the transport is told of this SHA-256 fingerprint instead of the peer's.
+    pub fn begin_told(
+        told: Option<&str>,
+        role: Role,
+        channel: &mut Channel,
+        request: u32,
+        transport: &str,
+        created: &Frame,
+        protocol: Protocol,
+    ) -> Self {
         let candidates = listen::candidates(created);
         let (_, address, port) = candidates.iter().find(|one| one.0 == protocol).expect("a candidate");
         let remote = SocketAddr::new(address.parse().expect("an IP"), *port);
@@ -110,10 +126,21 @@ impl WebRtcPeer {
         let peer = Peer::new(config, Time::ZERO).expect("DTLS is set up");
         let sha256 = peer.local_parameters().fingerprint.value;
         let wire_role = if role == Role::Client { DtlsRole::CLIENT } else { DtlsRole::SERVER };
-        channel.accepted(&connect_web_rtc_to(request, transport, &sha256, wire_role));
-        let (rtp, rtcp) = (Vec::new(), Vec::new());
-        let transport = transport.to_owned();
-        Self { peer, transport, socket, path, begun, rtp, rtcp, is_closed: false, is_connected: false }
+        let told = told.unwrap_or(&sha256);
+        channel.accepted(&connect_web_rtc_to(request, transport, told, wire_role));
+        Self {
+            peer,
+            transport: transport.to_owned(),
+            socket,
+            path,
+            begun,
+            rtp: Vec::new(),
+            rtcp: Vec::new(),
+            is_closed: false,
+            is_connected: false,
+            failed: None,
+            may_fail: false,
+        }
     }
 
     pub fn now(&self) -> Time {
@@ -143,6 +170,7 @@ impl WebRtcPeer {
             match event {
                 Event::Connected { .. } => self.is_connected = true,
                 Event::Closed => self.is_closed = true,
+                Event::Failed(why) if self.may_fail => self.failed = Some(why),
                 Event::Failed(why) => panic!("{}: {why}", self.transport),
                 _ => {}
             }
