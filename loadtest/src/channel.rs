@@ -50,6 +50,7 @@ struct Inbox {
     running: bool,
     closed: bool,
     log: VecDeque<String>,
+    log_lines: u64,
     notifications: BTreeMap<String, u64>,
     malformed: u64,
 }
@@ -87,6 +88,11 @@ impl Channel {
     /// The worker's last log lines.
     pub(crate) fn log(&self) -> Vec<String> {
         lock(&self.inbox).log.iter().cloned().collect()
+    }
+
+    /// How many lines it has logged.
+    pub(crate) fn log_lines(&self) -> u64 {
+        lock(&self.inbox).log_lines
     }
 
     /// Notifications so far, by event; frames that did not verify are counted as `malformed`.
@@ -255,6 +261,7 @@ impl Inbox {
                 self.log.pop_front();
             }
             self.log.push_back(log.data().to_owned());
+            self.log_lines += 1;
             return true;
         }
         false

@@ -53,9 +53,14 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "N", default_value_t = crate::connect::CLIENTS, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) clients: u32,
 
-    /// Of connect: handshakes begun each second [default: as fast as they go, 16 at a time]
+    /// Of connect: handshakes begun each second [default: as fast as they go, 16 at a time]. Of attack: what
+    /// is sent each second [default: the attack's own].
     #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate)]
     pub(crate) rate: Option<f64>,
+
+    /// Of attack: which, or several with commas between them, or all.
+    #[arg(long, value_name = "KIND", default_value = "all")]
+    pub(crate) kind: crate::attack::Kinds,
 
     /// Of run: handshakes offered each second, in every other turn, in the place of the floor's turns.
     #[arg(long, value_name = "N", value_parser = parse_rate)]
@@ -171,6 +176,8 @@ pub(crate) enum Mode {
     Compare,
     /// Connect many clients to WebRTC transports and leave them idle: CPU and time per handshake, and memory.
     Connect,
+    /// Flood a worker whose WebRTC transports carry media, attack by attack, and hold each to its figures.
+    Attack,
     /// Name the built-in scenarios.
     List,
 }
@@ -189,8 +196,8 @@ enum DtlsRole {
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate| (0.1..=100_000.0).contains(rate));
-    rate.ok_or_else(|| "a number from 0.1 to 100000".to_owned())
+    let rate = text.parse().ok().filter(|rate| (0.1..=10_000_000.0).contains(rate));
+    rate.ok_or_else(|| "a number from 0.1 to 10000000".to_owned())
 }
 
 fn parse_suite(name: &str) -> Result<CryptoSuite, String> {
@@ -247,6 +254,7 @@ impl Cli {
         let default = match self.mode() {
             Mode::Soak => "soak",
             Mode::Idle => "one-to-one",
+            Mode::Attack => "attack",
             _ => DEFAULT_SCENARIO,
         };
         let name = self.scenario.as_deref().unwrap_or(default);

@@ -73,6 +73,20 @@ fn told(latency: ringsoup_fbs::fbs::ringsoup::LatencyHistogram<'_>) -> Percentil
     }
 }
 
+/// What the worker holds at this moment of everything it can hold (`held_*`), all shards together.
+pub(crate) fn held(channel: &Channel) -> Result<BTreeMap<String, u64>, Error> {
+    let reply = channel.request(Method::WORKER_DUMP, "", &mut FlatBufferBuilder::new(), None)?;
+    let dump = reply.response()?.body_as_worker_dump_response();
+    let dump = dump.ok_or_else(|| Error::new("a worker dump without a body"))?;
+    let mut held = BTreeMap::new();
+    for counter in dump.ringsoup_shards().into_iter().flatten().filter_map(|shard| shard.io()).flatten() {
+        if counter.name().starts_with("held_") {
+            *held.entry(counter.name().to_owned()).or_insert(0) += counter.value();
+        }
+    }
+    Ok(held)
+}
+
 impl Shard {
     fn read(dump: ShardDump<'_>) -> Self {
         let dropped = dump.dropped().map(|drops| {

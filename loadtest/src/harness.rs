@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::progress::Progress;
 use crate::publisher::{self, Publishers};
 use crate::scenario::Scenario;
-use crate::session::Ways;
+use crate::session::{Target, Ways};
 use crate::subscriber::{self, Receiver};
 use crate::worker::{self, Launch, Worker};
 use crate::{latency, session};
@@ -42,6 +42,7 @@ pub(crate) struct Harness {
     fan_out: Vec<u64>,
     worker_ports: Vec<u16>,
     suite: Option<CryptoSuite>,
+    target: Option<Target>,
     addresses: Vec<SocketAddr>,
     stop: Arc<AtomicBool>,
     verbose: bool,
@@ -126,6 +127,7 @@ impl Harness {
             fan_out: session.fan_out,
             worker_ports: session.worker_ports,
             suite: session.suite,
+            target: session.target,
             addresses,
             stop: Arc::clone(stop),
             verbose: cli.verbose,
@@ -145,6 +147,19 @@ impl Harness {
     /// What media is protected with.
     pub(crate) fn suite(&self) -> Option<CryptoSuite> {
         self.suite
+    }
+
+    /// The first publisher's WebRTC transport.
+    pub(crate) fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
+    }
+
+    /// Packets of each stream so far: due, over all its consumers, and received.
+    pub(crate) fn flows(&self) -> Vec<(u64, u64)> {
+        let sent = self.publishers.totals().by_stream;
+        let received = self.receiver.account().unique_by_stream(self.fan_out.len());
+        let due = sent.iter().zip(&self.fan_out).map(|(sent, consumers)| sent * consumers);
+        due.zip(received).collect()
     }
 
     pub(crate) fn worker_pid(&self) -> u32 {

@@ -3,6 +3,7 @@
 //! One thread publishes, one receives, the main thread directs; the worker is a child process behind the
 //! real channel. The harness knows nothing of a worker's inside: what it measures, it sees from outside.
 
+mod attack;
 mod channel;
 mod cli;
 mod compare;
@@ -48,6 +49,7 @@ use serde::Serialize;
 
 use cli::{Cli, Mode};
 use error::Error;
+use scenario::Scenario;
 
 /// For building the worker, setting up, the floor's turns and closing, beyond the media itself.
 const SETUP_LIMIT: Duration = Duration::from_secs(900);
@@ -113,6 +115,7 @@ fn dispatch(cli: &Cli) -> Result<bool, Error> {
             print(cli, &idle::run(cli, &scenario, &stop)?, idle::Idle::render)?;
             Ok(true)
         }
+        Mode::Attack => attack(cli, &scenario, media, &stop),
         Mode::Soak => {
             // Each ten seconds of the soak bring a drain.
             start_watchdog(SETUP_LIMIT + media * 2)?;
@@ -139,6 +142,13 @@ fn dispatch(cli: &Cli) -> Result<bool, Error> {
             Ok(report.loss.received > 0)
         }
     }
+}
+
+fn attack(cli: &Cli, scenario: &Scenario, media: Duration, stop: &Arc<AtomicBool>) -> Result<bool, Error> {
+    start_watchdog(SETUP_LIMIT + attack::time_limit(cli, media))?;
+    let attacks = attack::run(cli, scenario, stop)?;
+    print(cli, &attacks, attack::Attacks::render)?;
+    Ok(attacks.succeeded())
 }
 
 fn print<T: Serialize>(cli: &Cli, value: &T, render: impl Fn(&T) -> String) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 /// The scenarios that come with the harness, by the name of their file.
-const BUILT_IN: [(&str, &str); 8] = [
+const BUILT_IN: [(&str, &str); 9] = [
     ("one-to-one", include_str!("../scenarios/one-to-one.toml")),
     ("one-to-many-50", include_str!("../scenarios/one-to-many-50.toml")),
     ("one-to-many-200", include_str!("../scenarios/one-to-many-200.toml")),
@@ -15,6 +15,7 @@ const BUILT_IN: [(&str, &str); 8] = [
     ("cbr-500pps-1x50", include_str!("../scenarios/cbr-500pps-1x50.toml")),
     ("frame-burst-1x50", include_str!("../scenarios/frame-burst-1x50.toml")),
     ("soak", include_str!("../scenarios/soak.toml")),
+    ("attack", include_str!("../scenarios/attack.toml")),
 ];
 
 /// What runs when nothing is asked for.

@@ -94,6 +94,7 @@ impl Batch {
             *slice = &buffer[..*length];
             bytes += u64::try_from(*length).unwrap_or(0);
         }
+        publisher.tap.keep(&slices[..self.lengths.len()]);
         let mut rest = &slices[..self.lengths.len()];
         let mut failed = 0;
         while !rest.is_empty() {

@@ -4,6 +4,7 @@
 mod engine;
 mod h264;
 mod opus;
+mod tap;
 mod track;
 
 use std::io;
@@ -17,6 +18,7 @@ use hdrhistogram::Histogram;
 
 pub(crate) use h264::H264;
 pub(crate) use opus::Opus;
+pub(crate) use tap::Tap;
 pub(crate) use track::{AudioTrack, RtxStream, VideoTrack};
 
 use crate::srtp::Protector;
@@ -40,6 +42,7 @@ pub(crate) struct Publisher {
     pub(crate) srtp: Option<Protector>,
     /// Of a WebRTC transport: keeps the worker's consent.
     pub(crate) client: Option<Client>,
+    pub(crate) tap: Arc<Tap>,
 }
 
 /// What was sent since the start.

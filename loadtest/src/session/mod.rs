@@ -3,7 +3,8 @@
 mod plain;
 mod webrtc;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 
 use ringsoup_fbs::fbs::request::{Body, Method};
 use ringsoup_fbs::fbs::rtp_parameters::Type;
@@ -15,7 +16,7 @@ use crate::channel::Channel;
 use crate::error::Error;
 use crate::net;
 use crate::parameters::{PUBLISHED_H264, PUBLISHED_LEVEL_ID, PUBLISHED_OPUS, PUBLISHED_RTX, Track};
-use crate::publisher::{AudioTrack, H264, Opus, Publisher, RtxStream, VideoTrack};
+use crate::publisher::{AudioTrack, H264, Opus, Publisher, RtxStream, Tap, VideoTrack};
 use crate::rng::Rng;
 use crate::scenario::Scenario;
 use crate::subscriber::{Consumer, Kind, Subscriber};
@@ -42,6 +43,30 @@ pub(crate) struct Session {
     pub(crate) worker_ports: Vec<u16>,
     /// What media is protected with.
     pub(crate) suite: Option<CryptoSuite>,
+    /// The first publisher's WebRTC transport.
+    pub(crate) target: Option<Target>,
+}
+
+/// What somebody knows who watches a publisher's way, and the socket to send from its address.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) remote: Remote,
+    /// Connected to the worker.
+    pub(crate) socket: UdpSocket,
+    pub(crate) ssrc: u32,
+    pub(crate) tap: Arc<Tap>,
+}
+
+impl Target {
+    /// `None` for a plain transport, and for a publisher without tracks.
+    fn of(publisher: &Publisher, transport: &Transport, tracks: &[Produced]) -> Result<Option<Self>, Error> {
+        let (Some(remote), Some(produced)) = (transport.remote.clone(), tracks.first()) else {
+            return Ok(None);
+        };
+        let socket = publisher.socket.try_clone().map_err(Error::io("duplicating a socket"))?;
+        let tap = Arc::clone(&publisher.tap);
+        Ok(Some(Self { remote, socket, ssrc: produced.track.ssrc, tap }))
+    }
 }
 
 /// How media reaches the worker and leaves it.
@@ -98,6 +123,7 @@ pub(crate) fn create(channel: &Channel, scenario: &Scenario, ways: &Ways) -> Res
             fan_out: Vec::new(),
             worker_ports: Vec::new(),
             suite: ways.srtp,
+            target: None,
         },
     };
     if let Some(webrtc) = &ways.webrtc {
@@ -164,8 +190,9 @@ impl Creator<'_> {
             None
         };
         let cname = format!("loadtest-{}", self.session.publishers.len());
+        let tap = Arc::default();
         let mut publisher =
-            Publisher { socket, cname: cname.clone(), video: None, audio: None, srtp, client: None };
+            Publisher { socket, cname: cname.clone(), video: None, audio: None, srtp, client: None, tap };
         let mut all = Vec::new();
         if let Some(video) = self.scenario.video.clone() {
             let produced = self.produce(&transport, Kind::H264, video.rtx, &cname)?;
@@ -185,6 +212,9 @@ impl Creator<'_> {
             let talker = Opus::new(&audio, ssrc, PUBLISHED_OPUS, stream, PUBLISHED_LEVEL_ID, seed);
             publisher.audio = Some((stream, AudioTrack::new(talker)));
             all.push(produced);
+        }
+        if self.session.target.is_none() {
+            self.session.target = Target::of(&publisher, &transport, &all)?;
         }
         self.session.publishers.push(publisher);
         Ok(all)

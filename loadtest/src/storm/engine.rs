@@ -159,6 +159,7 @@ impl Engine {
         }
         while let Some(reply) = self.connecting.front().and_then(|(_, _, waiting)| Channel::poll(waiting)) {
             let Some((transport, client, _)) = self.connecting.pop_front() else { break };
+            self.shared.recent.note(client.remote());
             let dialed = reply.and_then(|_| self.dialer.dial(client).map_err(Error::io("dialling")));
             match dialed {
                 Ok(token) => {

@@ -3,6 +3,8 @@
 mod engine;
 mod run;
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -22,6 +24,8 @@ const OFFERING: u8 = 1;
 const STOPPED: u8 = 2;
 /// What is under way has ended by then, or failed.
 const PAUSE_LIMIT: Duration = Duration::from_secs(15);
+/// Transports whose handshakes began last: more than are under way at a time while a worker keeps up.
+const RECENT_MAX: usize = 16;
 
 /// What handshakes came to.
 #[derive(Clone, Debug)]
@@ -41,6 +45,26 @@ impl Totals {
     fn new() -> Self {
         Self { offered: 0, connected: 0, failed: 0, skipped: 0, latency: latency::new(), why: None }
     }
+
+    /// What was added since `earlier`.
+    pub(crate) fn since(mut self, earlier: &Self) -> Self {
+        self.offered -= earlier.offered;
+        self.connected -= earlier.connected;
+        self.failed -= earlier.failed;
+        self.skipped -= earlier.skipped;
+        // What was recorded earlier is in both.
+        let _ = self.latency.subtract(&earlier.latency);
+        self
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.offered += other.offered;
+        self.connected += other.connected;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        latency::merge(&mut self.latency, &other.latency);
+        self.why = other.why.clone().or_else(|| self.why.take());
+    }
 }
 
 #[derive(Debug)]
@@ -48,6 +72,25 @@ struct Shared {
     state: AtomicU8,
     idle: AtomicBool,
     totals: Mutex<Totals>,
+    recent: Arc<Recent>,
+}
+
+/// Where the handshakes that began last are made, the newest first.
+#[derive(Debug, Default)]
+pub(crate) struct Recent(Mutex<VecDeque<SocketAddr>>);
+
+impl Recent {
+    fn note(&self, address: SocketAddr) {
+        let mut recent = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !recent.contains(&address) {
+            recent.push_front(address);
+            recent.truncate(RECENT_MAX);
+        }
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().copied().collect()
+    }
 }
 
 impl Shared {
@@ -70,6 +113,7 @@ impl Storm {
             state: AtomicU8::new(PAUSED),
             idle: AtomicBool::new(true),
             totals: Mutex::new(Totals::new()),
+            recent: Arc::default(),
         });
         let its = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -92,6 +136,10 @@ impl Storm {
         {
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    pub(crate) fn recent(&self) -> Arc<Recent> {
+        Arc::clone(&self.shared.recent)
     }
 
     pub(crate) fn totals(&self) -> Totals {

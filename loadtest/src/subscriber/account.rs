@@ -215,6 +215,18 @@ impl Account {
         Totals { expected, unique, ..self.totals }
     }
 
+    /// Different packets that came of each stream, to all its consumers.
+    pub(crate) fn unique_by_stream(&self, streams: usize) -> Vec<u64> {
+        let mut unique = vec![0; streams];
+        for consumer in &self.consumers {
+            let stream = usize::try_from(consumer.stream).ok();
+            if let Some(count) = stream.and_then(|stream| unique.get_mut(stream)) {
+                *count += consumer.sequence.unique;
+            }
+        }
+        unique
+    }
+
     /// Consumers that have received anything.
     pub(crate) fn live_consumers(&self) -> usize {
         self.consumers.iter().filter(|consumer| consumer.sequence.unique > 0).count()
@@ -379,6 +391,7 @@ mod tests {
         assert_eq!((totals.reordered, totals.duplicates, totals.unknown), (1, 1, 1));
         assert_eq!((totals.misdelivered, totals.floor_packets), (2, 1));
         assert_eq!(account.live_consumers(), 2);
+        assert_eq!(account.unique_by_stream(7), [0, 0, 0, 0, 0, 6, 0]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One client: a peer behind a UDP socket.
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use ringsoup_peer::{Config, Event, IceState, LocalParameters, Path, Peer, generate_certificate};
@@ -67,6 +67,11 @@ impl Client {
 
     pub(crate) const fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// Where the transport listens.
+    pub(crate) const fn remote(&self) -> SocketAddr {
+        self.path.remote
     }
 
     pub(crate) const fn socket(&self) -> &UdpSocket {

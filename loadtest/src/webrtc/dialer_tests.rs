@@ -74,7 +74,7 @@ fn pair(number: u64, identity: &Identity, is_wrong: bool) -> (Client, Far) {
         fingerprint = Fingerprint::of(fingerprint.algorithm, b"somebody else");
     }
     let parameters = RemoteParameters { credentials: credentials.clone(), fingerprint };
-    let remote = Remote { parameters, udp };
+    let remote = Remote { parameters, udp, tcp: None };
     let now_ns = sys::monotonic_ns();
     let client =
         Client::new(net::publishing_socket(udp).unwrap(), &remote, identity, number, now_ns).unwrap();

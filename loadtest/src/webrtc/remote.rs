@@ -15,6 +15,8 @@ use crate::error::Error;
 pub(crate) struct Remote {
     pub(crate) parameters: RemoteParameters,
     pub(crate) udp: SocketAddr,
+    /// Where it listens for connections, if it does.
+    pub(crate) tcp: Option<SocketAddr>,
 }
 
 impl Remote {
@@ -33,15 +35,15 @@ impl Remote {
         let fingerprint =
             Fingerprint { algorithm: FingerprintAlgorithm::Sha256, value: sha256.value().to_owned() };
         let candidates = dump.ice_candidates();
-        let udp = candidates.iter().find(|candidate| candidate.protocol() == Protocol::UDP);
-        let udp = udp.ok_or_else(|| Error::new("a WebRTC transport without a UDP candidate"))?;
-        let ip: IpAddr = udp
-            .address()
-            .parse()
-            .map_err(|_| Error::new(format!("a WebRTC transport listens on {}", udp.address())))?;
-        Ok(Self {
-            parameters: RemoteParameters { credentials, fingerprint },
-            udp: SocketAddr::new(ip, udp.port()),
-        })
+        let address_of = |protocol| {
+            let candidate = candidates.iter().find(|candidate| candidate.protocol() == protocol)?;
+            let wrong = |_| Error::new(format!("a WebRTC transport listens on {}", candidate.address()));
+            let ip = candidate.address().parse::<IpAddr>().map_err(wrong);
+            Some(ip.map(|ip| SocketAddr::new(ip, candidate.port())))
+        };
+        let udp = address_of(Protocol::UDP)
+            .ok_or_else(|| Error::new("a WebRTC transport without a UDP candidate"))??;
+        let tcp = address_of(Protocol::TCP).transpose()?;
+        Ok(Self { parameters: RemoteParameters { credentials, fingerprint }, udp, tcp })
     }
 }
