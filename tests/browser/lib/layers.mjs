@@ -154,9 +154,13 @@ export class View {
 		return Promise.all([this.viewer.report(this.consumer), this.#encoded()]);
 	}
 
-	/** Pictures that the sender made; of an SVC stream the browser counts each as often as it has spatial layers. */
 	async #encoded() {
-		const streams = await this.publisher.sent(this.producer);
-		return Math.max(...streams.map(({ framesEncoded, scalabilityMode }) => Math.floor(framesEncoded / Number(scalabilityMode[1]))));
+		return picturesOf(await this.publisher.sent(this.producer));
 	}
+}
+
+/** Pictures that a sender has made; of an SVC stream the browser counts each as often as it has spatial layers. */
+export function picturesOf(streams) {
+	const spatialLayers = ({ scalabilityMode = 'L1' }) => Number(scalabilityMode[1]);
+	return Math.max(...streams.map(stream => Math.floor(stream.framesEncoded / spatialLayers(stream))));
 }

@@ -11,7 +11,7 @@ const LOOK_EVERY_MS = 100;
 const UDP = { listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }] };
 
 export class Participant {
-	static async create(browser, router, listen = UDP, settings = {}) {
+	static async create(browser, router, listen = UDP, settings = {}, through = candidates => candidates) {
 		const participant = new Participant(router);
 		const { page, errors } = await browser.page((name, data) => participant.#answer(name, data));
 		participant.page = page;
@@ -20,7 +20,8 @@ export class Participant {
 		for (const direction of ['send', 'recv']) {
 			const transport = await router.createWebRtcTransport(listen);
 			participant.transports.set(direction, transport);
-			const { id, iceParameters, iceCandidates, dtlsParameters } = transport;
+			const { id, iceParameters, dtlsParameters } = transport;
+			const iceCandidates = await through(transport.iceCandidates);
 			await participant.#call('openTransport', direction, { id, iceParameters, iceCandidates, dtlsParameters }, settings);
 		}
 		return participant;
@@ -68,12 +69,17 @@ export class Participant {
 	}
 
 	/**
-	 * Consumes a producer of the participant's router, `hertz` being the tone to listen for and `descriptors` whether dependency
-	 * descriptors shall come along; it flows when this returns.
+	 * Consumes a producer of the participant's router, `hertz` being the tone to listen for, `descriptors` whether dependency
+	 * descriptors shall come along, and `enableRtx` as the library has it; it flows when this returns.
 	 */
-	async consume(producer, { hertz, descriptors = false } = {}) {
+	async consume(producer, { hertz, descriptors = false, enableRtx } = {}) {
 		const rtpCapabilities = descriptors ? withDescriptors(this.router, producer, this.rtpCapabilities) : this.rtpCapabilities;
-		const consumer = await this.transports.get('recv').consume({ producerId: producer.id, rtpCapabilities, paused: true });
+		const consumer = await this.transports.get('recv').consume({
+			producerId: producer.id,
+			rtpCapabilities,
+			enableRtx,
+			paused: true,
+		});
 		const { id, producerId, kind, rtpParameters } = consumer;
 		await this.#call('consume', { id, producerId, kind, rtpParameters, hertz });
 		await consumer.resume();

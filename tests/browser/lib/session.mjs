@@ -42,9 +42,12 @@ export class Session {
 		return this.worker.createRouter({ mediaCodecs: MEDIA_CODECS });
 	}
 
-	/** A page whose transports are on this router; `listen` is how they are created, `settings` what the page is to do otherwise. */
-	async participant(router, listen, settings) {
-		const participant = await Participant.create(this.browser, router, listen, settings);
+	/**
+	 * A page whose transports are on this router; `listen` is how they are created, `settings` what the page is to do otherwise,
+	 * `through` which candidates it is told instead of the transports'.
+	 */
+	async participant(router, listen, settings, through) {
+		const participant = await Participant.create(this.browser, router, listen, settings, through);
 		this.participants.push(participant);
 		return participant;
 	}
