@@ -1,4 +1,7 @@
-//! The RTP spine under simulated networks: lossy, reordering, duplicating, in virtual time, from a seed.
+//! Shards under simulated networks, in virtual time, from a seed.
+//!
+//! Two simulations: `simulation`, one shard's RTP spine against a model that knows of every packet what must become of it;
+//! and `world`, whole workers with their controllers, pipes, joins and leaves, against what receivers can make of it.
 //!
 //! `SIM_SEED=7` runs one seed, `SIM_SEEDS=5000` that many (nightly); without either a bounded set runs. A failing run
 //! names its seed first, and that seed fails the same way again.
@@ -13,12 +16,16 @@ mod network;
 mod profile;
 mod publisher;
 mod simulation;
+mod world;
 
 use profile::Profile;
 use simulation::{Simulation, Summary};
 
 /// Seeds of a plain `cargo test`: a few seconds unoptimised.
 const SEEDS: u64 = 24;
+const WORLDS: u64 = 40;
+/// Each runs twice.
+const PAIRS: u64 = 6;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -32,11 +39,7 @@ fn run(profile: Profile) -> Summary {
 
 #[test]
 fn every_packet_is_accounted_for_whatever_the_network_does() {
-    let seeds = match (number("SIM_SEED"), number("SIM_SEEDS")) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, Some(count)) => 0..count,
-        (None, None) => 0..SEEDS,
-    };
+    let seeds = seeds(SEEDS);
     let mut total = Summary::default();
     let count = seeds.end - seeds.start;
     for seed in seeds {
@@ -62,6 +65,40 @@ fn hours_of_a_slow_room_cross_every_wrap() {
 fn a_fast_stream_wraps_its_sequence_numbers_more_than_once() {
     let summary = run(Profile::fast(2));
     assert!(summary.sequence_wraps >= 2, "{summary:?}");
+}
+
+fn seeds(default: u64) -> std::ops::Range<u64> {
+    match (number("SIM_SEED"), number("SIM_SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(count)) => 0..count,
+        (None, None) => 0..default,
+    }
+}
+
+#[test]
+fn a_world_serves_everybody_whatever_happens() {
+    let mut total = world::Summary::default();
+    for seed in seeds(WORLDS) {
+        let scenario = world::Scenario::from_seed(seed);
+        eprintln!("SIM_SEED={seed} {scenario:?}");
+        let (summary, _) = world::World::new(scenario).run();
+        total += summary;
+    }
+    eprintln!("{total:?}");
+    if seeds(WORLDS).count() > 10 {
+        total.assert_rich();
+    }
+}
+
+#[test]
+fn one_shard_and_three_serve_the_same() {
+    for seed in seeds(PAIRS) {
+        eprintln!("SIM_SEED={seed}");
+        let [one, three] =
+            [1, 3].map(|shards| world::World::new(world::Scenario::steady(seed, shards)).run());
+        assert!(three.0.decoded > 0 && one.0.passed > 0);
+        assert_eq!(one.1, three.1);
+    }
 }
 
 #[test]

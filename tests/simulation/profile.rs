@@ -2,7 +2,7 @@
 
 use ringsoup_tests::rng::Rng;
 
-use crate::network::Link;
+use crate::network::{Link, Path};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Media {
@@ -16,9 +16,9 @@ pub(crate) struct Profile {
     pub(crate) seed: u64,
     pub(crate) publishers: Vec<Media>,
     /// Uplink of each publisher.
-    pub(crate) uplinks: Vec<Link>,
+    pub(crate) uplinks: Vec<Path>,
     /// Downlink of each subscriber.
-    pub(crate) downlinks: Vec<Link>,
+    pub(crate) downlinks: Vec<Path>,
     /// Between two frames.
     pub(crate) frame_ms: u64,
     pub(crate) packets_per_frame_max: usize,
@@ -34,8 +34,8 @@ impl Profile {
         let publishers: Vec<_> = (0..=rng.below(2)).map(|_| media[rng.below(3)]).collect();
         Self {
             seed,
-            uplinks: publishers.iter().map(|_| Link::random(&mut rng)).collect(),
-            downlinks: (0..=rng.below(3)).map(|_| Link::random(&mut rng)).collect(),
+            uplinks: publishers.iter().map(|_| Link::random(&mut rng).into()).collect(),
+            downlinks: (0..=rng.below(3)).map(|_| Link::random(&mut rng).into()).collect(),
             publishers,
             frame_ms: 33,
             packets_per_frame_max: 1 + rng.below(6),
@@ -46,11 +46,11 @@ impl Profile {
 
     /// Hours in which little happens: clocks and counters go far.
     pub(crate) fn slow(seed: u64, hours: u64) -> Self {
-        let link = Link { loss: 20, duplication: 5, delay_ms: 20, jitter_ms: 5 };
+        let link = Link { loss: 20, duplication: 5, delay_ms: 20, jitter_ms: 5, ..Link::default() };
         Self {
             publishers: vec![Media::VideoWithRtx],
-            uplinks: vec![link],
-            downlinks: vec![link],
+            uplinks: vec![link.into()],
+            downlinks: vec![link.into()],
             frame_ms: 2_000,
             packets_per_frame_max: 2,
             duration_ms: hours * 3_600_000,
@@ -61,11 +61,11 @@ impl Profile {
 
     /// Two thousand packets a second.
     pub(crate) fn fast(seed: u64) -> Self {
-        let link = Link { loss: 3, duplication: 1, delay_ms: 10, jitter_ms: 1 };
+        let link = Link { loss: 3, duplication: 1, delay_ms: 10, jitter_ms: 1, ..Link::default() };
         Self {
             publishers: vec![Media::VideoWithRtx],
-            uplinks: vec![link],
-            downlinks: vec![link],
+            uplinks: vec![link.into()],
+            downlinks: vec![link.into()],
             frame_ms: 10,
             packets_per_frame_max: 40,
             duration_ms: 70_000,

@@ -271,7 +271,7 @@ impl Simulation {
     }
 
     fn send_media(&mut self, publisher: usize, index: u64, bytes: &[u8], is_repair: bool) {
-        for delay in self.profile.uplinks[publisher].carry(&mut self.rng) {
+        for delay in self.profile.uplinks[publisher].carry(self.world.now, bytes.len(), &mut self.rng) {
             let bytes = bytes.to_vec();
             self.after(delay, Action::Media { publisher, index, bytes, is_repair });
         }
@@ -387,7 +387,7 @@ impl Simulation {
     }
 
     fn send_down(&mut self, subscriber: usize, consumer: usize, number: u64, bytes: &[u8]) {
-        let delays = self.profile.downlinks[subscriber].carry(&mut self.rng);
+        let delays = self.profile.downlinks[subscriber].carry(self.world.now, bytes.len(), &mut self.rng);
         if delays.is_empty() {
             self.subscribers[subscriber].consumers[consumer].swallowed.insert(number);
             self.summary.swallowed += 1;
@@ -413,14 +413,18 @@ impl Simulation {
             let is_publisher = |publisher: &Publisher| publisher.peer.remote == sent.remote;
             if let Some(publisher) = self.publishers.iter().position(is_publisher) {
                 assert_eq!(self.publishers[publisher].peer.local, sent.local);
-                for delay in self.profile.uplinks[publisher].carry(&mut self.rng) {
+                for delay in
+                    self.profile.uplinks[publisher].carry(self.world.now, sent.bytes.len(), &mut self.rng)
+                {
                     self.after(delay, Action::ToPublisher { publisher, bytes: sent.bytes.clone() });
                 }
                 continue;
             }
             let is_subscriber = |subscriber: &Subscriber| subscriber.peer.remote == sent.remote;
             let subscriber = self.subscribers.iter().position(is_subscriber).expect("a known address");
-            for delay in self.profile.downlinks[subscriber].carry(&mut self.rng) {
+            for delay in
+                self.profile.downlinks[subscriber].carry(self.world.now, sent.bytes.len(), &mut self.rng)
+            {
                 self.after(delay, Action::ToSubscriber { subscriber, bytes: sent.bytes.clone() });
             }
         }

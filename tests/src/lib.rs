@@ -15,6 +15,7 @@ pub mod request;
 pub mod rng;
 pub mod rooms;
 pub mod script;
+pub mod threadless;
 pub mod transports;
 pub mod webrtc_peer;
 pub mod wire;

@@ -37,6 +37,8 @@ use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{Layers, Produce};
 use ringsoup_tests::rng::Rng;
 
+pub(crate) use speech::Speech;
+
 /// Makes the packets of one producer, all of its encodings.
 ///
 /// Sequence numbers and timestamps begin anywhere, often right before a wrap. Times are of the sender's own clock, which need

@@ -53,7 +53,7 @@ impl Simulation {
 
     pub(super) fn say(&mut self, subscriber: usize, bytes: &[u8]) {
         let peer = self.subscribers[subscriber].peer.clone();
-        for delay in self.profile.downlinks[subscriber].carry(&mut self.rng) {
+        for delay in self.profile.downlinks[subscriber].carry(self.world.now, bytes.len(), &mut self.rng) {
             self.after(delay, Action::Feedback { peer: peer.clone(), bytes: bytes.to_vec() });
         }
     }
@@ -92,7 +92,7 @@ impl Simulation {
         let source = &self.publishers[publisher];
         let ntp = NtpTime::from_unix_micros(self.world.now.as_micros());
         let (peer, bytes) = (source.peer.clone(), sender_report(source.ssrc, ntp, 0));
-        for delay in self.profile.uplinks[publisher].carry(&mut self.rng) {
+        for delay in self.profile.uplinks[publisher].carry(self.world.now, bytes.len(), &mut self.rng) {
             self.after(delay, Action::Feedback { peer: peer.clone(), bytes: bytes.clone() });
         }
         self.after_ms(REPORT_MS.max(self.profile.frame_ms), Action::PublisherReport { publisher });

@@ -46,6 +46,11 @@ pub(crate) struct FakeSockets {
     slots: Vec<Option<FakeSocket>>,
     /// What closing transports sent, with where it went.
     pub(crate) last_words: Vec<(SocketAddr, Vec<u8>)>,
+    /// Where sockets carry what a shard sends by themselves: from, to, and what.
+    pub(crate) left: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
+    /// A port is not given again while there are others: what is under way to it must not reach a successor.
+    pub(crate) spares_ports: bool,
+    ports_given: u16,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +92,12 @@ impl FakeSockets {
         u32::try_from(index).ok().map(SocketId)
     }
 
+    /// From where to where a datagram goes.
+    pub(crate) fn way(&self, id: SocketId, remote: Option<SocketAddr>) -> (SocketAddr, SocketAddr) {
+        let socket = self.socket(id).expect("datagrams leave by open sockets");
+        (socket.local, remote.or(socket.peer).expect("a destination"))
+    }
+
     fn socket(&self, id: SocketId) -> Option<FakeSocket> {
         self.slots.get(id.0 as usize).copied().flatten()
     }
@@ -104,7 +115,12 @@ impl FakeSockets {
             }
             PortChoice::Range { min, max } => {
                 let attempts = u32::from(max - min) + 1;
-                (min..=max).find(is_free).ok_or(BindError::NoMorePorts { protocol, ip, attempts })
+                let spared = if self.spares_ports { self.ports_given.min(max - min) } else { 0 };
+                (min + spared..=max).chain(min..min + spared).find(is_free).ok_or(BindError::NoMorePorts {
+                    protocol,
+                    ip,
+                    attempts,
+                })
             }
         }
     }
@@ -116,6 +132,7 @@ impl FakeSockets {
         port: PortChoice,
     ) -> Result<BoundSocket, BindError> {
         let local = SocketAddr::new(ip, self.free_port(protocol, ip, port)?);
+        self.ports_given += 1;
         Ok(BoundSocket { id: self.add(FakeSocket { protocol, local, peer: None, is_kept: false }), local })
     }
 
@@ -405,11 +422,8 @@ impl World {
                         continue;
                     }
                 };
-                let Some(socket) = self.sockets.socket(socket) else {
-                    panic!("a datagram for a closed socket")
-                };
-                let remote = remote.or(socket.peer).expect("a destination");
-                self.sent.push(Sent { at: self.now, local: socket.local, remote, bytes });
+                let (local, remote) = self.sockets.way(socket, remote);
+                self.sent.push(Sent { at: self.now, local, remote, bytes });
             }
         }
         self.out.clear_datagrams();
