@@ -37,7 +37,10 @@ use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{Layers, Produce};
 use ringsoup_tests::rng::Rng;
 
+pub(crate) use encoder::InterLayer;
+pub(crate) use pictures::{Codec, Pictures, Shape};
 pub(crate) use speech::Speech;
+pub(crate) use vp8::PictureIds;
 
 /// Makes the packets of one producer, all of its encodings.
 ///

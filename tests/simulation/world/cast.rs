@@ -3,15 +3,19 @@
 use ringsoup_rtc::time::Time;
 use ringsoup_tests::rng::Rng;
 
-use crate::media::{Source, Speech};
+use crate::media::{Codec, InterLayer, PictureIds, Pictures, Shape, Source, Speech};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Media {
     Speech,
+    /// One stream without spatial layers.
+    Plain,
+    Vp8Simulcast,
+    H264Simulcast,
 }
 
 impl Media {
-    pub(crate) const ALL: [Self; 1] = [Self::Speech];
+    pub(crate) const ALL: [Self; 4] = [Self::Speech, Self::Plain, Self::Vp8Simulcast, Self::H264Simulcast];
 
     /// Its SSRCs are from `first_ssrc` on, its names in the router from `mapped_ssrc` on.
     pub(super) fn source(
@@ -21,8 +25,30 @@ impl Media {
         now: Time,
         rng: &mut Rng,
     ) -> Box<dyn Source> {
-        match self {
-            Self::Speech => Box::new(Speech::new(first_ssrc, mapped_ssrc, now, rng)),
-        }
+        let shape = match self {
+            Self::Speech => return Box::new(Speech::new(first_ssrc, mapped_ssrc, now, rng)),
+            Self::Plain => plain(rng),
+            Self::Vp8Simulcast => Shape::vp8_simulcast(rng),
+            // Without descriptors: senders that have them number the frames of all streams together.
+            Self::H264Simulcast => {
+                let codec = Codec::H264 { is_described: false };
+                Shape { codec, temporal: 1, ..Shape::vp8_simulcast(rng) }
+            }
+        };
+        // RTX is under each SSRC plus one.
+        let ssrcs: Vec<_> = (0..3).map(|place| (first_ssrc + 2 * place, mapped_ssrc + place)).collect();
+        Box::new(Pictures::new(shape, &ssrcs, now, rng))
     }
+}
+
+fn plain(rng: &mut Rng) -> Shape {
+    let codec = match rng.below(4) {
+        0 => Codec::H264 { is_described: false },
+        1 => Codec::H264 { is_described: true },
+        2 => Codec::Vp8(PictureIds::None),
+        _ => Codec::Vp8(PictureIds::Wide),
+    };
+    let has_temporal = codec.is_described() || codec == Codec::Vp8(PictureIds::Wide);
+    let temporal = if has_temporal { [1, 2, 3][rng.below(3)] } else { 1 };
+    Shape::svc(codec, 1, temporal, InterLayer::Never, rng)
 }

@@ -49,6 +49,9 @@ impl World {
     ) -> Result<ResponseBody, CommandError> {
         self.next_request += 1;
         let id = self.next_request;
+        if self.scenario.tells {
+            eprintln!("{:?} worker {worker}: {} of {handler:?}", self.now, method.name());
+        }
         let request = Request { id, method, handler_id: handler.to_owned(), body: Ok(body) };
         self.workers[worker].handle_incoming(Incoming::Request(request));
         self.carry(worker);
@@ -222,7 +225,7 @@ impl World {
         let ssrc = self.ssrcs();
         let request = consumable.consume(&consumer, &producer, ssrc);
         let oracle = self.publications[publication].sender.source.oracle();
-        let receiver = Receiver::new(&request, oracle, self.scenario.keeps);
+        let receiver = Receiver::new(&request, consumable.layers(), oracle, self.scenario.keeps);
         let transport = self.clients[client].transport.clone();
         let worker = self.routers[router].worker;
         self.subscriptions.push(Subscription {

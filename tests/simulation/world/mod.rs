@@ -114,6 +114,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(scenario: Scenario) -> Self {
         let rng = Rng::new(scenario.seed);
+        eprintln!("{scenario:?}");
         let now = scenario.begins;
         let shards = scenario.shards;
         let seed = scenario.seed;

@@ -53,15 +53,15 @@ pub(super) struct Receiver {
     pub(super) sent_octets: u64,
     /// Before which number's packet what happens.
     turns: VecDeque<(u64, Turn)>,
-    /// What came before this is of no use to the decoder any more.
-    begins_at: u64,
+    /// What came and the decoder has not had, and what it has next.
+    waiting: BTreeMap<u64, Vec<u8>>,
+    next_shown: Option<u64>,
     newest: Option<u64>,
     first: Option<(u64, u32)>,
     received: BTreeSet<u64>,
     /// Packets of the media stream that came, copies too.
     copies: u64,
     missing: BTreeMap<u64, (u8, Time)>,
-    floor: u64,
     key_frame_asked: Option<Time>,
     sender_report: Option<(u32, Time)>,
     reported: Option<(u64, u64)>,
@@ -72,7 +72,16 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub(super) fn new(consume: &Consume, oracle: Box<dyn Oracle>, keeps: bool) -> Self {
+    /// `layers` are what there is to choose from: without another word, all are preferred.
+    pub(super) fn new(
+        consume: &Consume,
+        layers: Option<Layers>,
+        mut oracle: Box<dyn Oracle>,
+        keeps: bool,
+    ) -> Self {
+        if let Some(most) = layers {
+            oracle.prefer(most);
+        }
         let encoding = &consume.rtp_parameters.encodings[0];
         let codec = &consume.rtp_parameters.codecs[0];
         Self {
@@ -85,13 +94,13 @@ impl Receiver {
             sent_packets: 0,
             sent_octets: 0,
             turns: VecDeque::new(),
-            begins_at: 0,
+            waiting: BTreeMap::new(),
+            next_shown: None,
             newest: None,
             first: None,
             received: BTreeSet::new(),
             copies: 0,
             missing: BTreeMap::new(),
-            floor: 0,
             key_frame_asked: None,
             sender_report: None,
             reported: None,
@@ -178,17 +187,6 @@ impl Receiver {
         while self.received.len() > REMEMBERED {
             self.received.pop_first();
         }
-        while let Some((at, _)) = self.turns.front().filter(|(at, _)| *at <= number) {
-            let at = *at;
-            match self.turns.pop_front() {
-                Some((_, Turn::Interrupted)) => {
-                    self.begins_at = at;
-                    self.oracle.interrupted();
-                }
-                Some((_, Turn::Preferred(layers))) => self.oracle.prefer(layers),
-                None => {}
-            }
-        }
         if let Some(seen) = &mut self.seen {
             let (first, first_ticks) = *self.first.get_or_insert((number, timestamp));
             seen.push(Seen {
@@ -199,8 +197,39 @@ impl Receiver {
                 payload: packet.payload().to_vec(),
             });
         }
-        if number >= self.begins_at {
-            self.oracle.receive(now, packet.wire());
+        // What was given up is not waited for any more.
+        if number >= self.next_shown.unwrap_or(0) {
+            self.waiting.insert(number, packet.wire().to_vec());
+            self.show(now);
+        }
+    }
+
+    /// Shows the decoder what comes next, in order; what is missing is waited for until it is given up.
+    fn show(&mut self, now: Time) {
+        while let Some(first) = self.waiting.first_entry() {
+            let number = *first.key();
+            let next = *self.next_shown.get_or_insert(number);
+            if self.missing.keys().next().is_some_and(|missing| *missing < number) {
+                return;
+            }
+            let bytes = first.remove();
+            self.next_shown = Some(number + 1);
+            self.take_turns(number);
+            self.oracle.receive(now, &bytes);
+            if number > next {
+                #[allow(clippy::cast_possible_truncation, reason = "the wire's 16 bits")]
+                self.oracle.gave_up(now, number as u16);
+            }
+        }
+    }
+
+    fn take_turns(&mut self, number: u64) {
+        while self.turns.front().is_some_and(|(at, _)| *at <= number) {
+            match self.turns.pop_front() {
+                Some((_, Turn::Interrupted)) => self.oracle.interrupted(),
+                Some((_, Turn::Preferred(layers))) => self.oracle.prefer(layers),
+                None => {}
+            }
         }
     }
 
@@ -211,7 +240,7 @@ impl Receiver {
         if !due.is_empty() {
             said.push(nack(self.ssrc, &due));
         }
-        self.tell_what_is_lost(now);
+        self.show(now);
         let waited = self.key_frame_asked.is_none_or(|at| now.saturating_since(at) >= KEY_FRAME_PAUSE);
         if waited && self.newest.is_some() && self.oracle.wants_key_frame() {
             self.key_frame_asked = Some(now);
@@ -244,16 +273,6 @@ impl Receiver {
             due.clear();
         }
         due
-    }
-
-    fn tell_what_is_lost(&mut self, now: Time) {
-        let Some(newest) = self.newest else { return };
-        let floor = self.missing.keys().next().copied().unwrap_or(newest + 1);
-        if floor > self.floor {
-            self.floor = floor;
-            #[allow(clippy::cast_possible_truncation, reason = "the wire's 16 bits")]
-            self.oracle.gave_up(now, floor as u16);
-        }
     }
 
     /// A report that leaves tells what has left.
@@ -295,7 +314,8 @@ impl Receiver {
     }
 
     pub(super) fn finish(&mut self, now: Time) {
-        self.tell_what_is_lost(now);
+        self.missing.clear();
+        self.show(now);
         self.oracle.finish();
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Scenario {
     pub(crate) direct: usize,
     /// Keeps everything that receivers get.
     pub(crate) keeps: bool,
+    /// Prints every request, to see what led to a failure.
+    pub(crate) tells: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +115,7 @@ impl Scenario {
             srtp: [0, 40][rng.below(2)],
             direct: [0, 20][rng.below(2)],
             keeps: false,
+            tells: std::env::var("SIM_TELLS").is_ok(),
         }
     }
 
