@@ -1,14 +1,18 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use ringsoup_rtc::dtls::Role;
 use ringsoup_rtc::srtp::CryptoSuite;
 
+use crate::compare::Between;
 use crate::error::Error;
-use crate::scenario::{self, DEFAULT_SCENARIO, Pacing, Scenario};
+use crate::impair::{ImpairArgs, Network};
+use crate::scenario::{self, Codec, DEFAULT_SCENARIO, Pacing, Scenario, Video};
 use crate::session::{Ways, WebRtc};
+use crate::switching::parse_interval;
 use crate::transport_bodies::TransportKind;
 
 /// Drives a mediasoup worker with synthetic H.264 and Opus and reports what it did and what it cost.
@@ -62,6 +66,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "KIND", default_value = "all")]
     pub(crate) kind: crate::attack::Kinds,
 
+    /// Of compare: what is compared.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Between::Transports)]
+    pub(crate) between: Between,
+
     /// Of run: handshakes offered each second, in every other turn, in the place of the floor's turns.
     #[arg(long, value_name = "N", value_parser = parse_rate)]
     pub(crate) handshakes_per_second: Option<f64>,
@@ -70,6 +78,22 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     pub(crate) rate_scale: f64,
 
+    /// Video in one size, or in three, each a stream of its own, of which every subscriber gets one [default: the scenario's]
+    #[arg(long, value_enum, value_name = "FORM")]
+    video: Option<VideoForm>,
+
+    /// What cameras encode with. VP8 in several sizes has three temporal layers in each [default: the scenario's]
+    #[arg(long, value_enum, value_name = "CODEC")]
+    codec: Option<Codec>,
+
+    /// Retransmissions on a stream of their own (RFC 4588), both ways.
+    #[arg(long)]
+    rtx: bool,
+
+    /// Every subscriber asks for another layer once in so many seconds, in its turn; for video in several sizes.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_interval)]
+    pub(crate) switch_layers_every: Option<Duration>,
+
     /// When a video frame's packets leave.
     #[arg(long, value_enum)]
     pacing: Option<Pacing>,
@@ -77,15 +101,6 @@ pub(crate) struct Cli {
     /// Bytes of a full video packet, RTP header included.
     #[arg(long, value_name = "BYTES")]
     pub(crate) packet_size: Option<usize>,
-
-    /// Percent of the video packets the publishers keep back until they are NACKed: the worker must ask
-    /// for them, and what it does not get forwarded in the end counts as lost.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
-    pub(crate) uplink_loss: f64,
-
-    /// Percent of the video packets the subscribers throw away and ask for again, once.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
-    pub(crate) downlink_loss: f64,
 
     /// What media comes and goes by. On WebRTC transports the SRTP suite is negotiated.
     #[arg(long, value_enum, value_name = "KIND", default_value_t = MediaTransport::Plain)]
@@ -136,6 +151,13 @@ pub(crate) struct Cli {
     #[arg(long, short)]
     pub(crate) verbose: bool,
 
+    #[command(flatten)]
+    impair: ImpairArgs,
+
+    /// Which packets the network loses, delays and reorders repeats with the seed.
+    #[arg(long, value_name = "SEED", default_value_t = 7)]
+    network_seed: u64,
+
     /// Same as the mode list.
     #[arg(long, group = "mode-flag")]
     list: bool,
@@ -172,7 +194,7 @@ pub(crate) enum Mode {
     Idle,
     /// Create, dump and close many routers with many transports; no media.
     Scale,
-    /// Run a scenario on plain transports with SRTP and on WebRTC transports, a worker each, in turns.
+    /// Run a scenario in two or three ways (--between), a worker each, in turns.
     Compare,
     /// Connect many clients to WebRTC transports and leave them idle: CPU and time per handshake, and memory.
     Connect,
@@ -187,6 +209,13 @@ pub(crate) enum Mode {
 pub(crate) enum MediaTransport {
     Plain,
     Webrtc,
+}
+
+/// In how many sizes a picture is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum VideoForm {
+    Simple,
+    Simulcast,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -228,7 +257,13 @@ impl Cli {
                 "--srtp is for plain transports: WebRTC transports negotiate their suite",
             ));
         }
-        Ok(Ways { srtp: self.srtp, webrtc: is_webrtc.then(|| self.webrtc()), gro: self.gro })
+        let webrtc = is_webrtc.then(|| self.webrtc());
+        Ok(Ways { srtp: self.srtp, webrtc, gro: self.gro, network: self.network() })
+    }
+
+    /// What happens to packets on the way.
+    pub(crate) fn network(&self) -> Network {
+        self.impair.network(self.network_seed)
     }
 
     /// For a report.
@@ -247,6 +282,19 @@ impl Cli {
             DtlsRole::Server => Role::Server,
         };
         WebRtc { server: self.webrtc_server, role }
+    }
+
+    fn form(&self, video: &mut Video) {
+        match self.video {
+            Some(VideoForm::Simple) => video.make_simple(),
+            Some(VideoForm::Simulcast) => video.make_simulcast(),
+            None => {}
+        }
+        if let Some(codec) = self.codec {
+            video.codec = codec;
+            video.temporal_layers = if video.is_layered() && codec == Codec::Vp8 { 3 } else { 1 };
+        }
+        video.rtx |= self.rtx;
     }
 
     /// The scenario with what the command line changes in it.
@@ -273,12 +321,12 @@ impl Cli {
         if let Some(video) = &mut scenario.video {
             video.pacing = self.pacing.unwrap_or(video.pacing);
             video.packet_bytes = self.packet_size.unwrap_or(video.packet_bytes);
+            self.form(video);
+        } else if self.video.is_some() || self.codec.is_some() || self.rtx {
+            return Err(Error::new("--video, --codec and --rtx need a scenario with video"));
         }
         if !(self.rate_scale > 0.0 && self.rate_scale <= 1000.0) {
             return Err(Error::new("--rate-scale must be above 0 and at most 1000"));
-        }
-        if ![self.uplink_loss, self.downlink_loss].iter().all(|percent| (0.0..=50.0).contains(percent)) {
-            return Err(Error::new("--uplink-loss and --downlink-loss must be 0..=50"));
         }
         scenario.validate().map_err(|reason| Error::new(format!("scenario {}: {reason}", scenario.name)))?;
         Ok(scenario)
@@ -309,6 +357,16 @@ mod tests {
         assert_eq!(parse(&["soak"]).scenario().unwrap().name, "soak");
         assert_eq!(parse(&[]).scenario().unwrap().name, DEFAULT_SCENARIO);
         assert_eq!(parse(&["idle", "--shards", "4"]).scenario().unwrap().room.count, 4);
+    }
+
+    #[test]
+    fn video_is_formed_by_options() {
+        let video = |arguments: &[&str]| parse(arguments).scenario().unwrap().video.unwrap();
+        let simulcast = video(&["--video", "simulcast", "--codec", "vp8", "--rtx"]);
+        assert_eq!((simulcast.encodings().len(), simulcast.temporal_layers, simulcast.rtx), (3, 3, true));
+        let simple = video(&["--scenario", "simulcast-vp8-1x50", "--video", "simple"]);
+        assert_eq!((simple.encodings().len(), simple.bitrate_kbps), (1, Some(1500.0)));
+        assert!(parse(&["--scenario", "audio-room-50", "--video", "simulcast"]).scenario().is_err());
     }
 
     #[test]

@@ -216,6 +216,7 @@ fn catch_up(sent: u64, received: &dyn Fn() -> u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::impair::Network;
     use crate::subscriber::{Receiver, Subscriber};
 
     fn receivers(count: usize, gro: bool) -> (Receiver, Vec<SocketAddr>) {
@@ -225,7 +226,7 @@ mod tests {
             .into_iter()
             .map(|socket| Subscriber { socket, worker: None, srtp: None, client: None })
             .collect();
-        (Receiver::start(subscribers, Vec::new(), gro, 0.0).unwrap(), addresses)
+        (Receiver::start(subscribers, Vec::new(), gro, &Network::default()).unwrap(), addresses)
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::cli::Cli;
 use crate::error::Error;
 use crate::floor::{Cost, Floor, Method, Rhythm};
+use crate::impair::Network;
 use crate::net;
 use crate::progress::Progress;
 use crate::report::{median, table};
@@ -58,8 +59,8 @@ fn measure(
         .into_iter()
         .map(|socket| Subscriber { socket, worker: None, srtp: None, client: None })
         .collect();
-    let receiver =
-        Receiver::start(subscribers, Vec::new(), gro, 0.0).map_err(Error::io("starting the receivers"))?;
+    let receiver = Receiver::start(subscribers, Vec::new(), gro, &Network::default())
+        .map_err(Error::io("starting the receivers"))?;
     let floor = Floor::new(&addresses, packet_bytes).map_err(Error::io("preparing the floor"))?;
     let received = || receiver.account().totals().floor_packets;
 

@@ -13,12 +13,15 @@ use crate::cli::Cli;
 use crate::cpu::{self, CpuUse, ThreadTimes};
 use crate::dump::{self, Shard};
 use crate::error::Error;
+use crate::impair::{LineTotals, Network};
 use crate::progress::Progress;
 use crate::publisher::{self, Publishers};
 use crate::scenario::Scenario;
 use crate::session::{Target, Ways};
-use crate::subscriber::{self, Receiver};
+use crate::subscriber::{self, LayerTotals, Receiver};
+use crate::switching::Switcher;
 use crate::worker::{self, Launch, Worker};
+use crate::worker_stats::{self, WorkerStats};
 use crate::{latency, session};
 
 /// A worker that has not said it runs by then does not start.
@@ -35,6 +38,7 @@ const FIRST_MEDIA_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Harness {
     // In the order they must go: nobody sends to a worker that is gone, and it is gone last.
+    switcher: Option<Switcher>,
     publishers: Publishers,
     receiver: Receiver,
     channel: Channel,
@@ -43,6 +47,9 @@ pub(crate) struct Harness {
     worker_ports: Vec<u16>,
     suite: Option<CryptoSuite>,
     target: Option<Target>,
+    network: Network,
+    producer_ids: Vec<String>,
+    consumer_ids: Vec<String>,
     addresses: Vec<SocketAddr>,
     stop: Arc<AtomicBool>,
     verbose: bool,
@@ -54,9 +61,18 @@ pub(crate) struct Slice {
     pub(crate) wall_s: f64,
     pub(crate) sent_packets: u64,
     pub(crate) sent_bytes: u64,
-    /// Packets sent times the consumers of their stream.
+    /// Packets sent times the consumers of their stream; of several layers what the receivers' sequence numbers say.
     pub(crate) due_packets: u64,
     pub(crate) received: subscriber::Totals,
+    /// What the network did to packets, publishers' and subscribers' together.
+    pub(crate) to_worker: LineTotals,
+    pub(crate) from_worker: LineTotals,
+    pub(crate) nacked_publishers: u64,
+    pub(crate) retransmitted_by_publishers: u64,
+    /// Of consumers of several layers.
+    pub(crate) layers: LayerTotals,
+    /// From a request for a layer to its first packet.
+    pub(crate) switch_times: Histogram<u64>,
     pub(crate) latency: Histogram<u64>,
     pub(crate) lateness: Histogram<u64>,
     pub(crate) worker_cpu: CpuUse,
@@ -74,6 +90,9 @@ struct Snapshot {
     at: Instant,
     sent: publisher::Totals,
     received: subscriber::Totals,
+    layers: LayerTotals,
+    to_worker: LineTotals,
+    from_worker: LineTotals,
     worker: ThreadTimes,
     harness: ThreadTimes,
     softirq_ns: u64,
@@ -108,18 +127,18 @@ impl Harness {
         let addresses = session.subscribers.iter().map(|each| each.socket.local_addr());
         let addresses =
             addresses.collect::<Result<_, _>>().map_err(Error::io("reading a socket's address"))?;
-        let receiver =
-            Receiver::start(session.subscribers, session.consumers, cli.gro, cli.downlink_loss / 100.0)
-                .map_err(Error::io("starting the receivers"))?;
-        let publishers = Publishers::start(
-            session.publishers,
-            session.fan_out.len(),
-            scenario.seed,
-            cli.uplink_loss / 100.0,
-        )
-        .map_err(Error::io("starting the publishers"))?;
+        let receiver = Receiver::start(session.subscribers, session.consumers, cli.gro, &ways.network)
+            .map_err(Error::io("starting the receivers"))?;
+        let publishers =
+            Publishers::start(session.publishers, session.fan_out.len(), scenario.seed, &ways.network)
+                .map_err(Error::io("starting the publishers"))?;
         publishers.set_scale(cli.rate_scale);
+        let switcher = cli.switch_layers_every.map(|interval| {
+            let account = receiver.shared_account();
+            Switcher::start(channel.clone(), account, session.layered, interval, scenario.seed)
+        });
         Ok(Self {
+            switcher: switcher.transpose()?,
             publishers,
             receiver,
             channel,
@@ -128,6 +147,9 @@ impl Harness {
             worker_ports: session.worker_ports,
             suite: session.suite,
             target: session.target,
+            network: ways.network,
+            producer_ids: session.producer_ids,
+            consumer_ids: session.consumer_ids,
             addresses,
             stop: Arc::clone(stop),
             verbose: cli.verbose,
@@ -185,6 +207,12 @@ impl Harness {
         dump::read(&self.channel).map_err(|error| explain(&error, &mut self.worker, &self.channel))
     }
 
+    /// What the worker says of repair; `None` where packets pass as they are.
+    pub(crate) fn stats(&self) -> Result<Option<WorkerStats>, Error> {
+        let read = || worker_stats::read(&self.channel, &self.producer_ids, &self.consumer_ids);
+        self.network.is_impaired().then(read).transpose()
+    }
+
     /// Plays until every consumer has received something and `duration` is over.
     pub(crate) fn warm_up(&mut self, duration: Duration, progress: &Progress) -> Result<(), Error> {
         let begin = Instant::now();
@@ -201,6 +229,7 @@ impl Harness {
         }
         self.publishers.pause();
         self.drain()?;
+        self.receiver.account().pause_layers();
         if self.receiver.account().live_consumers() == 0 {
             let error = Error::new("no consumer received anything");
             return Err(explain(&error, &mut self.worker, &self.channel));
@@ -212,9 +241,11 @@ impl Harness {
     /// before and after.
     pub(crate) fn measure(&mut self, duration: Duration, progress: &Progress) -> Result<Slice, Error> {
         let _ = self.receiver.account().take_latency();
+        let _ = self.receiver.account().take_switch_times();
         let _ = self.publishers.take_lateness();
         let before = self.snapshot()?;
         self.publishers.play();
+        self.switcher.iter().for_each(Switcher::play);
         while before.at.elapsed() < duration {
             self.watch()?;
             let sent = self.publishers.totals();
@@ -226,9 +257,11 @@ impl Harness {
                 &received.since(&before.received),
             );
         }
+        self.switcher.iter().for_each(Switcher::pause);
         self.publishers.pause();
         let wall_s = before.at.elapsed().as_secs_f64();
         self.drain()?;
+        self.receiver.account().pause_layers();
         let after = self.snapshot()?;
         Ok(self.slice(&before, &after, wall_s))
     }
@@ -238,6 +271,9 @@ impl Harness {
         self.watch_worker()?;
         if self.receiver.has_failed() || self.publishers.has_failed() {
             return Err(Error::new("a thread of the harness failed"));
+        }
+        if let Some(error) = self.switcher.as_ref().and_then(Switcher::take_failure) {
+            return Err(explain(&error, &mut self.worker, &self.channel));
         }
         Ok(())
     }
@@ -259,7 +295,10 @@ impl Harness {
         let begin = Instant::now();
         let mut seen = self.receiver.account().totals().packets;
         let mut quiet_since = Instant::now();
-        while quiet_since.elapsed() < QUIET && begin.elapsed() < DRAIN_LIMIT {
+        // What is on its way for longer, or missing, needs a round trip or two.
+        let kept = Duration::from_nanos(2 * self.network.nack_interval_ns().unwrap_or(0));
+        let (quiet, limit) = (QUIET + kept, DRAIN_LIMIT + 2 * kept);
+        while quiet_since.elapsed() < quiet && begin.elapsed() < limit {
             self.watch()?;
             let now = self.receiver.account().totals().packets;
             if now != seen {
@@ -271,9 +310,17 @@ impl Harness {
     }
 
     fn snapshot(&self) -> Result<Snapshot, Error> {
+        let sent = self.publishers.totals();
+        let account = self.receiver.account();
+        let (received, layers) = (account.totals(), account.layer_totals());
+        let (up, down) = account.lines();
+        drop(account);
         Ok(Snapshot {
-            sent: self.publishers.totals(),
-            received: self.receiver.account().totals(),
+            to_worker: sent.up.plus(&up),
+            from_worker: sent.down.plus(&down),
+            sent,
+            received,
+            layers,
             worker: ThreadTimes::read(self.worker.pid())
                 .map_err(Error::io("reading the worker's CPU time"))?,
             harness: ThreadTimes::read(std::process::id()).map_err(Error::io("reading our CPU time"))?,
@@ -289,13 +336,23 @@ impl Harness {
         let by_stream = after.sent.by_stream.iter().zip(&before.sent.by_stream);
         let due_packets =
             by_stream.zip(&self.fan_out).map(|((after, before), consumers)| (after - before) * consumers);
+        let layers = after.layers.since(&before.layers);
+        let mut account = self.receiver.account();
+        let (latency, switch_times) = (account.take_latency(), account.take_switch_times());
+        drop(account);
         Slice {
             wall_s,
             sent_packets: after.sent.packets - before.sent.packets,
             sent_bytes: after.sent.bytes - before.sent.bytes,
-            due_packets: due_packets.sum(),
+            due_packets: due_packets.sum::<u64>() + layers.expected,
+            to_worker: after.to_worker.since(&before.to_worker),
+            from_worker: after.from_worker.since(&before.from_worker),
+            nacked_publishers: after.sent.nacked - before.sent.nacked,
+            retransmitted_by_publishers: after.sent.retransmitted - before.sent.retransmitted,
+            layers,
+            switch_times,
             received: after.received.since(&before.received),
-            latency: self.receiver.account().take_latency(),
+            latency,
             lateness: self.publishers.take_lateness(),
             worker_cpu: after.worker.since(&before.worker),
             harness_cpu: after.harness.since(&before.harness),
@@ -310,6 +367,7 @@ impl Harness {
     /// Stops the harness' own threads, leaves the worker alone for `duration`, closes it. Returns what it
     /// used meanwhile, with everything it was given still in place.
     pub(crate) fn idle(mut self, duration: Duration, progress: &Progress) -> Result<(CpuUse, f64), Error> {
+        self.switcher = None;
         self.publishers.shut_down();
         self.receiver.shut_down();
         let before = self.worker_times()?;
@@ -333,8 +391,8 @@ impl Harness {
 
     /// Stops the threads and closes the worker; an error when it did not close in order.
     pub(crate) fn finish(self) -> Result<(), Error> {
-        let Self { publishers, receiver, channel, mut worker, verbose, .. } = self;
-        drop((publishers, receiver));
+        let Self { switcher, publishers, receiver, channel, mut worker, verbose, .. } = self;
+        drop((switcher, publishers, receiver));
         if verbose {
             for (event, count) in channel.notifications() {
                 eprintln!("notification {event}: {count}");
@@ -376,6 +434,12 @@ impl Slice {
         self.sent_bytes += other.sent_bytes;
         self.due_packets += other.due_packets;
         self.received.add(&other.received);
+        self.layers.add(&other.layers);
+        self.to_worker.add(&other.to_worker);
+        self.from_worker.add(&other.from_worker);
+        self.nacked_publishers += other.nacked_publishers;
+        self.retransmitted_by_publishers += other.retransmitted_by_publishers;
+        latency::merge(&mut self.switch_times, &other.switch_times);
         latency::merge(&mut self.latency, &other.latency);
         latency::merge(&mut self.lateness, &other.lateness);
         self.worker_cpu.add(&other.worker_cpu);

@@ -13,15 +13,15 @@ use ringsoup_fbs::fbs::rtp_parameters::{
 };
 use ringsoup_fbs::flatbuffers::{FlatBufferBuilder, ForwardsUOffset, Vector, WIPOffset};
 
-use crate::subscriber::Kind;
+use crate::payload::Kind;
 
 /// Payload types our publishers use; the worker maps them onto the router's.
 pub(crate) const PUBLISHED_OPUS: u8 = 111;
-pub(crate) const PUBLISHED_H264: u8 = 112;
+pub(crate) const PUBLISHED_VIDEO: u8 = 112;
 pub(crate) const PUBLISHED_RTX: u8 = 113;
-/// What the library gives the first three codecs of a router: Opus, H.264 and its RTX.
+/// What the library gives the first three codecs of a router: Opus, a video codec and its RTX.
 const ROUTER_OPUS: u8 = 100;
-const ROUTER_H264: u8 = 101;
+const ROUTER_VIDEO: u8 = 101;
 const ROUTER_RTX: u8 = 102;
 /// The publishers' id of the audio level extension, which the worker maps onto the router's.
 pub(crate) const PUBLISHED_LEVEL_ID: u8 = 2;
@@ -29,29 +29,48 @@ pub(crate) const PUBLISHED_LEVEL_ID: u8 = 2;
 const ROUTER_MID_ID: u8 = 1;
 const ROUTER_LEVEL_ID: u8 = 6;
 
+/// NACK holds without RTX too: a peer without that codec is sent the same SSRC again.
+const VIDEO_FEEDBACK: [(&str, &str); 3] = [("nack", ""), ("nack", "pli"), ("ccm", "fir")];
+
 type Encodings<'a> = WIPOffset<Vector<'a, ForwardsUOffset<RtpEncodingParameters<'a>>>>;
 
 /// One published track, as both sides name it.
 #[derive(Clone, Debug)]
 pub(crate) struct Track {
     pub(crate) kind: Kind,
+    /// Several where the same picture is sent in several sizes, the smallest first.
+    pub(crate) encodings: Vec<Encoding>,
+    /// Of each encoding.
+    pub(crate) temporal_layers: u8,
+    pub(crate) cname: String,
+}
+
+/// One stream of a track.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Encoding {
     pub(crate) ssrc: u32,
     pub(crate) rtx_ssrc: Option<u32>,
-    /// The SSRC the router knows the track by.
+    /// The SSRC the router knows it by.
     pub(crate) mapped_ssrc: u32,
-    pub(crate) cname: String,
 }
 
 impl Track {
     pub(crate) fn media_kind(&self) -> MediaKind {
-        match self.kind {
-            Kind::H264 => MediaKind::VIDEO,
-            Kind::Opus => MediaKind::AUDIO,
-        }
+        if self.kind.is_video() { MediaKind::VIDEO } else { MediaKind::AUDIO }
     }
 
-    fn has_rtx(&self) -> bool {
-        self.rtx_ssrc.is_some()
+    pub(crate) fn has_rtx(&self) -> bool {
+        self.encodings.iter().any(|encoding| encoding.rtx_ssrc.is_some())
+    }
+
+    /// In several sizes: its consumers are simulcast consumers.
+    pub(crate) fn is_layered(&self) -> bool {
+        self.encodings.len() > 1
+    }
+
+    /// What `consume()` is told of an encoding, or of all of them: L3T1 is three sizes.
+    fn scalability_mode(&self, spatial_layers: usize) -> Option<String> {
+        self.is_layered().then(|| format!("L{spatial_layers}T{}", self.temporal_layers))
     }
 
     /// What the producer is created with.
@@ -60,14 +79,14 @@ impl Track {
         builder: &mut FlatBufferBuilder<'a>,
     ) -> WIPOffset<RtpParameters<'a>> {
         let extensions: &[_] = match self.kind {
-            Kind::H264 => &[],
+            Kind::H264 | Kind::Vp8 => &[],
             Kind::Opus => &[(RtpHeaderExtensionUri::SsrcAudioLevel, PUBLISHED_LEVEL_ID)],
         };
         let payload_types = match self.kind {
-            Kind::H264 => (PUBLISHED_H264, PUBLISHED_RTX),
+            Kind::H264 | Kind::Vp8 => (PUBLISHED_VIDEO, PUBLISHED_RTX),
             Kind::Opus => (PUBLISHED_OPUS, PUBLISHED_RTX),
         };
-        let encodings = encoding(builder, self.ssrc, self.rtx_ssrc, self.kind == Kind::Opus);
+        let encodings = self.encodings(builder, |encoding| (encoding.ssrc, encoding.rtx_ssrc));
         self.parameters(builder, payload_types, extensions, encodings, None)
     }
 
@@ -75,8 +94,8 @@ impl Track {
     pub(crate) fn mapping<'a>(&self, builder: &mut FlatBufferBuilder<'a>) -> WIPOffset<RtpMapping<'a>> {
         let pairs: &[(u8, u8)] = match (self.kind, self.has_rtx()) {
             (Kind::Opus, _) => &[(PUBLISHED_OPUS, ROUTER_OPUS)],
-            (Kind::H264, false) => &[(PUBLISHED_H264, ROUTER_H264)],
-            (Kind::H264, true) => &[(PUBLISHED_H264, ROUTER_H264), (PUBLISHED_RTX, ROUTER_RTX)],
+            (Kind::H264 | Kind::Vp8, false) => &[(PUBLISHED_VIDEO, ROUTER_VIDEO)],
+            (Kind::H264 | Kind::Vp8, true) => &[(PUBLISHED_VIDEO, ROUTER_VIDEO), (PUBLISHED_RTX, ROUTER_RTX)],
         };
         let codecs: Vec<_> = pairs
             .iter()
@@ -89,15 +108,22 @@ impl Track {
             })
             .collect();
         let codecs = builder.create_vector(&codecs);
-        let args = EncodingMappingArgs { rid: None, ssrc: Some(self.ssrc), mapped_ssrc: self.mapped_ssrc };
-        let encoding = EncodingMapping::create(builder, &args);
-        let encodings = builder.create_vector(&[encoding]);
+        let encodings = self.encodings.iter().map(|encoding| {
+            let args = EncodingMappingArgs {
+                rid: None,
+                ssrc: Some(encoding.ssrc),
+                mapped_ssrc: encoding.mapped_ssrc,
+            };
+            EncodingMapping::create(builder, &args)
+        });
+        let encodings: Vec<_> = encodings.collect();
+        let encodings = builder.create_vector(&encodings);
         RtpMapping::create(builder, &RtpMappingArgs { codecs: Some(codecs), encodings: Some(encodings) })
     }
 
-    /// The producer's encoding as consumers are told of it.
+    /// The producer's encodings as consumers are told of them.
     pub(crate) fn consumable_encodings<'a>(&self, builder: &mut FlatBufferBuilder<'a>) -> Encodings<'a> {
-        encoding(builder, self.mapped_ssrc, None, self.kind == Kind::Opus)
+        self.encodings(builder, |encoding| (encoding.mapped_ssrc, None))
     }
 
     /// What a consumer of this track that receives it as `ssrc` (and `rtx_ssrc`) is created with.
@@ -109,18 +135,33 @@ impl Track {
         rtx_ssrc: Option<u32>,
     ) -> WIPOffset<RtpParameters<'a>> {
         let extensions: &[_] = match self.kind {
-            Kind::H264 => &[(RtpHeaderExtensionUri::Mid, ROUTER_MID_ID)],
+            Kind::H264 | Kind::Vp8 => &[(RtpHeaderExtensionUri::Mid, ROUTER_MID_ID)],
             Kind::Opus => &[
                 (RtpHeaderExtensionUri::Mid, ROUTER_MID_ID),
                 (RtpHeaderExtensionUri::SsrcAudioLevel, ROUTER_LEVEL_ID),
             ],
         };
         let payload_types = match self.kind {
-            Kind::H264 => (ROUTER_H264, ROUTER_RTX),
+            Kind::H264 | Kind::Vp8 => (ROUTER_VIDEO, ROUTER_RTX),
             Kind::Opus => (ROUTER_OPUS, ROUTER_RTX),
         };
-        let encodings = encoding(builder, ssrc, rtx_ssrc, false);
+        let mode = self.scalability_mode(self.encodings.len());
+        let encoding = encoding(builder, (ssrc, rtx_ssrc), false, mode.as_deref());
+        let encodings = builder.create_vector(&[encoding]);
         self.parameters(builder, payload_types, extensions, encodings, Some(mid))
+    }
+
+    /// The producer's encodings, with the SSRCs that `ssrcs` takes of each.
+    fn encodings<'a>(
+        &self,
+        builder: &mut FlatBufferBuilder<'a>,
+        ssrcs: impl Fn(&Encoding) -> (u32, Option<u32>),
+    ) -> Encodings<'a> {
+        let (mode, dtx) = (self.scalability_mode(1), self.kind == Kind::Opus);
+        let encodings =
+            self.encodings.iter().map(|each| encoding(builder, ssrcs(each), dtx, mode.as_deref()));
+        let encodings: Vec<_> = encodings.collect();
+        builder.create_vector(&encodings)
     }
 
     fn parameters<'a>(
@@ -133,6 +174,7 @@ impl Track {
     ) -> WIPOffset<RtpParameters<'a>> {
         let mut codecs = vec![match self.kind {
             Kind::H264 => h264(builder, payload_type),
+            Kind::Vp8 => codec(builder, "video/VP8", payload_type, 90_000, None, &[], &VIDEO_FEEDBACK),
             Kind::Opus => opus(builder, payload_type),
         }];
         if self.has_rtx() {
@@ -167,14 +209,15 @@ impl Track {
 
 fn encoding<'a>(
     builder: &mut FlatBufferBuilder<'a>,
-    ssrc: u32,
-    rtx_ssrc: Option<u32>,
+    (ssrc, rtx_ssrc): (u32, Option<u32>),
     dtx: bool,
-) -> Encodings<'a> {
+    scalability_mode: Option<&str>,
+) -> WIPOffset<RtpEncodingParameters<'a>> {
     let rtx = rtx_ssrc.map(|ssrc| Rtx::create(builder, &RtxArgs { ssrc }));
-    let args = RtpEncodingParametersArgs { ssrc: Some(ssrc), rtx, dtx, ..Default::default() };
-    let encoding = RtpEncodingParameters::create(builder, &args);
-    builder.create_vector(&[encoding])
+    let scalability_mode = scalability_mode.map(|mode| builder.create_string(mode));
+    let args =
+        RtpEncodingParametersArgs { ssrc: Some(ssrc), rtx, dtx, scalability_mode, ..Default::default() };
+    RtpEncodingParameters::create(builder, &args)
 }
 
 fn h264<'a>(builder: &mut FlatBufferBuilder<'a>, payload_type: u8) -> WIPOffset<RtpCodecParameters<'a>> {
@@ -183,9 +226,7 @@ fn h264<'a>(builder: &mut FlatBufferBuilder<'a>, payload_type: u8) -> WIPOffset<
         text(builder, "profile-level-id", "42e01f"),
         number(builder, "level-asymmetry-allowed", 1),
     ];
-    // NACK holds without RTX too: a peer without that codec is sent the same SSRC again.
-    let feedback = [("nack", ""), ("nack", "pli"), ("ccm", "fir")];
-    codec(builder, "video/H264", payload_type, 90_000, None, &parameters, &feedback)
+    codec(builder, "video/H264", payload_type, 90_000, None, &parameters, &VIDEO_FEEDBACK)
 }
 
 fn opus<'a>(builder: &mut FlatBufferBuilder<'a>, payload_type: u8) -> WIPOffset<RtpCodecParameters<'a>> {

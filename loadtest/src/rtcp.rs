@@ -131,13 +131,30 @@ pub(crate) struct ReportBlock {
     pub(crate) delay_since: u32,
 }
 
-/// A generic NACK of one packet (RFC 4585 6.2.1).
-pub(crate) fn write_nack(reporter: u32, ssrc: u32, sequence: u16, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[VERSION_2 | GENERIC_NACK, TRANSPORT_FEEDBACK, 0, 3]);
+/// Most items one NACK holds here; together with an SRTCP trailer they fit any datagram.
+const NACK_ITEMS_MAX: usize = 250;
+
+/// A generic NACK of packets in ascending order (RFC 4585 6.2.1); those beyond [`NACK_ITEMS_MAX`] items are left out.
+pub(crate) fn write_nack(reporter: u32, ssrc: u32, sequences: &[u16], out: &mut Vec<u8>) {
+    let mut items: Vec<(u16, u16)> = Vec::new();
+    for sequence in sequences {
+        let last = items.last_mut();
+        let bit = last.as_ref().map(|(first, _)| sequence.wrapping_sub(*first).wrapping_sub(1));
+        match (last, bit) {
+            (Some((_, following)), Some(bit @ 0..16)) => *following |= 1 << bit,
+            _ => items.push((*sequence, 0)),
+        }
+    }
+    items.truncate(NACK_ITEMS_MAX);
+    let words = u16::try_from(2 + items.len()).unwrap_or(2);
+    out.extend_from_slice(&[VERSION_2 | GENERIC_NACK, TRANSPORT_FEEDBACK]);
+    out.extend_from_slice(&words.to_be_bytes());
     out.extend_from_slice(&reporter.to_be_bytes());
     out.extend_from_slice(&ssrc.to_be_bytes());
-    out.extend_from_slice(&sequence.to_be_bytes());
-    out.extend_from_slice(&[0; 2]);
+    for (first, following) in items {
+        out.extend_from_slice(&first.to_be_bytes());
+        out.extend_from_slice(&following.to_be_bytes());
+    }
 }
 
 /// Most blocks one RR holds: the count field has five bits.
@@ -219,8 +236,14 @@ mod tests {
     #[test]
     fn a_nack_reads_back() {
         let mut packet = Vec::new();
-        write_nack(1, 9, 77, &mut packet);
-        assert_eq!(collect(&packet), [Feedback::Nack { ssrc: 9, sequence: 77, following: 0 }]);
+        write_nack(1, 9, &[65_535, 0, 15, 16], &mut packet);
+        assert_eq!(
+            collect(&packet),
+            [
+                Feedback::Nack { ssrc: 9, sequence: 65_535, following: 0x8001 },
+                Feedback::Nack { ssrc: 9, sequence: 16, following: 0 },
+            ]
+        );
     }
 
     proptest! {

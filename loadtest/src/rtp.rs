@@ -69,6 +69,7 @@ impl Header {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct View<'a> {
     pub(crate) payload_type: u8,
+    pub(crate) marker: bool,
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
     pub(crate) ssrc: u32,
@@ -98,6 +99,7 @@ pub(crate) fn parse(packet: &[u8]) -> Option<View<'_>> {
     }
     Some(View {
         payload_type: header[1] & !MARKER_BIT,
+        marker: header[1] & MARKER_BIT != 0,
         sequence: u16::from_be_bytes([header[2], header[3]]),
         timestamp: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
         ssrc: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),

@@ -15,7 +15,10 @@ use crate::floor::{Cost, Floor, Method, Rhythm};
 use crate::harness::{Harness, Slice};
 use crate::latency::Percentiles;
 use crate::progress::Progress;
-use crate::report::{self, Cpu, FloorReport, Flow, Generator, Loss, Memory, MethodCost, Report, median};
+use crate::report::{
+    self, Cpu, FloorReport, Flow, Generator, LayerReport, Loss, Memory, MethodCost, RepairReport, Report,
+    median,
+};
 use crate::scenario::{Pacing, Scenario};
 
 /// Of each floor turn at the scenario's rhythm.
@@ -33,9 +36,9 @@ pub(crate) fn run(cli: &Cli, scenario: &Scenario, stop: &Arc<AtomicBool>) -> Res
     progress.stage("warm-up");
     harness.warm_up(Duration::from_secs_f64(scenario.warmup_s), &progress)?;
     memory.start_bytes = resident(&harness);
-    let before = harness.dump()?;
+    let (before, stats_before) = (harness.dump()?, harness.stats()?);
     let (slices, floor) = take_turns(cli, scenario, &mut harness, &progress)?;
-    let after = harness.dump()?;
+    let (after, stats_after) = (harness.dump()?, harness.stats()?);
     memory.end_bytes = resident(&harness);
     memory.peak_bytes = cpu::peak_resident_bytes(harness.worker_pid()).unwrap_or(0);
     progress.finish();
@@ -43,7 +46,10 @@ pub(crate) fn run(cli: &Cli, scenario: &Scenario, stop: &Arc<AtomicBool>) -> Res
     harness.finish()?;
     let window = before.zip(after).map(|(before, after)| WorkerWindow::between(&before, &after));
     let whole = whole(&slices)?;
-    Ok(assemble(cli, scenario, &slices, &whole, floor, window, memory, &sent, suite))
+    let mut report = assemble(cli, scenario, &slices, &whole, floor, window, memory, &sent, suite);
+    let repair = stats_before.zip(stats_after).map(|(before, after)| after.since(&before));
+    report.repair = RepairReport::of(&whole, cli.network(), repair);
+    Ok(report)
 }
 
 fn resident(harness: &Harness) -> u64 {
@@ -117,7 +123,12 @@ fn prepare_floor(
 }
 
 /// How the scenario's packets come, from what was measured of it.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small positive figures")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "small positive figures"
+)]
 pub(crate) fn rhythm(scenario: &Scenario, slice: &Slice, sockets: usize) -> Rhythm {
     let publishers = f64::from(scenario.room.count * scenario.room.publishers_each());
     let per_second = report::float(slice.sent_packets) / slice.wall_s.max(f64::EPSILON);
@@ -127,8 +138,16 @@ pub(crate) fn rhythm(scenario: &Scenario, slice: &Slice, sockets: usize) -> Rhyt
         }
         _ => 1.0,
     };
+    // Of several sizes a receiver gets one: what it gets is the rhythm then, not what comes in.
+    let is_layered = slice.layers.expected > 0;
+    let per_second = if is_layered {
+        report::float(slice.received.packets) / slice.wall_s.max(f64::EPSILON) / sockets.max(1) as f64
+    } else {
+        per_second
+    };
     let period_ns = NANOS_PER_SECOND * burst_packets / per_second.max(1.0);
     let fan_out = report::float(slice.due_packets) / report::float(slice.sent_packets.max(1));
+    let fan_out = if is_layered { sockets as f64 } else { fan_out };
     Rhythm {
         burst_packets: burst_packets as usize,
         period_ns: period_ns as u64,
@@ -194,6 +213,8 @@ fn assemble(
         input: Flow::new(whole.sent_packets, whole.sent_bytes, whole.wall_s),
         output: Flow::new(whole.received.packets, whole.received.bytes, whole.wall_s),
         loss: Loss::of(whole),
+        layers: LayerReport::of(whole),
+        repair: None,
         latency: Percentiles::of_nanos(&whole.latency),
         cpu,
         memory,

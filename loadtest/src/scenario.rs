@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 /// The scenarios that come with the harness, by the name of their file.
-const BUILT_IN: [(&str, &str); 9] = [
+const BUILT_IN: [(&str, &str); 11] = [
     ("one-to-one", include_str!("../scenarios/one-to-one.toml")),
     ("one-to-many-50", include_str!("../scenarios/one-to-many-50.toml")),
     ("one-to-many-200", include_str!("../scenarios/one-to-many-200.toml")),
@@ -14,6 +14,8 @@ const BUILT_IN: [(&str, &str); 9] = [
     ("audio-room-50", include_str!("../scenarios/audio-room-50.toml")),
     ("cbr-500pps-1x50", include_str!("../scenarios/cbr-500pps-1x50.toml")),
     ("frame-burst-1x50", include_str!("../scenarios/frame-burst-1x50.toml")),
+    ("simulcast-1x50", include_str!("../scenarios/simulcast-1x50.toml")),
+    ("simulcast-vp8-1x50", include_str!("../scenarios/simulcast-vp8-1x50.toml")),
     ("soak", include_str!("../scenarios/soak.toml")),
     ("attack", include_str!("../scenarios/attack.toml")),
 ];
@@ -25,6 +27,9 @@ pub(crate) const DEFAULT_SCENARIO: &str = "one-to-many-50";
 const PARTICIPANTS_MAX: u32 = 1000;
 const ROOMS_MAX: u32 = 1000;
 const CONSUMERS_MAX: u64 = 50_000;
+const SPATIAL_LAYERS_MAX: usize = 3;
+/// What a browser sends of 320x180, 640x360 and 1280x720.
+const SIMULCAST_KBPS: [f64; SPATIAL_LAYERS_MAX] = [150.0, 500.0, 1500.0];
 const PACKET_BYTES: std::ops::RangeInclusive<usize> = 100..=1400;
 
 /// One scenario file.
@@ -69,14 +74,30 @@ pub(crate) struct Room {
     pub(crate) subscribers: u32,
 }
 
-/// H.264 video of each publisher.
+/// What cameras encode with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Codec {
+    #[default]
+    H264,
+    Vp8,
+}
+
+/// Video of each publisher.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Video {
-    /// Mean bit rate of the encoder; frames vary in size. Either this or `packets_per_second`.
+    #[serde(default)]
+    pub(crate) codec: Codec,
+    /// Mean bit rate of the encoder; frames vary in size. This, `packets_per_second` or `simulcast_kbps`.
     pub(crate) bitrate_kbps: Option<f64>,
     /// Fixed rate of full-size packets.
     pub(crate) packets_per_second: Option<f64>,
+    /// The mean bit rates of the same picture in several sizes, each a stream of its own, the smallest first.
+    pub(crate) simulcast_kbps: Option<Vec<f64>>,
+    /// Of VP8 in several sizes: temporal layers of each.
+    #[serde(default = "defaults::temporal_layers")]
+    pub(crate) temporal_layers: u8,
     #[serde(default = "defaults::fps")]
     pub(crate) fps: f64,
     /// Frames from one key frame to the next, unless one is asked for.
@@ -132,6 +153,9 @@ mod defaults {
         1
     }
     pub(super) fn one() -> u32 {
+        1
+    }
+    pub(super) fn temporal_layers() -> u8 {
         1
     }
     pub(super) fn fps() -> f64 {
@@ -259,13 +283,67 @@ impl Room {
 }
 
 impl Video {
+    /// In several sizes: simulcast.
+    pub(crate) const fn is_layered(&self) -> bool {
+        self.simulcast_kbps.is_some()
+    }
+
+    fn simulcast(&self) -> &[f64] {
+        self.simulcast_kbps.as_deref().unwrap_or_default()
+    }
+
+    /// What each stream is encoded as, the smallest first.
+    pub(crate) fn encodings(&self) -> Vec<Self> {
+        if !self.is_layered() {
+            return vec![self.clone()];
+        }
+        let encoding = |kbps: &f64| Self { bitrate_kbps: Some(*kbps), simulcast_kbps: None, ..self.clone() };
+        self.simulcast().iter().map(encoding).collect()
+    }
+
+    /// The same in three sizes; what the rate was is that of the largest no more.
+    pub(crate) fn make_simulcast(&mut self) {
+        if !self.is_layered() {
+            (self.bitrate_kbps, self.packets_per_second) = (None, None);
+            self.simulcast_kbps = Some(SIMULCAST_KBPS.to_vec());
+        }
+    }
+
+    /// The same in the largest size alone.
+    pub(crate) fn make_simple(&mut self) {
+        if let Some(rates) = self.simulcast_kbps.take() {
+            self.bitrate_kbps = rates.last().copied();
+            self.temporal_layers = 1;
+        }
+    }
+
     fn validate(&self) -> Result<(), String> {
+        let rates = [self.bitrate_kbps.is_some(), self.packets_per_second.is_some(), self.is_layered()];
         ensure(
-            self.bitrate_kbps.is_some() != self.packets_per_second.is_some(),
-            "[video] needs either bitrate_kbps or packets_per_second",
+            rates.iter().filter(|given| **given).count() == 1,
+            "[video] needs either bitrate_kbps or packets_per_second or simulcast_kbps",
         )?;
-        let rate = self.bitrate_kbps.or(self.packets_per_second).unwrap_or(0.0);
-        ensure(rate > 0.0 && rate <= 1e6, "[video] rate must be above 0 and at most 1e6")?;
+        let mut rates = self.bitrate_kbps.iter().chain(&self.packets_per_second).chain(self.simulcast());
+        ensure(
+            rates.all(|rate| *rate > 0.0 && *rate <= 1e6),
+            "[video] rate must be above 0 and at most 1e6",
+        )?;
+        if self.is_layered() {
+            let layers = self.simulcast();
+            ensure(
+                (2..=SPATIAL_LAYERS_MAX).contains(&layers.len()),
+                "[video] simulcast_kbps must be 2 or 3 rates",
+            )?;
+            ensure(
+                layers.is_sorted_by(|one, next| one < next),
+                "[video] simulcast_kbps must begin with the smallest",
+            )?;
+        }
+        ensure((1..=3).contains(&self.temporal_layers), "[video] temporal_layers must be 1..=3")?;
+        ensure(
+            self.temporal_layers == 1 || (self.is_layered() && self.codec == Codec::Vp8),
+            "[video] temporal_layers are for VP8 with simulcast_kbps",
+        )?;
         ensure((1.0..=240.0).contains(&self.fps), "[video] fps must be 1..=240")?;
         ensure(self.gop_frames >= 1, "[video] gop_frames must be 1 or more")?;
         ensure((1.0..=50.0).contains(&self.key_frame_factor), "[video] key_frame_factor must be 1..=50")?;
@@ -297,8 +375,22 @@ mod tests {
         assert_eq!(load("one-to-one").unwrap().room.subscribers_each(), 1);
         assert_eq!(load("cbr-500pps-1x50").unwrap().consumer_count(), 50);
         assert_eq!(load("audio-room-50").unwrap().consumer_count(), 50 * 49);
+        assert_eq!(load("simulcast-1x50").unwrap().consumer_count(), 50);
         let mesh = load("many-to-many-10x10").unwrap().room;
         assert!(mesh.receives(1, 2) && !mesh.receives(2, 2));
+    }
+
+    #[test]
+    fn simulcast_is_a_stream_for_each_size() {
+        let mut video = load("simulcast-vp8-1x50").unwrap().video.unwrap();
+        let rates: Vec<_> = video.encodings().iter().map(|encoding| encoding.bitrate_kbps).collect();
+        assert_eq!(rates, [Some(150.0), Some(500.0), Some(1500.0)]);
+        assert!(video.encodings().iter().all(|each| !each.is_layered() && each.temporal_layers == 3));
+        video.make_simple();
+        assert_eq!((video.encodings().len(), video.bitrate_kbps), (1, Some(1500.0)));
+        video.make_simulcast();
+        assert_eq!(video.encodings().len(), 3);
+        assert!(video.validate().is_ok());
     }
 
     fn reason(text: &str) -> String {
@@ -315,6 +407,13 @@ mod tests {
         assert!(reason(&format!("{base}[video]\nbitrate_kbps = 'x'\n")).contains("bitrate_kbps"));
         assert!(reason("description = 'x'\n[room]\npublishers = 1\n[audio]\n").contains("[room] needs"));
         assert!(reason(&format!("{base}participants = 5\n[audio]\n")).contains("[room] needs"));
+        let simulcast = format!("{base}[video]\nsimulcast_kbps = ");
+        assert!(reason(&format!("{simulcast}[500, 150]\n")).contains("begin with the smallest"));
+        assert!(reason(&format!("{simulcast}[500]\n")).contains("2 or 3 rates"));
+        assert!(reason(&format!("{simulcast}[150, 500]\ntemporal_layers = 2\n")).contains("for VP8"));
+        assert!(
+            reason(&format!("{simulcast}[150, 500]\nbitrate_kbps = 1\n")).contains("either bitrate_kbps")
+        );
         assert!(
             reason(&format!("{base}[video]\npackets_per_second = 1\npacket_bytes = 9000\n"))
                 .contains("packet_bytes")

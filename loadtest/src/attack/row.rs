@@ -14,6 +14,7 @@ use crate::cpu::{self, ThreadTimes};
 use crate::dump;
 use crate::error::Error;
 use crate::harness::Harness;
+use crate::impair::Network;
 use crate::progress::Progress;
 use crate::report::percent_of_core;
 use crate::scenario::Scenario;
@@ -40,7 +41,7 @@ pub(super) fn run(
     figures.pace = cli.rate.unwrap_or(figures.pace);
     let stage = |what: &str| progress.stage(&format!("{} {}: {what}", kind.row(), kind.name()));
     stage("starting a worker");
-    let ways = Ways { srtp: None, webrtc: Some(cli.webrtc()), gro: false };
+    let ways = Ways { srtp: None, webrtc: Some(cli.webrtc()), gro: false, network: Network::default() };
     let mut harness = Harness::start_with(cli, scenario, &ways, stop)?;
     harness.warm_up(Duration::from_secs_f64(scenario.warmup_s), progress)?;
     let storm = weapons::storm(kind, cli, &harness, figures.pace)?;

@@ -14,7 +14,7 @@ use crate::channel::Channel;
 use crate::cli::Cli;
 use crate::error::Error;
 use crate::harness::Harness;
-use crate::parameters::PUBLISHED_H264;
+use crate::parameters::PUBLISHED_VIDEO;
 use crate::session::Target;
 use crate::storm::Storm;
 use crate::transport_bodies::{Listening, create_router};
@@ -46,7 +46,7 @@ pub(super) fn weapon(
     let target = harness.target().ok_or_else(|| Error::new("there is no WebRTC transport to attack"))?;
     let (at, known) = (Aim::At(target.remote.udp), &target.remote.parameters.credentials);
     let tap = || target.tap.clone();
-    let forged = || packets::forged_media(target.ssrc, PUBLISHED_H264);
+    let forged = || packets::forged_media(target.ssrc, PUBLISHED_VIDEO);
     let foreign = |aim, packets, count| Flood::new(count, Vec::new(), aim, packets, None);
     let stolen = |packets| {
         Flood::new(1, vec![own(target)?], Aim::At(target.remote.udp), packets, Some(target.remote.udp))

@@ -6,14 +6,15 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::batch::{Batch, Passage};
+use super::feedback;
 use super::{PAUSED, Publisher, STOPPED, Shared, lock};
+use crate::impair::{Line, Network};
 use crate::latency;
 use crate::rng::Rng;
-use crate::rtcp::{self, Feedback};
-use crate::rtp::{FIXED_HEADER_BYTES, is_rtcp};
-use crate::sys::{
-    Epoll, ReceiveBatch, SEND_BATCH, monotonic_ns, realtime_ns, send_batch, set_precise_timers, sleep_until,
-};
+use crate::rtcp;
+use crate::rtp::is_rtcp;
+use crate::sys::{Epoll, ReceiveBatch, monotonic_ns, realtime_ns, set_precise_timers, sleep_until};
 use crate::webrtc::{Client, Timers};
 
 /// Sockets' feedback is read this often.
@@ -28,13 +29,14 @@ const REPORT_NS: u64 = 1_000_000_000;
 const START_SPREAD_NS: f64 = 33e6;
 /// A schedule this late has no meaning any more: it starts over.
 const SLIP_NS: u64 = 500_000_000;
-/// Largest packet: 1400 bytes and a trailer of SRTP fit.
-const PACKET_BYTES: usize = 1500;
+/// The publishers' losses are not the subscribers'.
+const NETWORK_SALT: u64 = 1 << 48;
 const FEEDBACK_BUFFERS: (usize, usize) = (16, 2048);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    Video,
+    /// Of the track with this index.
+    Video(usize),
     Audio,
     Report,
 }
@@ -46,79 +48,12 @@ pub(super) struct Engine {
     epoll: Epoll,
     batch: Batch,
     rng: Rng,
-    /// Share of video packets not sent until they are NACKed.
-    withhold: f64,
+    /// What the network does on the way to the worker, and from it.
+    up: Option<Line>,
+    down: Option<Line>,
     started_ns: u64,
     /// Of the clients of WebRTC transports.
     timers: Timers,
-}
-
-/// Packets of one publisher on their way to one `sendmmsg`.
-struct Batch {
-    buffers: Vec<[u8; PACKET_BYTES]>,
-    lengths: Vec<usize>,
-}
-
-impl Batch {
-    fn new() -> Self {
-        Self { buffers: vec![[0; PACKET_BYTES]; SEND_BATCH], lengths: Vec::with_capacity(SEND_BATCH) }
-    }
-
-    fn is_full(&self) -> bool {
-        self.lengths.len() == SEND_BATCH
-    }
-
-    /// The slot the next packet is written into; `push` makes it part of the batch.
-    fn slot(&mut self) -> &mut [u8] {
-        let next = self.lengths.len().min(SEND_BATCH - 1);
-        &mut self.buffers[next]
-    }
-
-    fn push(&mut self, length: usize) {
-        if !self.is_full() {
-            self.lengths.push(length);
-        }
-    }
-
-    /// Sends and empties; returns the bytes sent and how many packets were not.
-    fn send(&mut self, publisher: &mut Publisher) -> (u64, u64) {
-        let mut bytes = 0;
-        if let Some(srtp) = &mut publisher.srtp {
-            for (buffer, length) in self.buffers.iter_mut().zip(&mut self.lengths) {
-                let header = header_length(&buffer[..*length]);
-                *length = srtp.protect_rtp(buffer, header, *length).unwrap_or(0);
-            }
-        }
-        let mut slices: [&[u8]; SEND_BATCH] = [&[]; SEND_BATCH];
-        for (slice, (buffer, length)) in slices.iter_mut().zip(self.buffers.iter().zip(&self.lengths)) {
-            *slice = &buffer[..*length];
-            bytes += u64::try_from(*length).unwrap_or(0);
-        }
-        publisher.tap.keep(&slices[..self.lengths.len()]);
-        let mut rest = &slices[..self.lengths.len()];
-        let mut failed = 0;
-        while !rest.is_empty() {
-            let sent = send_batch(&publisher.socket, rest, &[]).unwrap_or_else(|_| {
-                // The first packet of the rest was refused; it is lost and the others go on.
-                failed += 1;
-                1
-            });
-            rest = &rest[sent.clamp(1, rest.len())..];
-        }
-        self.lengths.clear();
-        (bytes, failed)
-    }
-}
-
-/// Bytes of an own packet's header: fixed, plus the one extension block some carry.
-fn header_length(packet: &[u8]) -> usize {
-    let has_extension = packet.first().is_some_and(|first| first & 0x10 != 0);
-    match packet.get(FIXED_HEADER_BYTES + 2..FIXED_HEADER_BYTES + 4) {
-        Some(words) if has_extension => {
-            FIXED_HEADER_BYTES + 4 + 4 * usize::from(u16::from_be_bytes([words[0], words[1]]))
-        }
-        _ => FIXED_HEADER_BYTES,
-    }
 }
 
 impl Engine {
@@ -126,12 +61,13 @@ impl Engine {
         publishers: Vec<Publisher>,
         shared: Arc<Shared>,
         seed: u64,
-        withhold: f64,
+        network: &Network,
     ) -> io::Result<Self> {
+        let (up, down) = network.lines(publishers.len(), NETWORK_SALT);
         let epoll = Epoll::new(publishers.len())?;
         let mut timers = Timers::default();
         for (index, publisher) in publishers.iter().enumerate() {
-            epoll.add(&publisher.socket, index)?;
+            epoll.add(&publisher.wire.socket, index)?;
             timers.set(index, publisher.client.as_ref().and_then(Client::next_timeout_ns));
         }
         Ok(Self {
@@ -141,7 +77,8 @@ impl Engine {
             epoll,
             batch: Batch::new(),
             rng: Rng::new(seed),
-            withhold,
+            up,
+            down,
             started_ns: monotonic_ns(),
             timers,
         })
@@ -159,6 +96,7 @@ impl Engine {
                 self.keep_consent(now_ns);
                 feedback_at_ns = now_ns + FEEDBACK_NS;
             }
+            self.deliver(now_ns);
             match self.shared.state.load(Ordering::Acquire) {
                 STOPPED => return Ok(()),
                 PAUSED => {
@@ -176,7 +114,10 @@ impl Engine {
             }
             self.play_due(now_ns);
             let now_ns = monotonic_ns();
+            self.deliver(now_ns);
             let next_ns = self.due.peek().map_or(u64::MAX, |Reverse((at, ..))| *at);
+            let arrival = self.up.iter().chain(&self.down).filter_map(Line::next_ns).min();
+            let next_ns = next_ns.min(arrival.unwrap_or(u64::MAX));
             let wake_ns = next_ns.max(now_ns + SLEEP_MIN_NS).min(now_ns + SLEEP_MAX_NS);
             if next_ns > now_ns {
                 sleep_until(wake_ns);
@@ -190,9 +131,9 @@ impl Engine {
         for (index, publisher) in self.publishers.iter_mut().enumerate() {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..33e6")]
             let at_ns = now_ns + self.rng.between(0.0, START_SPREAD_NS) as u64;
-            if let Some((_, track)) = &mut publisher.video {
+            for (which, (_, track)) in publisher.video.iter_mut().enumerate() {
                 track.schedule(at_ns);
-                self.due.push(Reverse((at_ns, index, Event::Video)));
+                self.due.push(Reverse((at_ns, index, Event::Video(which))));
             }
             if let Some((_, track)) = &mut publisher.audio {
                 track.due_ns = at_ns;
@@ -215,7 +156,7 @@ impl Engine {
                 latency::record(&mut lock(&self.shared.lateness), late_ns);
             }
             let next_ns = match event {
-                Event::Video => self.play_video(index, sent_ns, scale, late_ns > SLIP_NS),
+                Event::Video(which) => self.play_video(index, which, sent_ns, scale, late_ns > SLIP_NS),
                 Event::Audio => self.play_audio(index, sent_ns, scale, late_ns > SLIP_NS),
                 Event::Report => {
                     self.send_reports(index, sent_ns);
@@ -229,50 +170,52 @@ impl Engine {
     }
 
     /// Sends the video packets due by now; returns when the next is.
-    fn play_video(&mut self, index: usize, now_ns: u64, scale: f64, slipped: bool) -> Option<u64> {
+    fn play_video(
+        &mut self,
+        index: usize,
+        which: usize,
+        now_ns: u64,
+        scale: f64,
+        slipped: bool,
+    ) -> Option<u64> {
         let publisher = self.publishers.get_mut(index)?;
-        let (stream, mut track) = publisher.video.take()?;
+        let Publisher { video, wire, .. } = publisher;
+        let (stream, track) = video.get_mut(which)?;
+        let stream = *stream;
         if slipped {
             track.schedule(now_ns);
         }
-        let key_frames_before = track.camera.key_frames;
+        let key_frames_before = track.camera.encoder().key_frames;
         let elapsed_ns = now_ns - self.started_ns;
         while track.is_due(now_ns) {
             let Some(written) = track.write(elapsed_ns, now_ns, scale, self.batch.slot()) else {
                 break;
             };
-            if self.withhold > 0.0 && self.rng.next_f64() < self.withhold {
-                let mut totals = lock(&self.shared.totals);
-                totals.withheld += 1;
-                totals.count(stream, 1);
-                continue;
-            }
             self.batch.push(written.bytes);
             if self.batch.is_full() {
-                flush(&mut self.batch, publisher, &self.shared, stream);
+                let up = self.up.as_mut().map(|line| Passage { line, now_ns, client: index });
+                count(&self.shared, stream, self.batch.len(), self.batch.send(wire, up));
             }
         }
-        flush(&mut self.batch, publisher, &self.shared, stream);
-        lock(&self.shared.totals).key_frames += track.camera.key_frames - key_frames_before;
-        let next_ns = track.due_ns();
-        publisher.video = Some((stream, track));
-        Some(next_ns)
+        let up = self.up.as_mut().map(|line| Passage { line, now_ns, client: index });
+        count(&self.shared, stream, self.batch.len(), self.batch.send(wire, up));
+        lock(&self.shared.totals).key_frames += track.camera.encoder().key_frames - key_frames_before;
+        Some(track.due_ns())
     }
 
     /// Sends the audio frame due by now; returns when the next is.
     fn play_audio(&mut self, index: usize, now_ns: u64, scale: f64, slipped: bool) -> Option<u64> {
-        let publisher = self.publishers.get_mut(index)?;
-        let (stream, mut track) = publisher.audio.take()?;
+        let Publisher { audio, wire, .. } = self.publishers.get_mut(index)?;
+        let (stream, track) = audio.as_mut()?;
         if slipped {
             track.due_ns = now_ns;
         }
         if let Some(length) = track.write(now_ns - self.started_ns, now_ns, scale, self.batch.slot()) {
             self.batch.push(length);
-            flush(&mut self.batch, publisher, &self.shared, stream);
+            let up = self.up.as_mut().map(|line| Passage { line, now_ns, client: index });
+            count(&self.shared, *stream, self.batch.len(), self.batch.send(wire, up));
         }
-        let next_ns = track.due_ns;
-        publisher.audio = Some((stream, track));
-        Some(next_ns)
+        Some(track.due_ns)
     }
 
     fn send_reports(&mut self, index: usize, now_ns: u64) {
@@ -281,14 +224,17 @@ impl Engine {
         };
         let elapsed_ns = now_ns - self.started_ns;
         let ntp = rtcp::ntp_time(realtime_ns());
-        let video = publisher.video.as_ref().map(|(_, track)| track.sender_report(elapsed_ns, ntp));
-        let audio = publisher.audio.as_ref().map(|(_, track)| track.sender_report(elapsed_ns, ntp));
-        for report in video.iter().chain(&audio) {
+        let Publisher { video, audio, cname, wire, .. } = publisher;
+        let video = video.iter().map(|(_, track)| track.sender_report(elapsed_ns, ntp));
+        let audio = audio.iter().map(|(_, track)| track.sender_report(elapsed_ns, ntp));
+        for report in video.chain(audio) {
             let mut packet = Vec::new();
-            rtcp::write_sender_report(report, &publisher.cname, &mut packet);
-            if publisher.srtp.as_mut().is_none_or(|srtp| srtp.protect_rtcp(&mut packet)) {
+            rtcp::write_sender_report(&report, cname, &mut packet);
+            let is_ready = wire.srtp.as_mut().is_none_or(|srtp| srtp.protect_rtcp(&mut packet));
+            let up = self.up.as_mut();
+            if is_ready && up.is_none_or(|up| up.passes(now_ns, index, &packet, None)) {
                 // A report that cannot be sent now is replaced by the next one.
-                let _ = publisher.socket.send(&packet);
+                let _ = wire.socket.send(&packet);
             }
         }
     }
@@ -314,7 +260,7 @@ impl Engine {
             let Some(publisher) = self.publishers.get_mut(index) else {
                 continue;
             };
-            let count = feedback.receive(&publisher.socket)?;
+            let count = feedback.receive(&publisher.wire.socket)?;
             for datagram in 0..count {
                 let packet = feedback.get(datagram).bytes;
                 if let Some(client) = &mut publisher.client
@@ -324,66 +270,73 @@ impl Engine {
                     self.timers.set(index, client.next_timeout_ns());
                     continue;
                 }
-                if !is_rtcp(packet) {
-                    continue;
-                }
-                let length = match &mut publisher.srtp {
-                    Some(srtp) => srtp.unprotect(packet, true),
-                    None => Some(packet.len()),
-                };
-                if let Some(compound) = length.and_then(|length| packet.get(..length)) {
-                    answer(publisher, compound, &mut self.batch, &self.shared);
+                let down = self.down.as_mut();
+                if is_rtcp(packet) && down.is_none_or(|down| down.passes(now_ns, index, packet, None)) {
+                    let up = self.up.as_mut().map(|line| Passage { line, now_ns, client: index });
+                    answer(publisher, packet, &mut self.batch, up, &self.shared);
                 }
             }
         }
         Ok(())
     }
+
+    /// What was on its way and has arrived, at the worker and from it.
+    fn deliver(&mut self, now_ns: u64) {
+        while let Some(arrived) = self.up.as_mut().and_then(|up| up.pop(now_ns)) {
+            if let Some(publisher) = self.publishers.get(arrived.client)
+                && publisher.wire.socket.send(&arrived.bytes).is_err()
+            {
+                lock(&self.shared.totals).send_errors += 1;
+            }
+        }
+        while let Some(mut arrived) = self.down.as_mut().and_then(|down| down.pop(now_ns)) {
+            if let Some(publisher) = self.publishers.get_mut(arrived.client) {
+                let client = arrived.client;
+                let up = self.up.as_mut().map(|line| Passage { line, now_ns, client });
+                answer(publisher, &mut arrived.bytes, &mut self.batch, up, &self.shared);
+            }
+        }
+        let mut totals = lock(&self.shared.totals);
+        totals.up = self.up.as_ref().map(Line::totals).unwrap_or_default();
+        totals.down = self.down.as_ref().map(Line::totals).unwrap_or_default();
+    }
 }
 
-/// Acts on one compound packet of the worker.
-fn answer(publisher: &mut Publisher, compound: &[u8], batch: &mut Batch, shared: &Shared) {
-    let mut wanted = Vec::new();
-    rtcp::visit(compound, |feedback| match feedback {
-        Feedback::KeyFrame { ssrc } => {
-            if let Some((_, track)) = &mut publisher.video
-                && track.camera.ssrc == ssrc
-            {
-                track.camera.request_key_frame();
-                lock(&shared.totals).key_frame_requests += 1;
-            }
-        }
-        Feedback::Nack { ssrc, sequence, following } => {
-            let is_ours = publisher.video.as_ref().is_some_and(|(_, track)| track.camera.ssrc == ssrc);
-            if is_ours {
-                wanted.push(sequence);
-                let bits = (0..16_u16).filter(|bit| following & (1 << bit) != 0);
-                wanted.extend(bits.map(|bit| sequence.wrapping_add(bit + 1)));
-            }
-        }
-        Feedback::SenderReport { .. } => {}
-    });
-    lock(&shared.totals).nacked += u64::try_from(wanted.len()).unwrap_or(0);
-    for sequence in wanted {
-        let Some((_, track)) = &mut publisher.video else {
-            return;
-        };
-        if let Some(length) = track.rewrite(sequence, batch.slot()) {
+/// Acts on one compound packet of the worker, still protected.
+fn answer(
+    publisher: &mut Publisher,
+    packet: &mut [u8],
+    batch: &mut Batch,
+    up: Option<Passage<'_>>,
+    shared: &Shared,
+) {
+    let length = match &mut publisher.wire.srtp {
+        Some(srtp) => srtp.unprotect(packet, true),
+        None => Some(packet.len()),
+    };
+    let Some(compound) = length.and_then(|length| packet.get(..length)) else { return };
+    let asked = feedback::read(publisher, compound);
+    let nacked = u64::try_from(asked.packets.len()).unwrap_or(0);
+    let mut retransmitted = 0;
+    let mut up = up;
+    for (which, sequence) in asked.packets {
+        if let Some(length) = publisher.video[which].1.rewrite(sequence, batch.slot()) {
             batch.push(length);
             // Retransmissions are not part of the schedule's account: they repair what is counted there.
-            batch.send(publisher);
-            lock(&shared.totals).retransmitted += 1;
+            batch.send(&mut publisher.wire, up.as_mut().map(Passage::again));
+            retransmitted += 1;
         }
     }
+    let mut totals = lock(&shared.totals);
+    totals.key_frame_requests += asked.key_frames;
+    totals.nacked += nacked;
+    totals.retransmitted += retransmitted;
 }
 
-fn flush(batch: &mut Batch, publisher: &mut Publisher, shared: &Shared, stream: u32) {
-    let packets = u64::try_from(batch.lengths.len()).unwrap_or(0);
-    if packets == 0 {
-        return;
-    }
-    let (bytes, failed) = batch.send(publisher);
+/// Counts packets of a stream that were offered to the network.
+fn count(shared: &Shared, stream: u32, packets: usize, (bytes, failed): (u64, u64)) {
     let mut totals = lock(&shared.totals);
     totals.bytes += bytes;
     totals.send_errors += failed;
-    totals.count(stream, packets);
+    totals.count(stream, u64::try_from(packets).unwrap_or(0));
 }

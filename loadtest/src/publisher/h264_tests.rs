@@ -1,20 +1,12 @@
 //! Reassembles what the camera sends, as a receiver would.
 
 use super::*;
+use crate::publisher::tests::video;
 use crate::rtp;
-use crate::scenario::Pacing;
 
-fn video(bitrate_kbps: Option<f64>, packets_per_second: Option<f64>) -> Video {
-    Video {
-        bitrate_kbps,
-        packets_per_second,
-        fps: 30.0,
-        gop_frames: 60,
-        key_frame_factor: 7.0,
-        packet_bytes: 1200,
-        pacing: Pacing::Even,
-        rtx: false,
-    }
+fn camera(bitrate_kbps: Option<f64>, packets_per_second: Option<f64>) -> H264 {
+    let labels = Labels { ssrc: 11, payload_type: 112, stream: 3 };
+    H264::new(video(bitrate_kbps, packets_per_second), labels, Rng::new(5))
 }
 
 /// One frame's packets.
@@ -90,7 +82,7 @@ fn check_frame(packets: &[Vec<u8>], stream: u32, sent_at_ns: u64) {
 
 #[test]
 fn encoded_frames_reassemble_and_keep_the_rate() {
-    let mut camera = H264::new(video(Some(1500.0), None), 11, 112, 3, Rng::new(5));
+    let mut camera = camera(Some(1500.0), None);
     let mut bytes = [0_usize; 2];
     for index in 0..600 {
         let packets = frame(&mut camera, index, 1.0);
@@ -106,12 +98,12 @@ fn encoded_frames_reassemble_and_keep_the_rate() {
     let factor =
         f64::from(u32::try_from(bytes[1] * 59).unwrap()) / f64::from(u32::try_from(bytes[0]).unwrap());
     assert!((6.0..8.0).contains(&factor), "{factor}");
-    assert_eq!(camera.key_frames, 10);
+    assert_eq!(camera.encoder.key_frames, 10);
 }
 
 #[test]
 fn a_fixed_rate_sends_only_full_packets() {
-    let mut camera = H264::new(video(None, Some(500.0)), 11, 112, 3, Rng::new(5));
+    let mut camera = camera(None, Some(500.0));
     let mut total = 0;
     for index in 0..300 {
         let packets = frame(&mut camera, index, 1.0);
@@ -127,10 +119,10 @@ fn a_fixed_rate_sends_only_full_packets() {
 
 #[test]
 fn a_requested_key_frame_is_the_next_frame() {
-    let mut camera = H264::new(video(Some(500.0), None), 11, 112, 3, Rng::new(5));
+    let mut camera = camera(Some(500.0), None);
     assert_eq!(kinds(&reassemble(&frame(&mut camera, 0, 1.0))), [7, 8, 6, 5]);
     assert_eq!(kinds(&reassemble(&frame(&mut camera, 1, 1.0))), [1]);
-    camera.request_key_frame();
+    camera.encoder.request_key_frame();
     assert_eq!(kinds(&reassemble(&frame(&mut camera, 2, 1.0))), [7, 8, 6, 5]);
     assert_eq!(kinds(&reassemble(&frame(&mut camera, 3, 1.0))), [1]);
 }

@@ -1,11 +1,16 @@
 //! The sending side: one thread plays every publisher's camera and talker on schedule, sends sender
 //! reports, and answers the worker's feedback as an encoder and a retransmission buffer would.
 
+mod batch;
+mod camera;
+mod encoder;
 mod engine;
+mod feedback;
 mod h264;
 mod opus;
 mod tap;
 mod track;
+mod vp8;
 
 use std::io;
 use std::net::UdpSocket;
@@ -16,11 +21,13 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-pub(crate) use h264::H264;
+pub(crate) use camera::Camera;
+pub(crate) use encoder::Labels;
 pub(crate) use opus::Opus;
 pub(crate) use tap::Tap;
 pub(crate) use track::{AudioTrack, RtxStream, VideoTrack};
 
+use crate::impair::{LineTotals, Network};
 use crate::srtp::Protector;
 use crate::webrtc::Client;
 use crate::{latency, sys};
@@ -31,18 +38,31 @@ const STOPPED: u8 = 2;
 /// The longest a pause may take to be seen: the thread never sleeps longer than a few milliseconds.
 const PAUSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// One publisher: a socket connected to its transport, and what it sends.
+/// A socket connected to a transport, and how packets are protected on it.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    pub(crate) socket: UdpSocket,
+    pub(crate) srtp: Option<Protector>,
+    pub(crate) tap: Arc<Tap>,
+}
+
+/// One publisher, and what it sends.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    pub(crate) socket: UdpSocket,
+    pub(crate) wire: Wire,
     pub(crate) cname: String,
-    /// With the stream ids that the totals count by.
-    pub(crate) video: Option<(u32, VideoTrack)>,
+    /// A track for each size, with the stream ids that the totals count by.
+    pub(crate) video: Vec<(u32, VideoTrack)>,
     pub(crate) audio: Option<(u32, AudioTrack)>,
-    pub(crate) srtp: Option<Protector>,
     /// Of a WebRTC transport: keeps the worker's consent.
     pub(crate) client: Option<Client>,
-    pub(crate) tap: Arc<Tap>,
+}
+
+impl Publisher {
+    /// Which video track has this SSRC.
+    fn track_of(&self, ssrc: u32) -> Option<usize> {
+        self.video.iter().position(|(_, track)| track.camera.encoder().ssrc() == ssrc)
+    }
 }
 
 /// What was sent since the start.
@@ -56,9 +76,10 @@ pub(crate) struct Totals {
     pub(crate) key_frame_requests: u64,
     pub(crate) nacked: u64,
     pub(crate) retransmitted: u64,
-    /// Packets kept back on purpose, counted as sent.
-    pub(crate) withheld: u64,
     pub(crate) send_errors: u64,
+    /// What the network did to packets to the worker, and from it.
+    pub(crate) up: LineTotals,
+    pub(crate) down: LineTotals,
 }
 
 impl Totals {
@@ -95,13 +116,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Publishers {
-    /// Starts the thread, paused. Stream ids run from 0 to `streams`; of the video packets a share of
-    /// `withhold` is not sent until it is asked for.
+    /// Starts the thread, paused. Stream ids run from 0 to `streams`.
     pub(crate) fn start(
         publishers: Vec<Publisher>,
         streams: usize,
         seed: u64,
-        withhold: f64,
+        network: &Network,
     ) -> io::Result<Self> {
         let totals = Totals {
             packets: 0,
@@ -111,8 +131,9 @@ impl Publishers {
             key_frame_requests: 0,
             nacked: 0,
             retransmitted: 0,
-            withheld: 0,
             send_errors: 0,
+            up: LineTotals::default(),
+            down: LineTotals::default(),
         };
         let shared = Arc::new(Shared {
             state: AtomicU8::new(PAUSED),
@@ -121,7 +142,7 @@ impl Publishers {
             totals: Mutex::new(totals),
             lateness: Mutex::new(latency::new()),
         });
-        let engine = engine::Engine::new(publishers, Arc::clone(&shared), seed, withhold)?;
+        let engine = engine::Engine::new(publishers, Arc::clone(&shared), seed, network)?;
         let thread = std::thread::Builder::new().name("publishers".to_owned()).spawn(move || engine.run())?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -178,5 +199,27 @@ impl Publishers {
 impl Drop for Publishers {
     fn drop(&mut self) {
         self.shut_down();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::{Codec, Pacing, Video};
+
+    /// A camera's configuration as the scenarios' defaults make it.
+    pub(super) fn video(bitrate_kbps: Option<f64>, packets_per_second: Option<f64>) -> Video {
+        Video {
+            codec: Codec::H264,
+            bitrate_kbps,
+            packets_per_second,
+            simulcast_kbps: None,
+            temporal_layers: 1,
+            fps: 30.0,
+            gop_frames: 60,
+            key_frame_factor: 7.0,
+            packet_bytes: 1200,
+            pacing: Pacing::Even,
+            rtx: false,
+        }
     }
 }

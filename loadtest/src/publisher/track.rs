@@ -1,6 +1,7 @@
 //! One track of a publisher: when its next packets are due, and what was sent, to be sent again.
 
-use super::h264::{H264, Written};
+use super::camera::Camera;
+use super::encoder::Written;
 use super::opus::{FRAME_NS, Opus};
 use crate::rtcp::SenderReport;
 use crate::rtp::{FIXED_HEADER_BYTES, Header, parse};
@@ -36,7 +37,7 @@ pub(crate) struct RtxStream {
 /// A camera with its schedule.
 #[derive(Debug)]
 pub(crate) struct VideoTrack {
-    pub(crate) camera: H264,
+    pub(crate) camera: Camera,
     pacing: Pacing,
     fixed_rate: Option<f64>,
     fps: f64,
@@ -50,7 +51,7 @@ pub(crate) struct VideoTrack {
 }
 
 impl VideoTrack {
-    pub(crate) fn new(camera: H264, video: &Video, rtx: Option<RtxStream>) -> Self {
+    pub(crate) fn new(camera: Camera, video: &Video, rtx: Option<RtxStream>) -> Self {
         Self {
             camera,
             pacing: video.pacing,
@@ -139,9 +140,9 @@ impl VideoTrack {
 
     pub(crate) fn sender_report(&self, elapsed_ns: u64, ntp: u64) -> SenderReport {
         SenderReport {
-            ssrc: self.camera.ssrc,
+            ssrc: self.camera.encoder().ssrc(),
             ntp,
-            rtp_timestamp: self.camera.timestamp_at(elapsed_ns),
+            rtp_timestamp: self.camera.encoder().timestamp_at(elapsed_ns),
             packets: self.sent.packets,
             octets: self.sent.octets,
         }
@@ -199,20 +200,15 @@ fn to_u64(nanos: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publisher::encoder::Labels;
+    use crate::publisher::tests::video;
     use crate::rng::Rng;
 
     fn track(pacing: Pacing, fixed: Option<f64>, rtx: bool) -> VideoTrack {
-        let video = Video {
-            bitrate_kbps: fixed.is_none().then_some(1500.0),
-            packets_per_second: fixed,
-            fps: 30.0,
-            gop_frames: 60,
-            key_frame_factor: 7.0,
-            packet_bytes: 1200,
-            pacing,
-            rtx,
-        };
-        let camera = H264::new(video.clone(), 1, 112, 0, Rng::new(1));
+        let bitrate_kbps = fixed.is_none().then_some(1500.0);
+        let video = Video { pacing, rtx, ..video(bitrate_kbps, fixed) };
+        let labels = Labels { ssrc: 1, payload_type: 112, stream: 0 };
+        let camera = Camera::new(video.clone(), labels, Rng::new(1));
         let rtx = rtx.then_some(RtxStream { ssrc: 2, payload_type: 113, sequence: 9 });
         let mut track = VideoTrack::new(camera, &video, rtx);
         track.schedule(0);
@@ -252,7 +248,7 @@ mod tests {
         let mut track = track(Pacing::Even, None, false);
         let times = second(&mut track);
         assert!(times.windows(2).all(|pair| pair[1] > pair[0]));
-        assert_eq!(track.camera.frames, 30);
+        assert_eq!(track.camera.encoder().frames, 30);
     }
 
     #[test]

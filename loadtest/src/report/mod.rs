@@ -1,5 +1,6 @@
 //! The report: what one run found, as an object for machines and as tables for people.
 
+pub(crate) mod repair;
 pub(crate) mod side;
 pub(crate) mod table;
 mod warnings;
@@ -14,7 +15,9 @@ use crate::floor::{Method, Rhythm};
 use crate::harness::Slice;
 use crate::latency::Percentiles;
 use crate::publisher;
+use crate::subscriber::LayerTotals;
 
+pub(crate) use repair::RepairReport;
 pub(crate) use warnings::{LATENESS_P99_MAX_US, OTHERS_CORE_PERCENT_MAX, THREAD_CORE_PERCENT_MAX, warnings};
 
 const BITS_PER_MEGABIT: f64 = 1e6;
@@ -35,6 +38,10 @@ pub(crate) struct Report {
     pub(crate) input: Flow,
     pub(crate) output: Flow,
     pub(crate) loss: Loss,
+    /// Where video comes in several sizes.
+    pub(crate) layers: Option<LayerReport>,
+    /// Where the network was impaired.
+    pub(crate) repair: Option<RepairReport>,
     pub(crate) latency: Percentiles,
     pub(crate) cpu: Cpu,
     pub(crate) memory: Memory,
@@ -65,14 +72,29 @@ pub(crate) struct Loss {
     pub(crate) reordered: u64,
     pub(crate) duplicates: u64,
     pub(crate) retransmitted: u64,
-    /// Thrown away by our receivers on purpose, and asked for again.
-    pub(crate) discarded: u64,
     pub(crate) misdelivered: u64,
     pub(crate) unknown: u64,
     pub(crate) undecryptable: u64,
     /// Datagrams dropped at the worker's sockets, and at ours.
     pub(crate) worker_socket_drops: u64,
     pub(crate) harness_socket_drops: u64,
+}
+
+/// What receivers of video in several sizes saw.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct LayerReport {
+    #[serde(flatten)]
+    pub(crate) totals: LayerTotals,
+    /// From the request to the first packet of the layer.
+    pub(crate) switch_times: Percentiles,
+}
+
+impl LayerReport {
+    /// `None` where nobody received video in several sizes.
+    pub(crate) fn of(slice: &Slice) -> Option<Self> {
+        let switch_times = Percentiles::of_nanos(&slice.switch_times);
+        (slice.layers.expected > 0).then_some(Self { totals: slice.layers, switch_times })
+    }
 }
 
 /// What the worker's threads used.
@@ -135,7 +157,6 @@ pub(crate) struct Generator {
     pub(crate) key_frame_requests: u64,
     pub(crate) nacked: u64,
     pub(crate) retransmitted: u64,
-    pub(crate) withheld: u64,
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts and nanoseconds of a run")]
@@ -166,7 +187,6 @@ impl Loss {
             reordered: received.reordered,
             duplicates: received.duplicates,
             retransmitted: received.rtx,
-            discarded: received.discarded,
             misdelivered: received.misdelivered,
             unknown: received.unknown,
             undecryptable: received.undecryptable,
@@ -201,7 +221,6 @@ impl Generator {
             key_frame_requests: sent.key_frame_requests,
             nacked: sent.nacked,
             retransmitted: sent.retransmitted,
-            withheld: sent.withheld,
         }
     }
 }
@@ -229,6 +248,7 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::impair::LineTotals;
     use crate::subscriber;
 
     /// A slice of round figures: 100 packets in, 1000 due, 990 received in 2 s, 1 ms of worker CPU.
@@ -248,6 +268,12 @@ pub(crate) mod tests {
             sent_bytes: 100_000,
             due_packets: 1000,
             received,
+            layers: LayerTotals::default(),
+            to_worker: LineTotals::default(),
+            from_worker: LineTotals::default(),
+            nacked_publishers: 0,
+            retransmitted_by_publishers: 0,
+            switch_times: crate::latency::new(),
             latency: crate::latency::new(),
             lateness: crate::latency::new(),
             worker_cpu: used("shard-0", 992_000),
@@ -270,8 +296,9 @@ pub(crate) mod tests {
             key_frame_requests: 1,
             nacked: 0,
             retransmitted: 0,
-            withheld: 0,
             send_errors: 0,
+            up: LineTotals::default(),
+            down: LineTotals::default(),
         };
         Report {
             scenario: "test".to_owned(),
@@ -286,6 +313,8 @@ pub(crate) mod tests {
             input: Flow::new(whole.sent_packets, whole.sent_bytes, whole.wall_s),
             output: Flow::new(whole.received.packets, whole.received.bytes, whole.wall_s),
             loss: Loss::of(&whole),
+            layers: LayerReport::of(&whole),
+            repair: None,
             latency: Percentiles::default(),
             cpu: Cpu::of(std::slice::from_ref(&whole), &whole),
             memory: Memory::default(),

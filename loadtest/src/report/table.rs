@@ -2,7 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table};
 
-use super::{FloorReport, Report, float};
+use super::{FloorReport, RepairReport, Report, float};
 use crate::latency::Percentiles;
 
 const BYTES_PER_MIB: f64 = 1_048_576.0;
@@ -34,8 +34,9 @@ pub(crate) fn render(report: &Report) -> String {
         report.consumers,
         report.measured_s,
     );
-    for part in [flows(report), latencies(report), cost(report)] {
-        text.push_str(&format!("{part}\n\n"));
+    let network = report.repair.as_ref().map(RepairReport::table);
+    for part in [Some(flows(report)), network, layers(report), Some(latencies(report)), Some(cost(report))] {
+        text.extend(part.map(|part| format!("{part}\n\n")));
     }
     if let Some(shards) = shards(report) {
         text.push_str(&format!("{shards}\n\n"));
@@ -77,6 +78,38 @@ fn flows(report: &Report) -> Table {
     table
 }
 
+/// Changes of layers, and what was wrong with them.
+fn layers(report: &Report) -> Option<Table> {
+    let layers = report.layers.as_ref()?;
+    let mut table = table(&[
+        "layers",
+        "asked",
+        "performed",
+        "superseded",
+        "cut off",
+        "of its own",
+        "wrong layer",
+        "wrong temporal",
+        "time went back",
+        "left out",
+    ]);
+    let totals = &layers.totals;
+    let counts = [
+        totals.asked,
+        totals.performed,
+        totals.superseded,
+        totals.cut_off,
+        totals.unasked,
+        totals.wrong_layer,
+        totals.wrong_temporal,
+        totals.timestamps_back,
+        totals.left_out,
+    ];
+    let row = std::iter::once("changes".to_owned()).chain(counts.iter().map(u64::to_string));
+    table.add_row(row.collect::<Vec<_>>());
+    Some(table)
+}
+
 fn latency_row(name: &str, figures: &Percentiles) -> Vec<String> {
     let mut row = vec![name.to_owned(), figures.count.to_string()];
     let values = [figures.p50_us, figures.p90_us, figures.p99_us, figures.p999_us, figures.max_us];
@@ -87,6 +120,9 @@ fn latency_row(name: &str, figures: &Percentiles) -> Vec<String> {
 fn latencies(report: &Report) -> Table {
     let mut table = table(&["latency", "packets", "p50", "p90", "p99", "p99.9", "max"]);
     table.add_row(latency_row("end to end (send to kernel receipt)", &report.latency));
+    if let Some(layers) = report.layers.as_ref().filter(|layers| layers.switch_times.count > 0) {
+        table.add_row(latency_row("layer asked for to its first packet", &layers.switch_times));
+    }
     if let Some(window) = &report.worker_shards {
         if let Some(latency) = &window.latency {
             table.add_row(latency_row("worker's own (kernel receipt to send)", latency));
@@ -163,16 +199,14 @@ fn summary(report: &Report) -> String {
     ));
     let generator = &report.generator;
     text.push_str(&format!(
-        "feedback: {} key frames sent, {} asked for; {} packets kept back, {} NACKed, {} sent again; receivers \
-         threw away {} and got {} over RTX\n",
+        "feedback: {} key frames sent, {} asked for; {} packets NACKed, {} sent again; receivers got {} over RTX\n",
         generator.key_frames,
         generator.key_frame_requests,
-        generator.withheld,
         generator.nacked,
         generator.retransmitted,
-        report.loss.discarded,
         report.loss.retransmitted
     ));
+    text.extend(report.repair.as_ref().and_then(RepairReport::sentence));
     if let Some(floor) = &report.floor {
         text.push_str(&floor_sentence(floor));
     }
@@ -233,6 +267,19 @@ mod tests {
             "shard-0",
         ] {
             assert!(text.contains(expected) || expected == "shard-0", "{expected} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn changes_of_layers_are_told_where_there_are_layers() {
+        let mut report = report();
+        assert!(!render(&report).contains("wrong layer"));
+        let totals = crate::subscriber::LayerTotals { asked: 77, wrong_layer: 3, ..Default::default() };
+        let switch_times = Percentiles { count: 70, p50_us: 5_000.0, ..Percentiles::default() };
+        report.layers = Some(super::super::LayerReport { totals, switch_times });
+        let text = render(&report);
+        for expected in ["77", "wrong layer", "layer asked for to its first packet", "5000 µs"] {
+            assert!(text.contains(expected), "{expected} in\n{text}");
         }
     }
 

@@ -44,6 +44,14 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
             "packets arrived that should not have: misdelivered, of no consumer, or undecryptable".to_owned(),
         );
     }
+    if let Some(layers) = &report.layers {
+        let totals = &layers.totals;
+        if totals.wrong_layer + totals.wrong_temporal + totals.timestamps_back > 0 {
+            found.push(
+                "layers were mixed: packets of a layer that is not sent, or earlier timestamps".to_owned(),
+            );
+        }
+    }
     if report.cpu.softirq_core_percent > report.cpu.core_percent * SOFTIRQ_SHARE_MAX {
         found.push(format!(
             "the kernel's softirq threads used {:.1} % of a core, which no process was charged for",

@@ -14,12 +14,16 @@ use ringsoup_rtc::srtp::CryptoSuite;
 
 use crate::channel::Channel;
 use crate::error::Error;
+use crate::impair::Network;
 use crate::net;
-use crate::parameters::{PUBLISHED_H264, PUBLISHED_LEVEL_ID, PUBLISHED_OPUS, PUBLISHED_RTX, Track};
-use crate::publisher::{AudioTrack, H264, Opus, Publisher, RtxStream, Tap, VideoTrack};
+use crate::parameters::{
+    Encoding, PUBLISHED_LEVEL_ID, PUBLISHED_OPUS, PUBLISHED_RTX, PUBLISHED_VIDEO, Track,
+};
+use crate::payload::Kind;
+use crate::publisher::{AudioTrack, Camera, Labels, Opus, Publisher, RtxStream, Tap, VideoTrack, Wire};
 use crate::rng::Rng;
-use crate::scenario::Scenario;
-use crate::subscriber::{Consumer, Kind, Subscriber};
+use crate::scenario::{Codec, Scenario, Video};
+use crate::subscriber::{Consumer, LayerPair, Subscriber};
 use crate::transport_bodies::create_router;
 use crate::webrtc::Remote;
 
@@ -37,8 +41,13 @@ pub(crate) struct Session {
     pub(crate) publishers: Vec<Publisher>,
     pub(crate) subscribers: Vec<Subscriber>,
     pub(crate) consumers: Vec<Consumer>,
-    /// Consumers of each stream id.
+    /// Consumers of each stream id that get all of it; of a track in several sizes they get one at a time.
     pub(crate) fan_out: Vec<u64>,
+    /// Of video, to ask the worker about.
+    pub(crate) producer_ids: Vec<String>,
+    pub(crate) consumer_ids: Vec<String>,
+    /// Consumers of tracks in several sizes.
+    pub(crate) layered: Vec<LayeredConsumer>,
     /// The worker's own UDP ports, to look for drops there.
     pub(crate) worker_ports: Vec<u16>,
     /// What media is protected with.
@@ -63,10 +72,20 @@ impl Target {
         let (Some(remote), Some(produced)) = (transport.remote.clone(), tracks.first()) else {
             return Ok(None);
         };
-        let socket = publisher.socket.try_clone().map_err(Error::io("duplicating a socket"))?;
-        let tap = Arc::clone(&publisher.tap);
-        Ok(Some(Self { remote, socket, ssrc: produced.track.ssrc, tap }))
+        let socket = publisher.wire.socket.try_clone().map_err(Error::io("duplicating a socket"))?;
+        let tap = Arc::clone(&publisher.wire.tap);
+        Ok(Some(Self { remote, socket, ssrc: produced.track.encodings[0].ssrc, tap }))
     }
+}
+
+/// A consumer whose layers can be chosen.
+#[derive(Clone, Debug)]
+pub(crate) struct LayeredConsumer {
+    pub(crate) id: String,
+    /// Among the session's consumers.
+    pub(crate) index: usize,
+    /// How many there are of either kind.
+    pub(crate) layers: LayerPair,
 }
 
 /// How media reaches the worker and leaves it.
@@ -78,12 +97,15 @@ pub(crate) struct Ways {
     pub(crate) webrtc: Option<WebRtc>,
     /// Receivers take trains in one piece.
     pub(crate) gro: bool,
+    /// What happens to packets on the way.
+    pub(crate) network: Network,
 }
 
 /// A track once it is produced.
 struct Produced {
     track: Track,
     producer: String,
+    /// Of its first encoding; the others' follow.
     stream: u32,
 }
 
@@ -121,6 +143,9 @@ pub(crate) fn create(channel: &Channel, scenario: &Scenario, ways: &Ways) -> Res
             subscribers: Vec::new(),
             consumers: Vec::new(),
             fan_out: Vec::new(),
+            producer_ids: Vec::new(),
+            consumer_ids: Vec::new(),
+            layered: Vec::new(),
             worker_ports: Vec::new(),
             suite: ways.srtp,
             target: None,
@@ -190,25 +215,21 @@ impl Creator<'_> {
             None
         };
         let cname = format!("loadtest-{}", self.session.publishers.len());
-        let tap = Arc::default();
+        let wire = Wire { socket, srtp, tap: Arc::default() };
         let mut publisher =
-            Publisher { socket, cname: cname.clone(), video: None, audio: None, srtp, client: None, tap };
+            Publisher { wire, cname: cname.clone(), video: Vec::new(), audio: None, client: None };
         let mut all = Vec::new();
         if let Some(video) = self.scenario.video.clone() {
-            let produced = self.produce(&transport, Kind::H264, video.rtx, &cname)?;
-            let ssrc = produced.track.ssrc;
-            let seed = Rng::new(self.rng.next_u64());
-            let camera = H264::new(video.clone(), ssrc, PUBLISHED_H264, produced.stream, seed);
-            let sequence = self.rng.next_u16();
-            let rtx =
-                produced.track.rtx_ssrc.map(|ssrc| RtxStream { ssrc, payload_type: PUBLISHED_RTX, sequence });
-            publisher.video = Some((produced.stream, VideoTrack::new(camera, &video, rtx)));
+            let produced = self.produce_video(&transport, &video, &cname)?;
+            publisher.video = self.cameras(&produced, &video);
             all.push(produced);
         }
         if let Some(audio) = self.scenario.audio.clone() {
-            let produced = self.produce(&transport, Kind::Opus, false, &cname)?;
+            let encodings = vec![self.encoding(false)];
+            let track = Track { kind: Kind::Opus, encodings, temporal_layers: 1, cname: cname.clone() };
+            let produced = self.produce(&transport, track)?;
             let seed = Rng::new(self.rng.next_u64());
-            let (ssrc, stream) = (produced.track.ssrc, produced.stream);
+            let (ssrc, stream) = (produced.track.encodings[0].ssrc, produced.stream);
             let talker = Opus::new(&audio, ssrc, PUBLISHED_OPUS, stream, PUBLISHED_LEVEL_ID, seed);
             publisher.audio = Some((stream, AudioTrack::new(talker)));
             all.push(produced);
@@ -247,22 +268,50 @@ impl Creator<'_> {
         }
     }
 
-    fn produce(
+    fn produce_video(
         &mut self,
         transport: &Transport,
-        kind: Kind,
-        rtx: bool,
+        video: &Video,
         cname: &str,
     ) -> Result<Produced, Error> {
-        let producer = self.id();
+        let kind = match video.codec {
+            Codec::H264 => Kind::H264,
+            Codec::Vp8 => Kind::Vp8,
+        };
+        let encodings = video.encodings().iter().map(|encoding| self.encoding(encoding.rtx)).collect();
+        let track =
+            Track { kind, encodings, temporal_layers: video.temporal_layers, cname: cname.to_owned() };
+        self.produce(transport, track)
+    }
+
+    /// A camera for each encoding.
+    fn cameras(&mut self, produced: &Produced, video: &Video) -> Vec<(u32, VideoTrack)> {
+        let encodings = video.encodings();
+        let tracks = (produced.stream..).zip(encodings.iter().zip(&produced.track.encodings));
+        tracks
+            .map(|(stream, (video, encoding))| {
+                let labels = Labels { ssrc: encoding.ssrc, payload_type: PUBLISHED_VIDEO, stream };
+                let camera = Camera::new(video.clone(), labels, Rng::new(self.rng.next_u64()));
+                let sequence = self.rng.next_u16();
+                let rtx =
+                    encoding.rtx_ssrc.map(|ssrc| RtxStream { ssrc, payload_type: PUBLISHED_RTX, sequence });
+                (stream, VideoTrack::new(camera, video, rtx))
+            })
+            .collect()
+    }
+
+    /// The SSRCs of one encoding.
+    fn encoding(&mut self, rtx: bool) -> Encoding {
         let offset = self.ssrc();
-        let track = Track {
-            kind,
+        Encoding {
             ssrc: PUBLISHED_SSRC + offset,
             rtx_ssrc: rtx.then_some(PUBLISHED_SSRC + offset + 1),
             mapped_ssrc: MAPPED_SSRC + offset,
-            cname: cname.to_owned(),
-        };
+        }
+    }
+
+    fn produce(&mut self, transport: &Transport, track: Track) -> Result<Produced, Error> {
+        let producer = self.id();
         let builder = &mut self.builder;
         let rtp_parameters = track.producer_parameters(builder);
         let rtp_mapping = track.mapping(builder);
@@ -280,14 +329,17 @@ impl Creator<'_> {
         let body = Some((Body::Transport_ProduceRequest, body.as_union_value()));
         self.channel.request(Method::TRANSPORT_PRODUCE, &transport.id, builder, body)?;
         let stream = u32::try_from(self.session.fan_out.len()).unwrap_or(u32::MAX);
-        self.session.fan_out.push(0);
+        if track.kind.is_video() {
+            self.session.producer_ids.push(producer.clone());
+        }
+        self.session.fan_out.extend(track.encodings.iter().map(|_| 0));
         Ok(Produced { track, producer, stream })
     }
 
     fn consume(&mut self, transport: &Transport, produced: &Produced, mid: &str) -> Result<(), Error> {
         let consumer = self.id();
         let ssrc = CONSUMED_SSRC + self.ssrc();
-        let rtx_ssrc = produced.track.rtx_ssrc.map(|_| ssrc + 1);
+        let rtx_ssrc = produced.track.has_rtx().then_some(ssrc + 1);
         let builder = &mut self.builder;
         let rtp_parameters = produced.track.consumer_parameters(builder, mid, ssrc, rtx_ssrc);
         let consumable = produced.track.consumable_encodings(builder);
@@ -300,7 +352,7 @@ impl Creator<'_> {
                 producer_id: Some(producer_id),
                 kind: produced.track.media_kind(),
                 rtp_parameters: Some(rtp_parameters),
-                type_: Type::SIMPLE,
+                type_: if produced.track.is_layered() { Type::SIMULCAST } else { Type::SIMPLE },
                 consumable_rtp_encodings: Some(consumable),
                 ..Default::default()
             },
@@ -308,8 +360,22 @@ impl Creator<'_> {
         let body = Some((Body::Transport_ConsumeRequest, body.as_union_value()));
         self.channel.request(Method::TRANSPORT_CONSUME, &transport.id, builder, body)?;
         let subscriber = self.session.subscribers.len();
-        let consumer = Consumer::new(subscriber, produced.stream, ssrc, rtx_ssrc, produced.track.kind);
-        self.session.consumers.push(consumer);
+        let track = &produced.track;
+        if track.kind.is_video() {
+            self.session.consumer_ids.push(consumer.clone());
+        }
+        let seen = Consumer::new(subscriber, produced.stream, ssrc, rtx_ssrc, track.kind);
+        if track.is_layered() {
+            let spatial = u8::try_from(track.encodings.len()).unwrap_or(u8::MAX);
+            let layers = LayerPair { spatial, temporal: track.temporal_layers };
+            let index = self.session.consumers.len();
+            self.session.layered.push(LayeredConsumer { id: consumer, index, layers });
+            // What a consumer prefers that was told nothing.
+            let highest = LayerPair { spatial: spatial - 1, temporal: track.temporal_layers - 1 };
+            self.session.consumers.push(seen.layered(highest));
+            return Ok(());
+        }
+        self.session.consumers.push(seen);
         let stream = usize::try_from(produced.stream).unwrap_or(usize::MAX);
         if let Some(count) = self.session.fan_out.get_mut(stream) {
             *count += 1;

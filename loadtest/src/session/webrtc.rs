@@ -124,7 +124,7 @@ impl Session {
         match owner {
             Owner::Publisher(index) => {
                 if let Some(publisher) = self.publishers.get_mut(*index) {
-                    (publisher.srtp, publisher.client) = (srtp, Some(client));
+                    (publisher.wire.srtp, publisher.client) = (srtp, Some(client));
                 }
             }
             Owner::Subscriber(index) => {

@@ -1,12 +1,16 @@
 //! What arrived: packets per consumer, loss by sequence number, latency by stamp, and what was wrong.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use hdrhistogram::Histogram;
 
-use super::sequence::{Arrival, Sequence};
+use super::layers::{Layer, LayerPair, LayerTotals, Layers, Seen};
+use super::nack::Nacks;
+use super::sequence::{Arrival, Sequence, extend};
+use crate::counters::counters;
+use crate::impair::LineTotals;
 use crate::latency;
-use crate::rng::Rng;
+use crate::payload::Kind;
 use crate::rtcp::{self, Feedback};
 use crate::rtp;
 use crate::srtp::Unprotector;
@@ -15,27 +19,22 @@ use crate::stamp::Stamp;
 /// SSRC of the floor's datagrams, which are no consumer's.
 pub(crate) const FLOOR_SSRC: u32 = 0xF100_0001;
 
-/// Which packets are thrown away repeats from run to run.
-const DISCARD_SEED: u64 = 7;
-
-/// How a payload is stamped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    H264,
-    Opus,
-}
-
 /// One consumer, as its receiver sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Consumer {
     /// Index of the subscriber whose socket it must arrive at.
     subscriber: usize,
-    /// Stream id in the publisher's stamps.
+    /// First stream id in the publisher's stamps, and how many there are.
     stream: u32,
+    streams: u32,
     pub(crate) ssrc: u32,
     rtx_ssrc: Option<u32>,
     kind: Kind,
     pub(super) sequence: Sequence,
+    /// Of a track in several sizes.
+    pub(super) layers: Option<Layers>,
+    /// Timestamp and marker of the packet with the highest number.
+    newest: Option<(u32, bool)>,
     pub(super) sender_report: Option<SenderReportSeen>,
     /// Expected and missing at the last receiver report, for the fraction lost since.
     pub(super) reported: (u64, u64),
@@ -53,76 +52,58 @@ impl Consumer {
         Self {
             subscriber,
             stream,
+            streams: 1,
             ssrc,
             rtx_ssrc,
             kind,
             sequence: Sequence::default(),
+            layers: None,
+            newest: None,
             sender_report: None,
             reported: (0, 0),
         }
     }
-}
 
-/// Sums over all consumers since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct Totals {
-    /// Media packets that arrived, retransmissions and duplicates included.
-    pub(crate) packets: u64,
-    /// Bytes of these, RTP headers included.
-    pub(crate) bytes: u64,
-    /// Different sequence numbers among them.
-    pub(crate) unique: u64,
-    /// Sequence numbers the senders must have used.
-    pub(crate) expected: u64,
-    pub(crate) reordered: u64,
-    pub(crate) duplicates: u64,
-    pub(crate) rtx: u64,
-    pub(crate) rtcp: u64,
-    /// Packets at another subscriber's socket, or with another stream's stamp.
-    pub(crate) misdelivered: u64,
-    /// Packets of nobody's SSRC, or not RTP at all.
-    pub(crate) unknown: u64,
-    /// Packets that failed SRTP.
-    pub(crate) undecryptable: u64,
-    /// Packets thrown away on purpose, to be asked for again.
-    pub(crate) discarded: u64,
-    pub(crate) floor_packets: u64,
-}
-
-impl Totals {
-    /// What was added since `earlier`.
-    pub(crate) fn since(&self, earlier: &Self) -> Self {
-        Self {
-            packets: self.packets - earlier.packets,
-            bytes: self.bytes - earlier.bytes,
-            unique: self.unique - earlier.unique,
-            expected: self.expected - earlier.expected,
-            reordered: self.reordered - earlier.reordered,
-            duplicates: self.duplicates - earlier.duplicates,
-            rtx: self.rtx - earlier.rtx,
-            rtcp: self.rtcp - earlier.rtcp,
-            misdelivered: self.misdelivered - earlier.misdelivered,
-            unknown: self.unknown - earlier.unknown,
-            undecryptable: self.undecryptable - earlier.undecryptable,
-            discarded: self.discarded - earlier.discarded,
-            floor_packets: self.floor_packets - earlier.floor_packets,
-        }
+    /// Of a track in as many sizes as `preferred` has below it, which are stream ids in a row.
+    pub(crate) fn layered(mut self, preferred: LayerPair) -> Self {
+        self.streams = u32::from(preferred.spatial) + 1;
+        self.layers = Some(Layers::new(preferred));
+        self
     }
 
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.packets += other.packets;
-        self.bytes += other.bytes;
-        self.unique += other.unique;
-        self.expected += other.expected;
-        self.reordered += other.reordered;
-        self.duplicates += other.duplicates;
-        self.rtx += other.rtx;
-        self.rtcp += other.rtcp;
-        self.misdelivered += other.misdelivered;
-        self.unknown += other.unknown;
-        self.undecryptable += other.undecryptable;
-        self.discarded += other.discarded;
-        self.floor_packets += other.floor_packets;
+    /// The size that a stamp's stream is of this track.
+    fn layer_of(&self, stream: u32) -> Option<u8> {
+        let layer = stream.checked_sub(self.stream).filter(|layer| *layer < self.streams)?;
+        u8::try_from(layer).ok()
+    }
+}
+
+counters! {
+    /// Sums over all consumers since the start.
+    pub(crate) struct Totals {
+        /// Media packets that arrived, retransmissions and duplicates included.
+        packets,
+        /// Bytes of these, RTP headers included.
+        bytes,
+        /// Different sequence numbers among them.
+        unique,
+        /// Sequence numbers the senders must have used.
+        expected,
+        reordered,
+        duplicates,
+        rtx,
+        rtcp,
+        /// Packets at another subscriber's socket, or with another stream's stamp.
+        misdelivered,
+        /// Packets of nobody's SSRC, or not RTP at all.
+        unknown,
+        /// Packets that failed SRTP.
+        undecryptable,
+        /// Numbers asked for again, each time; those of them that then came; those that never did.
+        nacked,
+        repaired,
+        given_up,
+        floor_packets,
     }
 }
 
@@ -132,47 +113,28 @@ pub(crate) struct Account {
     consumers: Vec<Consumer>,
     by_ssrc: HashMap<u32, (usize, bool)>,
     totals: Totals,
+    pub(super) layer_totals: LayerTotals,
     latency: Histogram<u64>,
+    /// From a request for a layer to its first packet.
+    switch_times: Histogram<u64>,
     /// Wall clock minus monotonic clock.
     clock_difference_ns: i128,
     now_ns: u64,
-    discard: Discard,
+    nacks: Option<Nacks>,
+    lines: (LineTotals, LineTotals),
 }
 
-/// Loss made on purpose, where loopback has none.
-#[derive(Debug)]
-struct Discard {
-    /// Share of the video packets.
-    share: f64,
-    rng: Rng,
-    /// What was thrown away and has not come again: consumer and sequence number.
-    awaited: HashSet<(usize, u16)>,
-    /// What is still to be asked for.
-    wanted: Vec<Wanted>,
-}
-
-/// A packet to send a NACK for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Packets of a consumer to send a NACK for.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) subscriber: usize,
     pub(super) ssrc: u32,
-    pub(super) sequence: u16,
-}
-
-impl Discard {
-    /// Whether to throw this packet away; never twice, so that one NACK repairs it.
-    fn takes(&mut self, consumer: usize, sequence: u16) -> bool {
-        if self.awaited.remove(&(consumer, sequence)) || self.rng.next_f64() >= self.share {
-            return false;
-        }
-        self.awaited.insert((consumer, sequence));
-        true
-    }
+    pub(super) sequences: Vec<u16>,
 }
 
 impl Account {
-    /// Of the video packets a share of `discard` is thrown away and asked for again.
-    pub(crate) fn new(consumers: Vec<Consumer>, discard: f64) -> Self {
+    /// With an interval, missing video is asked for again each time it has passed.
+    pub(crate) fn new(consumers: Vec<Consumer>, nack_interval_ns: Option<u64>) -> Self {
         let mut by_ssrc = HashMap::new();
         for (index, consumer) in consumers.iter().enumerate() {
             by_ssrc.insert(consumer.ssrc, (index, false));
@@ -181,26 +143,45 @@ impl Account {
             }
         }
         let totals = Totals::default();
-        let discard = Discard {
-            share: discard,
-            rng: Rng::new(DISCARD_SEED),
-            awaited: HashSet::new(),
-            wanted: Vec::new(),
-        };
         Self {
             consumers,
             by_ssrc,
             totals,
+            layer_totals: LayerTotals::default(),
             latency: latency::new(),
+            switch_times: latency::new(),
             clock_difference_ns: 0,
             now_ns: 0,
-            discard,
+            nacks: nack_interval_ns.map(Nacks::new),
+            lines: <(LineTotals, LineTotals)>::default(),
         }
     }
 
-    /// What is to be asked for since the last call.
-    pub(super) fn take_wanted(&mut self) -> Vec<Wanted> {
-        std::mem::take(&mut self.discard.wanted)
+    /// What is to be asked for now.
+    pub(super) fn take_wanted(&mut self, now_ns: u64) -> Vec<Wanted> {
+        let mut all: Vec<(usize, Wanted)> = Vec::new();
+        let Some(nacks) = &mut self.nacks else { return Vec::new() };
+        nacks.take_due(now_ns, |consumer, number| {
+            #[allow(clippy::cast_possible_truncation, reason = "the wire carries the low 16 bits")]
+            let sequence = number as u16;
+            match all.last_mut() {
+                Some((of, wanted)) if *of == consumer => wanted.sequences.push(sequence),
+                _ => {
+                    let Consumer { subscriber, ssrc, .. } = self.consumers[consumer];
+                    all.push((consumer, Wanted { subscriber, ssrc, sequences: vec![sequence] }));
+                }
+            }
+        });
+        all.into_iter().map(|(_, wanted)| wanted).collect()
+    }
+
+    /// What the network has done to the subscribers' packets, to the worker and from it.
+    pub(super) const fn set_lines(&mut self, up: LineTotals, down: LineTotals) {
+        self.lines = (up, down);
+    }
+
+    pub(crate) const fn lines(&self) -> (LineTotals, LineTotals) {
+        self.lines
     }
 
     /// Sets the clocks used for the datagrams of one turn.
@@ -212,7 +193,11 @@ impl Account {
     pub(crate) fn totals(&self) -> Totals {
         let expected = self.consumers.iter().map(|consumer| consumer.sequence.expected()).sum();
         let unique = self.consumers.iter().map(|consumer| consumer.sequence.unique).sum();
-        Totals { expected, unique, ..self.totals }
+        let nacks = self.nacks.as_ref();
+        let of = |count: fn(&Nacks) -> u64| nacks.map_or(0, count);
+        let nacked = of(|nacks| nacks.asked);
+        let (repaired, given_up) = (of(|nacks| nacks.repaired), of(|nacks| nacks.given_up));
+        Totals { expected, unique, nacked, repaired, given_up, ..self.totals }
     }
 
     /// Different packets that came of each stream, to all its consumers.
@@ -230,6 +215,46 @@ impl Account {
     /// Consumers that have received anything.
     pub(crate) fn live_consumers(&self) -> usize {
         self.consumers.iter().filter(|consumer| consumer.sequence.unique > 0).count()
+    }
+
+    /// Of consumers of several layers.
+    pub(crate) fn layer_totals(&self) -> LayerTotals {
+        let layered = self.consumers.iter().filter(|consumer| consumer.layers.is_some());
+        LayerTotals {
+            expected: layered.map(|consumer| consumer.sequence.expected()).sum(),
+            ..self.layer_totals
+        }
+    }
+
+    /// What a consumer of several layers is to get.
+    pub(crate) fn preferred_layers(&self, consumer: usize) -> Option<LayerPair> {
+        self.consumers.get(consumer)?.layers.as_ref().map(Layers::preferred)
+    }
+
+    /// Other layers are about to be asked for.
+    pub(crate) fn ask_layers(&mut self, consumer: usize, layers: LayerPair, now_ns: u64) {
+        if let Some(its) = self.consumers.get_mut(consumer).and_then(|consumer| consumer.layers.as_mut()) {
+            its.ask(layers, now_ns, &mut self.layer_totals);
+        }
+    }
+
+    /// The worker has agreed to them.
+    pub(crate) fn agree_layers(&mut self, consumer: usize, now_ns: u64) {
+        if let Some(its) = self.consumers.get_mut(consumer).and_then(|consumer| consumer.layers.as_mut()) {
+            its.agree(now_ns);
+        }
+    }
+
+    /// The media pauses, and nothing is on its way any more.
+    pub(crate) fn pause_layers(&mut self) {
+        for layers in self.consumers.iter_mut().filter_map(|consumer| consumer.layers.as_mut()) {
+            layers.pause(&mut self.layer_totals);
+        }
+    }
+
+    /// The times of changes since the last call.
+    pub(crate) fn take_switch_times(&mut self) -> Histogram<u64> {
+        std::mem::replace(&mut self.switch_times, latency::new())
     }
 
     /// The latencies since the last call.
@@ -271,12 +296,6 @@ impl Account {
             self.totals.unknown += 1;
             return;
         };
-        let may_discard = self.discard.share > 0.0 && !is_rtx && self.consumers[index].kind == Kind::H264;
-        if may_discard && self.discard.takes(index, view.sequence) {
-            self.totals.discarded += 1;
-            self.discard.wanted.push(Wanted { subscriber, ssrc: view.ssrc, sequence: view.sequence });
-            return;
-        }
         self.totals.packets += 1;
         self.totals.bytes += u64::try_from(wire_bytes).unwrap_or(0);
         let received_at_ns = received_at_ns.map_or(self.now_ns, |at| self.to_monotonic(at));
@@ -294,7 +313,9 @@ impl Account {
         } else {
             view.sequence
         };
-        match consumer.sequence.receive(sequence) {
+        let before = consumer.sequence.highest();
+        let arrival = self.note_sequence(index, sequence);
+        match arrival {
             Arrival::New => {}
             // A repaired packet was not reordered by the path.
             Arrival::Late if is_rtx => {}
@@ -304,15 +325,72 @@ impl Account {
         if is_rtx {
             return;
         }
-        let stamp = match consumer.kind {
-            Kind::H264 => Stamp::find_h264(view.payload),
-            Kind::Opus => Stamp::find_opus(view.payload),
-        };
+        let consumer = &self.consumers[index];
+        let stamp = consumer.kind.stamp(view.payload);
         if let Some(stamp) = stamp {
-            if stamp.stream != consumer.stream {
+            if consumer.layer_of(stamp.stream).is_none() {
                 self.totals.misdelivered += 1;
             }
             latency::record(&mut self.latency, received_at_ns.saturating_sub(stamp.sent_at_ns));
+        }
+        if arrival == Arrival::New {
+            self.go_on(index, before, &view, stamp, received_at_ns);
+        }
+    }
+
+    /// Takes a consumer's sequence number in, and what is missing since or not any more.
+    fn note_sequence(&mut self, index: usize, sequence: u16) -> Arrival {
+        let consumer = &mut self.consumers[index];
+        let before = consumer.sequence.highest();
+        let arrival = consumer.sequence.receive(sequence);
+        if let Some(nacks) = self.nacks.as_mut().filter(|_| consumer.kind.is_video()) {
+            match (arrival, before) {
+                (Arrival::New, Some(before)) => {
+                    let after = consumer.sequence.highest().unwrap_or(before);
+                    nacks.note_gap(index, before, after, self.now_ns);
+                }
+                (Arrival::Late, Some(before)) => nacks.note_late(index, extend(before, sequence)),
+                _ => {}
+            }
+        }
+        arrival
+    }
+
+    /// Whether a packet in sequence goes on where the one before ended: its time, its layer.
+    fn go_on(
+        &mut self,
+        index: usize,
+        before: Option<u64>,
+        view: &rtp::View<'_>,
+        stamp: Option<Stamp>,
+        received_at_ns: u64,
+    ) {
+        let consumer = &mut self.consumers[index];
+        let last = consumer.newest.replace((view.timestamp, view.marker));
+        let distance = last.map(|(timestamp, _)| view.timestamp.wrapping_sub(timestamp).cast_signed());
+        let layer = stamp.and_then(|stamp| consumer.layer_of(stamp.stream));
+        let Some(layers) = &mut consumer.layers else { return };
+        let step = consumer.sequence.highest().zip(before).map(|(now, before)| now - before);
+        let change = layer.zip(stamp).map_or(Layer::Same, |(layer, stamp)| {
+            let seen = Seen {
+                layer,
+                begins_key_frame: consumer.kind.begins_key_frame(view.payload),
+                temporal: consumer.kind.beginning_temporal_layer(view.payload),
+                follows: step == Some(1),
+                sent_at_ns: stamp.sent_at_ns,
+                received_at_ns,
+            };
+            layers.see(&seen, &mut self.layer_totals, &mut self.switch_times)
+        });
+        // Another layer's frame is another picture: it has a time of its own.
+        let least = i32::from(change == Layer::Changed);
+        if distance.is_some_and(|distance| distance < least) {
+            self.layer_totals.timestamps_back += 1;
+        }
+        let is_cut_short = last.is_some_and(|(_, marker)| !marker);
+        if change == Layer::Changed && step == Some(2) && is_cut_short {
+            consumer.sequence.leave_out();
+            self.layer_totals.left_out += 1;
         }
     }
 
@@ -338,7 +416,7 @@ impl Account {
     }
 }
 
-fn is_floor(packet: &[u8]) -> bool {
+pub(super) fn is_floor(packet: &[u8]) -> bool {
     packet.get(8..12) == Some(&FLOOR_SSRC.to_be_bytes())
 }
 
@@ -359,7 +437,7 @@ mod tests {
     fn account() -> Account {
         let mut account = Account::new(
             vec![Consumer::new(0, 5, 100, Some(101), Kind::Opus), Consumer::new(1, 5, 200, None, Kind::Opus)],
-            0.0,
+            None,
         );
         account.set_clock(10_000_000_000, 1_000_000_000);
         account
@@ -408,14 +486,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_thrown_away_is_wanted_once_and_then_taken() {
-        let mut account = Account::new(vec![Consumer::new(0, 5, 100, None, Kind::H264)], 1.0);
-        account.receive(0, &mut packet(100, 1, 5, 0), None, None);
-        assert_eq!(account.take_wanted(), [Wanted { subscriber: 0, ssrc: 100, sequence: 1 }]);
-        assert!(account.take_wanted().is_empty());
-        assert_eq!((account.totals().unique, account.totals().discarded), (0, 1));
-        account.receive(0, &mut packet(100, 1, 5, 0), None, None);
-        assert_eq!((account.totals().unique, account.totals().discarded), (1, 1));
+    fn missing_video_is_wanted_until_it_comes() {
+        let consumer = Consumer::new(0, 5, 100, Some(101), Kind::H264);
+        let mut account = Account::new(vec![consumer], Some(50_000_000));
+        for sequence in [1, 4] {
+            account.receive(0, &mut packet(100, sequence, 5, 0), None, None);
+        }
+        let wanted = |sequences| [Wanted { subscriber: 0, ssrc: 100, sequences }];
+        assert_eq!(account.take_wanted(0), wanted(vec![2, 3]));
+        assert!(account.take_wanted(1).is_empty());
+        let mut repair = packet(101, 700, 5, 0);
+        repair[12..14].copy_from_slice(&2_u16.to_be_bytes());
+        account.receive(0, &mut repair, None, None);
+        assert_eq!(account.take_wanted(60_000_000), wanted(vec![3]));
+        let totals = account.totals();
+        assert_eq!((totals.nacked, totals.repaired, totals.given_up), (3, 1, 0));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! each datagram on arrival.
 
 mod account;
+mod layers;
+mod nack;
 mod report;
 mod sequence;
 
@@ -14,10 +16,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
+use account::is_floor;
 use report::REPORTER_SSRC;
 
-pub(crate) use account::{Account, Consumer, FLOOR_SSRC, Kind, Totals};
+pub(crate) use account::{Account, Consumer, FLOOR_SSRC, Totals};
+pub(crate) use layers::{LayerPair, LayerTotals};
 
+use crate::impair::{Line, Network};
 use crate::srtp::Unprotector;
 use crate::sys::{Epoll, ReceiveBatch, monotonic_ns, realtime_ns, set_precise_timers, sleep_until};
 use crate::webrtc::{Client, Timers};
@@ -34,6 +39,9 @@ const DATAGRAM_BUFFERS: (usize, usize) = (32, 2048);
 /// A train may be as long as a UDP datagram.
 const TRAIN_BUFFERS: (usize, usize) = (8, 65_536);
 
+/// The subscribers' losses are not the publishers'.
+const NETWORK_SALT: u64 = 2 << 48;
+
 /// One receiving socket.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
@@ -46,49 +54,64 @@ pub(crate) struct Subscriber {
 }
 
 impl Subscriber {
+    /// Protects RTCP; false when it cannot be sent.
+    fn protect(&mut self, packet: &mut Vec<u8>) -> bool {
+        self.srtp.as_mut().is_none_or(|srtp| srtp.protect_rtcp(packet))
+    }
+
     /// Sends RTCP to the worker. What cannot be sent now is lost, as RTCP may be.
-    fn send(&mut self, mut packet: Vec<u8>) {
-        let Some(worker) = self.worker else { return };
-        if self.srtp.as_mut().is_none_or(|srtp| srtp.protect_rtcp(&mut packet)) {
-            let _ = self.socket.send_to(&packet, worker);
+    fn send(&self, packet: &[u8]) {
+        if let Some(worker) = self.worker {
+            let _ = self.socket.send_to(packet, worker);
         }
+    }
+}
+
+/// The accounts, for whoever else needs a look.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedAccount(Arc<Mutex<Account>>);
+
+impl SharedAccount {
+    /// Only short critical sections hold it; a panic elsewhere must not hide the figures.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Account> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 /// The running receive thread; stops and joins when dropped.
 #[derive(Debug)]
 pub(crate) struct Receiver {
-    account: Arc<Mutex<Account>>,
+    account: SharedAccount,
     sockets: Vec<UdpSocket>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
-/// Locks what only short critical sections hold; a panic elsewhere must not hide the figures.
-fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
-    account.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 impl Receiver {
-    /// Starts draining `subscribers`, accounting for `consumers`; a share of `discard` of the video is
-    /// thrown away and asked for again.
+    /// Starts draining `subscribers`, accounting for `consumers`. Where the network is impaired, missing video is asked for
+    /// again.
     pub(crate) fn start(
         subscribers: Vec<Subscriber>,
         consumers: Vec<Consumer>,
         gro: bool,
-        discard: f64,
+        network: &Network,
     ) -> io::Result<Self> {
         let sockets = subscribers.iter().map(|each| each.socket.try_clone()).collect::<Result<_, _>>()?;
-        let account = Arc::new(Mutex::new(Account::new(consumers, discard)));
+        let account =
+            SharedAccount(Arc::new(Mutex::new(Account::new(consumers, network.nack_interval_ns()))));
         let stop = Arc::new(AtomicBool::new(false));
-        let drain = Drain::new(subscribers, Arc::clone(&account), Arc::clone(&stop), gro)?;
+        let drain = Drain::new(subscribers, account.clone(), Arc::clone(&stop), gro, network)?;
         let thread = std::thread::Builder::new().name("subscribers".to_owned()).spawn(move || drain.run())?;
         Ok(Self { account, sockets, stop, thread: Some(thread) })
     }
 
     /// The accounts, for a moment.
     pub(crate) fn account(&self) -> MutexGuard<'_, Account> {
-        lock(&self.account)
+        self.account.lock()
+    }
+
+    pub(crate) fn shared_account(&self) -> SharedAccount {
+        self.account.clone()
     }
 
     /// Datagrams the kernel dropped because the harness did not drain in time.
@@ -125,7 +148,7 @@ impl Drop for Receiver {
 /// The thread's own state.
 struct Drain {
     subscribers: Vec<Subscriber>,
-    account: Arc<Mutex<Account>>,
+    account: SharedAccount,
     stop: Arc<AtomicBool>,
     epoll: Epoll,
     gro: bool,
@@ -133,22 +156,38 @@ struct Drain {
     report_cursor: usize,
     /// Of the clients of WebRTC transports.
     timers: Timers,
+    /// What the network does on the way to the worker, and from it.
+    up: Option<Line>,
+    down: Option<Line>,
 }
 
 impl Drain {
     fn new(
         subscribers: Vec<Subscriber>,
-        account: Arc<Mutex<Account>>,
+        account: SharedAccount,
         stop: Arc<AtomicBool>,
         gro: bool,
+        network: &Network,
     ) -> io::Result<Self> {
+        let (up, down) = network.lines(subscribers.len(), NETWORK_SALT);
         let epoll = Epoll::new(EVENTS)?;
         let mut timers = Timers::default();
         for (index, subscriber) in subscribers.iter().enumerate() {
             epoll.add(&subscriber.socket, index)?;
             timers.set(index, subscriber.client.as_ref().and_then(Client::next_timeout_ns));
         }
-        Ok(Self { subscribers, account, stop, epoll, gro, report_at_ns: 0, report_cursor: 0, timers })
+        Ok(Self {
+            subscribers,
+            account,
+            stop,
+            epoll,
+            gro,
+            report_at_ns: 0,
+            report_cursor: 0,
+            timers,
+            up,
+            down,
+        })
     }
 
     fn run(mut self) -> io::Result<()> {
@@ -159,6 +198,7 @@ impl Drain {
         while !self.stop.load(Ordering::Relaxed) {
             let more = self.turn(&mut batch)?;
             self.keep_consent();
+            self.deliver();
             self.ask_again();
             self.send_reports();
             let now_ns = monotonic_ns();
@@ -179,7 +219,7 @@ impl Drain {
             return Ok(false);
         }
         let mut more = ready == EVENTS;
-        let mut account = lock(&self.account);
+        let mut account = self.account.lock();
         // Kernel stamps are wall-clock time, the publishers' monotonic: one difference per turn.
         let now_ns = monotonic_ns();
         account.set_clock(realtime_ns(), now_ns);
@@ -203,7 +243,11 @@ impl Drain {
                         self.timers.set(token, client.next_timeout_ns());
                         continue;
                     }
-                    account.receive(token, packet, received.received_at_ns, subscriber.srtp.as_mut());
+                    let received_at_ns = received.received_at_ns;
+                    let down = self.down.as_mut().filter(|_| !is_floor(packet));
+                    if down.is_none_or(|down| down.passes(now_ns, token, packet, received_at_ns)) {
+                        account.receive(token, packet, received_at_ns, subscriber.srtp.as_mut());
+                    }
                 }
             }
         }
@@ -223,15 +267,48 @@ impl Drain {
         }
     }
 
-    /// NACKs for what was thrown away.
+    /// What was on its way and has arrived, from the worker and at it.
+    fn deliver(&mut self) {
+        if self.up.is_none() && self.down.is_none() {
+            return;
+        }
+        let now_ns = monotonic_ns();
+        let mut account = self.account.lock();
+        account.set_clock(realtime_ns(), now_ns);
+        while let Some(mut arrived) = self.down.as_mut().and_then(|down| down.pop(now_ns)) {
+            if let Some(subscriber) = self.subscribers.get_mut(arrived.client) {
+                let srtp = subscriber.srtp.as_mut();
+                account.receive(arrived.client, &mut arrived.bytes, arrived.received_at_ns, srtp);
+            }
+        }
+        while let Some(arrived) = self.up.as_mut().and_then(|up| up.pop(now_ns)) {
+            if let Some(subscriber) = self.subscribers.get(arrived.client) {
+                subscriber.send(&arrived.bytes);
+            }
+        }
+        let totals = |line: &Option<Line>| line.as_ref().map(Line::totals).unwrap_or_default();
+        account.set_lines(totals(&self.up), totals(&self.down));
+    }
+
+    /// Hands RTCP of a subscriber to the network.
+    fn send(&mut self, index: usize, mut packet: Vec<u8>) {
+        let Some(subscriber) = self.subscribers.get_mut(index) else { return };
+        if !subscriber.protect(&mut packet) {
+            return;
+        }
+        let up = self.up.as_mut();
+        if up.is_none_or(|up| up.passes(monotonic_ns(), index, &packet, None)) {
+            subscriber.send(&packet);
+        }
+    }
+
+    /// NACKs for what is missing.
     fn ask_again(&mut self) {
-        let wanted = lock(&self.account).take_wanted();
+        let wanted = self.account.lock().take_wanted(monotonic_ns());
         for wanted in wanted {
             let mut packet = Vec::new();
-            rtcp::write_nack(REPORTER_SSRC, wanted.ssrc, wanted.sequence, &mut packet);
-            if let Some(subscriber) = self.subscribers.get_mut(wanted.subscriber) {
-                subscriber.send(packet);
-            }
+            rtcp::write_nack(REPORTER_SSRC, wanted.ssrc, &wanted.sequences, &mut packet);
+            self.send(wanted.subscriber, packet);
         }
     }
 
@@ -249,11 +326,9 @@ impl Drain {
         }
         self.report_cursor = (self.report_cursor + 1) % self.subscribers.len();
         let index = self.report_cursor;
-        let Some(subscriber) = self.subscribers.get_mut(index) else {
-            return;
-        };
-        for packet in lock(&self.account).receiver_reports(index, now_ns) {
-            subscriber.send(packet);
+        let reports = self.account.lock().receiver_reports(index, now_ns);
+        for packet in reports {
+            self.send(index, packet);
         }
     }
 }
@@ -261,6 +336,7 @@ impl Drain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload::Kind;
     use crate::rtp::Header;
     use std::time::{Duration, Instant};
 
@@ -270,7 +346,7 @@ mod tests {
         let to = socket.local_addr().unwrap();
         let consumer = Consumer::new(0, 0, 77, None, Kind::Opus);
         let subscriber = Subscriber { socket, worker: None, srtp: None, client: None };
-        let receiver = Receiver::start(vec![subscriber], vec![consumer], false, 0.0).unwrap();
+        let receiver = Receiver::start(vec![subscriber], vec![consumer], false, &Network::default()).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         for sequence in [1, 2, 4] {
             let mut packet = [0; 40];

@@ -32,7 +32,8 @@ impl Account {
 
 impl Consumer {
     fn report_block(&mut self, now_ns: u64) -> ReportBlock {
-        let (expected, missing) = (self.sequence.expected(), self.sequence.missing());
+        let expected = self.sequence.spanned();
+        let missing = expected.saturating_sub(self.sequence.unique);
         let expected_since = expected - self.reported.0;
         let missing_since = missing.saturating_sub(self.reported.1);
         self.reported = (expected, missing);
@@ -55,8 +56,9 @@ impl Consumer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::account::{Kind, SenderReportSeen};
+    use super::super::account::SenderReportSeen;
     use super::*;
+    use crate::payload::Kind;
 
     #[test]
     fn the_fraction_is_since_the_last_report() {
@@ -75,7 +77,7 @@ mod tests {
     #[test]
     fn only_receiving_consumers_are_reported() {
         let consumers = (0..40).map(|index| Consumer::new(0, 0, index, None, Kind::Opus)).collect();
-        let mut account = Account::new(consumers, 0.0);
+        let mut account = Account::new(consumers, None);
         assert!(account.receiver_reports(0, 0).is_empty());
         for consumer in account.consumers_of(0) {
             consumer.sequence.receive(1);

@@ -25,6 +25,9 @@ pub(crate) struct Sequence {
     first: u64,
     seen: [u64; WORDS],
     pub(crate) unique: u64,
+    /// Numbers that the sender left out on purpose; the last of them, should it come after all.
+    left_out: u64,
+    last_left_out: Option<u64>,
 }
 
 impl Sequence {
@@ -55,19 +58,39 @@ impl Sequence {
         if self.is_marked(extended) {
             return Arrival::Duplicate;
         }
+        if self.last_left_out == Some(extended) {
+            self.last_left_out = None;
+            self.left_out -= 1;
+        }
         self.first = self.first.min(extended);
         self.mark(extended);
         self.unique += 1;
         Arrival::Late
     }
 
+    /// The highest extended number.
+    pub(super) const fn highest(&self) -> Option<u64> {
+        self.highest
+    }
+
+    /// The number before the highest stands for no packet.
+    pub(super) fn leave_out(&mut self) {
+        self.last_left_out = self.highest.and_then(|highest| highest.checked_sub(1));
+        self.left_out += 1;
+    }
+
     /// Packets the sender must have sent for the highest to exist, counted from the first.
     pub(crate) fn expected(&self) -> u64 {
+        self.spanned().saturating_sub(self.left_out)
+    }
+
+    /// Numbers from the first to the highest: what RFC 3550 6.4.1 calls expected.
+    pub(super) fn spanned(&self) -> u64 {
         self.highest.map_or(0, |highest| highest - self.first + 1)
     }
 
-    /// Packets of these that have not arrived.
-    pub(crate) fn missing(&self) -> u64 {
+    #[cfg(test)]
+    fn missing(&self) -> u64 {
         self.expected().saturating_sub(self.unique)
     }
 
@@ -99,7 +122,7 @@ impl Sequence {
 }
 
 /// The extended number nearest to `highest` whose low 16 bits are `sequence` (RFC 3550 A.1's idea).
-fn extend(highest: u64, sequence: u16) -> u64 {
+pub(super) fn extend(highest: u64, sequence: u16) -> u64 {
     let low = u16::try_from(highest & 0xFFFF).unwrap_or(0);
     let ahead = sequence.wrapping_sub(low);
     if ahead < 1 << 15 {
@@ -143,6 +166,16 @@ mod tests {
         let mut sequence = Sequence::default();
         assert_eq!(feed(&mut sequence, &[5, 4]), [Arrival::New, Arrival::Late]);
         assert_eq!((sequence.expected(), sequence.missing()), (2, 0));
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_missing_unless_it_comes() {
+        let mut sequence = Sequence::default();
+        feed(&mut sequence, &[1, 2, 4]);
+        sequence.leave_out();
+        assert_eq!((sequence.expected(), sequence.missing(), sequence.spanned()), (3, 0, 4));
+        assert_eq!(feed(&mut sequence, &[3]), [Arrival::Late]);
+        assert_eq!((sequence.expected(), sequence.missing()), (4, 0));
     }
 
     #[test]
