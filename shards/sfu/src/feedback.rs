@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtcp::{Compound, ExtendedReport, Nack, ReportBlock, RtcpPacket, SenderInfo, XrBlock};
+use ringsoup_rtc::rtp::packet::FIXED_HEADER_LEN;
 use ringsoup_rtc::rtp::{ExtensionBlock, HeaderFields, Stamp, write_header, write_rtx_header};
 use ringsoup_rtc::rtx::HistoryPacket;
 use ringsoup_rtc::time::Time;
@@ -302,15 +303,17 @@ fn send_again(
     let stream = &mut consumer.streams[index];
     let rtt = stream.rtt();
     let guard = stream.guard.as_mut().ok_or(Unsent::Unknown)?;
-    if !guard.affords(packet.payload.len(), egress.sent.bytes, kept) {
+    // What it took at least when it was sent first: that RTX packets are longer is no fault of the receiver.
+    let bytes = FIXED_HEADER_LEN + packet.payload.len();
+    if !guard.affords(bytes, egress.sent.bytes, kept) {
         return Err(Unsent::TooMuch);
     }
     let is_first = guard.resend(now, rtt, layers.newest(), source.output).map_err(Unsent::from)?;
     let resent = Resent { stream: index, sequence_number, packet, again };
-    let len = retransmit(now, transport, consumer, &resent, out).ok_or(Unsent::Unknown)?;
+    retransmit(now, transport, consumer, &resent, out).ok_or(Unsent::Unknown)?;
     let stream = &mut consumer.streams[index];
     if let Some(guard) = stream.guard.as_mut() {
-        guard.spend(len);
+        guard.spend(bytes);
     }
     stream.counters.retransmitted += 1;
     stream.counters.repaired += u64::from(is_first);
@@ -326,14 +329,14 @@ struct Resent<'a> {
     again: Again,
 }
 
-/// Sends a packet again, in the RTX stream where there is one (RFC 4588), else as it was; returns its length as RTP.
+/// Sends a packet again, in the RTX stream where there is one (RFC 4588), else as it was. `None` when that could not be.
 fn retransmit(
     now: Time,
     transport: &mut Transport,
     consumer: &mut Consumer,
     resent: &Resent<'_>,
     out: &mut Outbox,
-) -> Option<usize> {
+) -> Option<()> {
     let Resent { stream, sequence_number, packet, again } = *resent;
     let block = ExtensionBlock::from_wire_form(packet.extension, packet.two_byte);
     let own_block = consumer.own_block(&block);
@@ -375,7 +378,7 @@ fn retransmit(
     if !consumer.trace_events.is_empty() {
         trace::resent_packet(consumer, stream, now, &fields, &packet, len.rtp, out);
     }
-    Some(len.rtp)
+    Some(())
 }
 
 /// What a packet that is sent again says of its sending: in an RTX stream it is another packet, else it is the same, to the
