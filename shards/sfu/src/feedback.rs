@@ -172,7 +172,10 @@ impl Sfu {
         let producer = &self.producers[consumer.producer];
         let stream = &mut consumer.streams[index];
         let sent = &producer.egresses[stream.egress].sent;
-        if stream.receive_report(wall, block, sent).is_some() {
+        if let Some(change) = stream.receive_report(wall, block, sent) {
+            if change.previous == 0 {
+                stream.active_since = Some(arrival.now);
+            }
             out.events.extend(consumer.score_event(producer));
             self.retarget_layers(arrival.now, id, out);
         }

@@ -2,6 +2,7 @@
 
 pub mod decision;
 pub mod egress;
+pub mod ladder;
 pub mod layers;
 pub mod send_stream;
 pub mod seq_map;
@@ -87,6 +88,8 @@ pub struct Consumer {
     /// `None` when the receiver takes all of the router's extensions under the router's ids, the usual case.
     extensions: Option<Box<OwnExtensions>>,
     pub(crate) last_rtcp: Option<Time>,
+    /// When it was given a lower layer than it was sent, for want of bits.
+    pub(crate) went_down: Option<Time>,
 }
 
 impl Consumer {
@@ -150,6 +153,7 @@ impl Consumer {
             extensions: own_extensions(&parameters),
             parameters,
             last_rtcp: None,
+            went_down: None,
         };
         Ok((consumer, egresses))
     }

@@ -36,6 +36,8 @@ pub struct SendStream {
     /// Middle 32 bits of the receiver's reference time and when it came (RFC 3611 section 4.4).
     reference_time: Option<(u32, Time)>,
     pub(crate) counters: SendCounters,
+    /// It has been sent with a score since then; `None` before it began.
+    pub(crate) active_since: Option<Time>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -66,6 +68,7 @@ impl SendStream {
             jitter: 0,
             reference_time: None,
             counters: SendCounters::default(),
+            active_since: None,
         }
     }
 
@@ -149,6 +152,7 @@ impl SendStream {
     /// The rate of what is sent from now on starts here.
     pub(crate) fn begin(&mut self, now: Time, sent: &Sent) {
         self.rate.sample(now, sent.bytes);
+        self.active_since = Some(now);
     }
 
     /// What was sent before a pause is of no use after it.

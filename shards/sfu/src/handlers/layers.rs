@@ -18,6 +18,7 @@ use crate::rtp_parameters::RtpType;
 use crate::sfu::Sfu;
 use crate::table::Id;
 use crate::timers::Timer;
+use crate::transport::bitrate_allocator::Budget;
 
 /// Between two looks at which spatial layers a stream carries: they share its silence, so nothing else tells.
 const LAYER_CHECK_INTERVAL: Duration = Duration::from_millis(1_500);
@@ -36,8 +37,14 @@ impl Sfu {
         match change {
             Change::Activated => self.retarget_layers(now, id, out),
             Change::Deactivated => {
+                self.consumers[id].went_down = None;
                 if self.layers_of(id).clear() {
                     self.announce_layers(id, out);
+                }
+                let transport = self.consumers[id].transport;
+                // What it was given is free for others.
+                if self.transports[transport].budget != Budget::Unlimited {
+                    self.distribute_bitrate(now, transport, out);
                 }
             }
             Change::None => {}
@@ -47,12 +54,36 @@ impl Sfu {
     /// Chooses the layers of a consumer anew among what its producer sends.
     pub(crate) fn retarget_layers(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
         let consumer = &self.consumers[id];
-        if !consumer.is_active() || !matches!(consumer.rtp_type, RtpType::Simulcast | RtpType::Svc) {
+        if !consumer.is_active() {
             return;
         }
-        let producer = consumer.producer;
-        let available = available(now, consumer, &self.producers[producer]);
-        match self.layers_of(id).retarget(&available) {
+        let transport = consumer.transport;
+        let has_layers = matches!(consumer.rtp_type, RtpType::Simulcast | RtpType::Svc);
+        match self.transports[transport].budget {
+            Budget::Unlimited if has_layers => self.prefer_layers(now, id, out),
+            Budget::Unlimited => {}
+            Budget::Limited(_) => self.distribute_bitrate(now, transport, out),
+        }
+    }
+
+    /// Gives a consumer the best it can have of what it prefers.
+    fn prefer_layers(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
+        let consumer = &self.consumers[id];
+        let available = available(now, consumer, &self.producers[consumer.producer]);
+        let retarget = self.layers_of(id).retarget(&available);
+        self.follow_choice(now, id, retarget, out);
+    }
+
+    /// Does what a new choice of layers asks for.
+    pub(crate) fn follow_choice(
+        &mut self,
+        now: Time,
+        id: Id<Consumer>,
+        retarget: Option<Retarget>,
+        out: &mut Outbox,
+    ) {
+        let producer = self.consumers[id].producer;
+        match retarget {
             None | Some(Retarget::Nothing) => {}
             Some(Retarget::Cleared) => self.announce_layers(id, out),
             Some(Retarget::NeedsKeyFrame(encoding)) => {
@@ -119,7 +150,7 @@ impl Sfu {
         out.events.push(Event::ConsumerLayers { consumer, layers });
     }
 
-    fn layers_of(&mut self, id: Id<Consumer>) -> &mut layers::Layers {
+    pub(crate) fn layers_of(&mut self, id: Id<Consumer>) -> &mut layers::Layers {
         let consumer = &self.consumers[id];
         &mut self.producers[consumer.producer].egresses[consumer.streams[0].egress].layers
     }

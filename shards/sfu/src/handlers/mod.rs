@@ -2,6 +2,7 @@
 
 mod activity;
 mod association;
+mod bitrates;
 mod connections;
 mod consumer;
 mod data_consumer;

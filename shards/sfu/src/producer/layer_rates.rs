@@ -46,6 +46,11 @@ impl LayerRates {
         self.rates[spatial * self.columns + temporal].update(now, bytes);
     }
 
+    /// Bits per second of each temporal layer by itself.
+    pub fn of_spatial(&self, now: Time, spatial: u8) -> Vec<u64> {
+        self.row(spatial).iter().map(|rate| rate.bitrate(now)).collect()
+    }
+
     fn row(&self, spatial: u8) -> &[RateCalculator] {
         let start = usize::from(spatial) * self.columns;
         self.rates.get(start..start + self.columns).unwrap_or_default()
@@ -111,6 +116,8 @@ mod tests {
         let rates: Vec<_> = shown.iter().map(|(_, rate)| *rate).collect();
         // 2.5 s of window: 3.2 bits per second and byte.
         assert_eq!(rates, [3_200, 0, 4_800, 0, 11_200, 11_520]);
+        assert_eq!(layers.of_spatial(now, 0), [3_200, 0, 1_600]);
+        assert_eq!(layers.of_spatial(now, 9), []);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! One stream as it is received: order, loss, repair, and what is told about it.
 
+mod told;
+
 use std::time::Duration;
 
 use ringsoup_rtc::codec::Descriptor;
@@ -10,7 +12,7 @@ use ringsoup_rtc::loss::{LossReport, Sequence, SequenceStats};
 use ringsoup_rtc::nack::generator::NackGenerator;
 use ringsoup_rtc::ntp::{self, NtpTime};
 use ringsoup_rtc::rate::{RateCalculator, WINDOW_DEFAULT, WINDOW_DTX};
-use ringsoup_rtc::rtcp::{ReportBlock, SenderInfo};
+use ringsoup_rtc::rtcp::SenderInfo;
 use ringsoup_rtc::rtp::RtpPacket;
 use ringsoup_rtc::rtx::history::{AGE_MAX_AUDIO, AGE_MAX_VIDEO};
 use ringsoup_rtc::rtx::{self, HistoryPacket, PacketHistory};
@@ -23,7 +25,6 @@ use crate::producer::capture;
 use crate::producer::key_frames::KeyFrameRequests;
 use crate::producer::layer_rates::LayerRates;
 use crate::producer::recv_window::RecvWindow;
-use crate::reply::{BaseStats, RecvStats, RtpStreamDump};
 use crate::rtp_parameters::MediaKind;
 use crate::stream_params::StreamParams;
 
@@ -78,6 +79,8 @@ pub struct RecvStream {
     /// The deadline for which a timer is set.
     pub(crate) inactivity_timer: Option<Time>,
     fir_sequence: u8,
+    /// It has been good for something since then.
+    pub(crate) active_since: Time,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -171,6 +174,7 @@ impl RecvStream {
             inactivity_deadline: inactivity.map(|silence| now + silence),
             inactivity_timer: None,
             fir_sequence: 0,
+            active_since: now,
         }
     }
 
@@ -386,7 +390,15 @@ impl RecvStream {
             return None;
         }
         self.watch(now);
-        self.score.set_active()
+        let change = self.score.set_active();
+        self.note_life(now, change)
+    }
+
+    fn note_life(&mut self, now: Time, change: Option<ScoreChange>) -> Option<ScoreChange> {
+        if change.is_some_and(|change| change.previous == 0) {
+            self.active_since = now;
+        }
+        change
     }
 
     /// Silence counts from now on.
@@ -486,7 +498,8 @@ impl RecvStream {
             repaired: self.counters.repaired,
             retransmitted: self.counters.retransmitted,
         };
-        self.score.update_received(totals, self.rtx_ssrc().is_some())
+        let change = self.score.update_received(totals, self.rtx_ssrc().is_some());
+        self.note_life(received, change)
     }
 
     pub(crate) fn receive_rtx_sender_report(&mut self, received: Time, report: &SenderInfo) {
@@ -506,80 +519,17 @@ impl RecvStream {
         self.rtt
     }
 
-    pub(crate) fn report(&mut self, now: Time, worst_remote_fraction_lost: u8) -> ReportBlock {
-        let worst = if self.params.shown.use_in_band_fec { worst_remote_fraction_lost } else { 0 };
-        self.last_report = self.sequence.report(worst);
-        block(self.ssrc(), self.last_report, self.jitter.timestamp_units(), self.last_sender_report, now)
-    }
-
-    pub(crate) fn rtx_report(&mut self, now: Time) -> Option<ReportBlock> {
-        let ssrc = self.rtx_ssrc()?;
-        let report = self.rtx_sequence.report(0);
-        Some(block(ssrc, report, 0, self.last_rtx_sender_report, now))
+    /// Bits per second of a spatial layer, by temporal layer.
+    pub(crate) fn rates_of(&self, now: Time, spatial: u8) -> Vec<u64> {
+        match &self.layers {
+            Some(layers) => layers.of_spatial(now, spatial),
+            None if spatial == 0 => vec![self.traffic.bitrate(now)],
+            None => Vec::new(),
+        }
     }
 
     pub(crate) fn next_fir_sequence(&mut self) -> u8 {
         self.fir_sequence = self.fir_sequence.wrapping_add(1);
         self.fir_sequence
-    }
-
-    pub(crate) fn dump(&self) -> RtpStreamDump {
-        RtpStreamDump {
-            params: self.params.shown.clone(),
-            score: self.score.value(),
-            rtx_stream: self.params.rtx(),
-        }
-    }
-
-    pub(crate) fn stats(&self, now: Time) -> RecvStats {
-        let shown = &self.params.shown;
-        RecvStats {
-            base: BaseStats {
-                timestamp_ms: now.as_millis(),
-                ssrc: shown.ssrc,
-                kind: self.params.mime_type.kind,
-                mime_type: shown.mime_type.clone(),
-                packets_lost: i32::try_from(self.sequence.lost()).unwrap_or(i32::MAX),
-                fraction_lost: self.sequence.fraction_lost(),
-                jitter: self.jitter.timestamp_units(),
-                packets_discarded: self.sequence.discarded(),
-                packets_retransmitted: self.counters.retransmitted,
-                packets_repaired: self.counters.repaired,
-                nack_count: self.counters.nacks,
-                nack_packet_count: self.counters.nacked_packets,
-                pli_count: self.counters.plis,
-                fir_count: self.counters.firs,
-                rid: shown.rid.clone(),
-                rtx_ssrc: shown.rtx_ssrc,
-                rtx_packets_discarded: self.counters.rtx_discarded,
-                round_trip_time: self.rtt.as_secs_f32() * 1_000.0,
-                score: self.score.value(),
-            },
-            packet_count: self.traffic.packets(),
-            byte_count: self.traffic.bytes(),
-            bitrate: self.traffic.bitrate(now),
-            bitrate_by_layer: self.layers.as_ref().map_or_else(Vec::new, |layers| layers.shown(now)),
-        }
-    }
-}
-
-fn block(
-    ssrc: u32,
-    loss: LossReport,
-    jitter: u32,
-    sender_report: Option<(u32, Time)>,
-    now: Time,
-) -> ReportBlock {
-    let (last_sr, delay) = sender_report.map_or((0, 0), |(middle, received)| {
-        (middle, ntp::duration_to_middle(now.saturating_since(received)))
-    });
-    ReportBlock {
-        ssrc,
-        fraction_lost: loss.fraction_lost,
-        cumulative_lost: loss.cumulative_lost,
-        highest_sequence_number: loss.highest_sequence,
-        jitter,
-        last_sender_report: last_sr,
-        delay_since_last_sender_report: delay,
     }
 }

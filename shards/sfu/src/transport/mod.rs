@@ -1,5 +1,6 @@
 //! A transport: where packets come in and go out, whatever carries them.
 
+pub mod bitrate_allocator;
 pub mod congestion;
 pub mod flow;
 pub mod incoming;
@@ -35,6 +36,7 @@ use crate::router::Router;
 use crate::rtp_parameters::{ExtensionUri, RtpParameters};
 use crate::table::Id;
 
+use bitrate_allocator::Budget;
 use congestion::Means;
 use flow::Origin;
 use incoming::Incoming;
@@ -73,6 +75,8 @@ pub struct Transport {
     pub(crate) traffic: Traffic,
     pub(crate) limits: BitrateLimits,
     pub(crate) outgoing: Outgoing,
+    /// What can be sent to it.
+    pub(crate) budget: Budget,
     /// Where a producer has negotiated a means to tell the peer about the way here.
     pub(crate) incoming: Option<Incoming>,
     pub(crate) trace_events: Vec<TransportTraceEvent>,
@@ -144,6 +148,7 @@ impl Transport {
             traffic: Traffic::default(),
             limits: BitrateLimits::default(),
             outgoing: Outgoing::new(options.initial_available_outgoing_bitrate),
+            budget: Budget::default(),
             incoming: None,
             trace_events: Vec::new(),
             rtcp_deadline: None,

@@ -56,6 +56,11 @@ impl Outgoing {
         });
     }
 
+    /// Estimates are the receiver's own: what it loses says more.
+    pub(crate) fn is_told_by_receiver(&self) -> bool {
+        matches!(self.feedback, Some(Feedback::Remb(_)))
+    }
+
     /// The number of the next packet, where packets are numbered.
     #[inline]
     pub(crate) fn next_number(&self) -> Option<u16> {

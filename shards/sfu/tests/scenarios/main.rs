@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bitrate_allocation;
 mod capture;
 mod closing;
 mod congestion_feedback;

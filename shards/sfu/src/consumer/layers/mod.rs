@@ -186,6 +186,15 @@ impl Layers {
         }
     }
 
+    /// Takes a choice that was made elsewhere, where there is one to take.
+    pub fn aim(&mut self, target: Option<LayerPair>) -> Option<Retarget> {
+        match self {
+            Self::Simple(_) => None,
+            Self::Simulcast(simulcast) => Some(simulcast.aim(target)),
+            Self::Svc(svc) => Some(svc.aim(target)),
+        }
+    }
+
     /// Sends no layer any more. True where there are layers.
     pub fn clear(&mut self) -> bool {
         match self {
@@ -221,7 +230,7 @@ impl Layers {
         }
     }
 
-    fn target(&self) -> Option<LayerPair> {
+    pub fn target(&self) -> Option<LayerPair> {
         match self {
             Self::Simple(_) => None,
             Self::Simulcast(simulcast) => simulcast.target(),

@@ -303,6 +303,11 @@ impl SimulcastLayers {
         let is_alive = |stream: &Option<Available>| stream.is_some_and(|stream| stream.score > 0);
         let alive = (0_u8..).zip(streams).filter(|(_, stream)| is_alive(stream)).map(|(layer, _)| layer);
         let target = choose(self.preferred, self.temporal_layers, alive);
+        self.aim(target)
+    }
+
+    /// From now on these layers are wanted.
+    pub fn aim(&mut self, target: Option<LayerPair>) -> Retarget {
         if target == self.target {
             return Retarget::Nothing;
         }

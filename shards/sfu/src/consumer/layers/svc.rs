@@ -362,6 +362,11 @@ impl SvcLayers {
             |layer: &Option<Available>| layer.is_some_and(|layer| layer.score > 0 && layer.has_bitrate);
         let alive = (0_u8..).zip(spatial_layers).filter(|(_, layer)| is_alive(layer)).map(|(index, _)| index);
         let target = choose(self.preferred, self.layers.temporal, alive);
+        self.aim(target)
+    }
+
+    /// From now on these layers are wanted.
+    pub fn aim(&mut self, target: Option<LayerPair>) -> Retarget {
         if target == self.target {
             return Retarget::Nothing;
         }
