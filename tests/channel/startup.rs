@@ -48,6 +48,16 @@ fn a_missing_controller_version_ends_the_worker() {
     assert!(worker.stderr().contains("MEDIASOUP_VERSION"));
 }
 
+/// Nothing in its bytes would say that it is not understood.
+#[test]
+fn a_controller_that_is_not_spoken_to_is_refused() {
+    for version in ["3.12.16", "3.8.4", "chicken"] {
+        let mut worker = Launch::default().env("MEDIASOUP_VERSION", version).start();
+        worker.expect_exit(EXIT_NO_VERSION);
+        assert!(worker.stderr().contains(version), "{}", worker.stderr());
+    }
+}
+
 #[test]
 fn a_missing_channel_ends_the_worker() {
     let mut worker = Launch::default().without_channel().start();
@@ -61,6 +71,19 @@ fn newer_and_prerelease_controllers_are_served() {
     for version in ["3.27.0", "3.27.1", "3.99.0", "4.0.0-rc.1"] {
         let mut worker = Launch::default().env("MEDIASOUP_VERSION", version).run();
         worker.channel.accepted(&request::worker_dump(1));
+    }
+}
+
+#[test]
+fn a_newer_controller_is_warned_once() {
+    for (version, warnings) in [("3.27.1", 0), ("3.28.0", 1)] {
+        let launch = Launch::with_args(["--logLevel=warn", "--logTag=info"]);
+        let mut worker = launch.env("MEDIASOUP_VERSION", version).start();
+        worker.channel.close_writing();
+        let frames = worker.channel.read_to_end();
+        let told = frames.iter().filter_map(|frame| frame.log()).filter(|line| line.contains("newer than"));
+        assert_eq!(told.count(), warnings, "{version}");
+        worker.expect_exit(0);
     }
 }
 

@@ -42,7 +42,7 @@ function runJest(name, patterns) {
 	const jest = spawnSync(
 		process.execPath,
 		[
-			join(home, 'node_modules/jest/bin/jest.js'),
+			join(home, '../jest/node_modules/jest/bin/jest.js'),
 			...['--json', '--outputFile', output, '--runInBand', '--forceExit', ...patterns],
 		],
 		{

@@ -71,7 +71,7 @@ use crate::message::{DecodeError, Incoming};
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;
-pub use generation::{Generation, OLDEST};
+pub use generation::{Generation, NEWEST, OLDEST};
 
 type Builder = FlatBufferBuilder<'static>;
 type Text = WIPOffset<&'static str>;

@@ -31,6 +31,9 @@ use crate::version::Version;
 /// The oldest controllers whose messages are flatbuffers.
 pub const OLDEST: Version = Version::new(3, 13, 0);
 
+/// The newest version whose messages were looked at; later ones are taken for it.
+pub const NEWEST: Version = Version::new(3, 27, 1);
+
 /// By this name layouts before 3.19.18 know the request that newer ones have a notification for.
 const REQUEST_TO_CLOSE: &str = "WORKER_CLOSE";
 
