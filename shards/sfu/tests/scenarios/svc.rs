@@ -464,3 +464,25 @@ fn check_pictures(received: &std::collections::BTreeMap<u64, (bool, Vec<u8>)>, i
     }
     assert!(ups > 100, "{ups}");
 }
+
+#[test]
+fn a_vp8_picture_passes_whole_or_not_at_all() {
+    let mut scene = Scene::new("video/VP8", "L1T2");
+    let vp8 = |id: u8, begins: bool, temporal: u8, is_sync: bool, is_key: bool| {
+        let layers = temporal << 6 | u8::from(is_sync) << 5;
+        vec![0x80 | u8::from(begins) << 4, 0xe0, 0x80, id, 5, layers, u8::from(!is_key)]
+    };
+    scene.packet(&vp8(1, true, 0, false, true), true);
+    scene.packet(&vp8(2, true, 1, true, false), false);
+    scene.prefer(0, 0);
+    scene.packet(&vp8(2, false, 1, true, false), true);
+    assert_eq!(scene.gets().len(), 3, "what has begun is sent to its end");
+    scene.packet(&vp8(3, true, 1, true, false), false);
+    scene.prefer(0, 1);
+    scene.packet(&vp8(3, false, 1, true, false), true);
+    assert!(scene.gets().is_empty(), "what has begun to be left out is left out");
+    scene.packet(&vp8(4, true, 1, false, false), true);
+    assert!(scene.gets().is_empty(), "and with it what refers to it");
+    scene.packet(&vp8(5, true, 1, true, false), true);
+    assert_eq!(scene.gets().len(), 1);
+}

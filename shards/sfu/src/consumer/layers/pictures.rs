@@ -80,6 +80,11 @@ impl Pictures {
         self.extend(picture).is_none_or(|id| id >= self.ids.max_input())
     }
 
+    /// Whether the packet before was of the same picture.
+    fn is_underway(&self, picture: &Descriptor) -> bool {
+        self.extend(picture).is_some_and(|id| id == self.ids.max_input())
+    }
+
     /// Leaves a picture out.
     fn leave_out(&mut self, picture: &Descriptor) {
         if let Some(id) = self.extend(picture) {
@@ -128,6 +133,11 @@ impl Pictures {
         let Some(layer) = picture.temporal_layer else {
             return Admitted { passes: self.take(picture), temporal: 0 };
         };
+        if self.is_underway(picture) {
+            // A picture passes whole or not at all, whatever is wanted meanwhile.
+            let passes = self.extend(picture).is_some_and(|id| self.ids.output_of(id).is_some());
+            return Admitted { passes, temporal: current };
+        }
         if !self.is_newest(picture) {
             // What it was when it was new: a picture that was lost then may still fit what was sent around it.
             let fits = self.layer_then(picture).is_some_and(|then| layer <= then);
@@ -245,6 +255,17 @@ mod tests {
         assert_eq!(pictures.passed(&layer(7, 1, false), 1, 1), Some(1));
         assert_eq!(pictures.passed(&layer(4, 2, true), 1, 1), Some(1), "late, but it was decided then");
         assert_eq!(pictures.passed(&layer(6, 2, false), 1, 1), None);
+    }
+
+    #[test]
+    fn a_picture_passes_whole_or_not_at_all() {
+        let mut pictures = Pictures::default();
+        assert_eq!(pictures.passed(&layer(1, 0, false), 0, 2), Some(0));
+        assert_eq!(pictures.passed(&layer(2, 2, true), 0, 2), Some(2));
+        assert_eq!(pictures.passed(&layer(2, 2, true), 2, 0), Some(2), "the rest of it is sent");
+        assert_eq!(pictures.passed(&layer(3, 1, true), 2, 0), None);
+        assert_eq!(pictures.admit(&layer(3, 1, true), 0, 1), Admitted { passes: false, temporal: 0 });
+        assert_eq!(pictures.passed(&layer(4, 1, false), 0, 1), None, "what it refers to was left out");
     }
 
     #[test]
