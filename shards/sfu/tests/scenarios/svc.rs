@@ -486,3 +486,33 @@ fn a_vp8_picture_passes_whole_or_not_at_all() {
     scene.packet(&vp8(5, true, 1, true, false), true);
     assert_eq!(scene.gets().len(), 1);
 }
+
+#[test]
+fn a_switching_point_opens_what_comes_after_it() {
+    let mut scene = Scene::new(VP9, "L3T3");
+    scene.begin();
+    scene.prefer(2, 0);
+    scene.picture(0, false, true);
+    assert_eq!(scene.gets().len(), 3);
+    scene.picture(2, false, true);
+    scene.picture(1, false, true);
+    scene.prefer(2, 2);
+    // It refers to the picture before it, of the middle layer, which was left out.
+    scene.picture(2, false, true);
+    assert!(scene.gets().is_empty());
+    scene.picture(0, false, true);
+    scene.picture(2, false, true);
+    assert_eq!(scene.gets().len(), 6, "nothing after the point refers to upper layers before it");
+}
+
+#[test]
+fn where_base_pictures_are_no_switching_points_layers_are_gone_up_to_one_by_one() {
+    let mut scene = Scene::new(VP9, "L3T3");
+    scene.begin();
+    // As libwebrtc marks pictures: those that refer to lower layers only.
+    scene.picture(2, false, true);
+    assert!(scene.gets().is_empty(), "it may refer to the middle layer");
+    scene.picture(1, false, true);
+    scene.picture(2, false, true);
+    assert_eq!(scene.gets().len(), 6);
+}

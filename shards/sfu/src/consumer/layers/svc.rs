@@ -32,6 +32,10 @@ pub struct SvcLayers {
     target: Option<LayerPair>,
     /// What is above is not sent.
     current: Option<LayerPair>,
+    /// Of VP9, the highest temporal layer whose pictures refer to nothing that was left out.
+    open: u8,
+    /// The sender marks base pictures as switching points, as RFC 9628 means it.
+    marks_base: bool,
     /// Of frames with dependency descriptors, the highest temporal layer that came since it may be sent.
     reached: u8,
     /// What the controller was told of it.
@@ -63,6 +67,8 @@ impl SvcLayers {
             preferred: new.preferred,
             target: None,
             current: None,
+            open: 0,
+            marks_base: false,
             reached: 0,
             told: None,
             needs_sync: true,
@@ -154,7 +160,7 @@ impl SvcLayers {
 
     /// The layers that are sent from this VP9 packet on; `None` leaves it out. What is late is measured by the layers of its time.
     fn admit(
-        &self,
+        &mut self,
         picture: &vp9::Descriptor,
         seq: u64,
         is_newest: bool,
@@ -170,11 +176,15 @@ impl SvcLayers {
         }?;
         let is_of_another = self.is_k_svc && picture.is_inter_picture && own.spatial != layers.spatial;
         let is_above = own.spatial > layers.spatial || own.temporal > layers.temporal;
+        if is_newest && own.temporal > layers.temporal {
+            // Later pictures of its layer may refer to it.
+            self.open = self.open.min(own.temporal - 1);
+        }
         (!is_above && !is_of_another).then_some(layers)
     }
 
     fn next_layers(
-        &self,
+        &mut self,
         picture: &vp9::Descriptor,
         own: LayerPair,
         current: Option<LayerPair>,
@@ -183,7 +193,8 @@ impl SvcLayers {
         let is_key_frame = picture.is_key_frame();
         let Some(current) = current else {
             // Nothing was sent yet: the base layers of a key frame begin.
-            return is_key_frame.then_some(LayerPair { spatial: target.spatial, temporal: 0 });
+            let first = LayerPair { spatial: target.spatial, temporal: 0 };
+            return is_key_frame.then(|| self.switch(picture, first, target));
         };
         let switches = match target.spatial.cmp(&current.spatial) {
             std::cmp::Ordering::Greater => is_key_frame,
@@ -194,12 +205,19 @@ impl SvcLayers {
         };
         if switches && own.temporal <= target.temporal.min(current.temporal) {
             // Upper temporal layers have to be switched up to anew; this frame is finished first.
-            return Some(LayerPair { spatial: target.spatial, temporal: own.temporal });
+            let layers = LayerPair { spatial: target.spatial, temporal: own.temporal };
+            return Some(self.switch(picture, layers, target));
         }
-        let is_up_point = picture.layers.is_some_and(|layers| layers.is_switching_up_point);
-        let goes_up = own.temporal > current.temporal && own.temporal <= target.temporal;
+        // What K-SVC takes of a picture between key frames begins with the layer itself.
+        let is_keyed = self.is_k_svc && picture.is_inter_picture;
+        let begins = picture.starts_frame && own.spatial == if is_keyed { current.spatial } else { 0 };
+        if begins {
+            self.note_switching_point(picture, current, target);
+        }
+        self.open = self.open.min(target.temporal);
+        let goes_up = own.temporal > current.temporal && own.temporal <= self.open;
         let goes_down = target.temporal < current.temporal && own.temporal <= target.temporal;
-        let temporal = if goes_up && is_up_point && picture.starts_frame && own.spatial <= current.spatial {
+        let temporal = if goes_up && begins {
             own.temporal
         } else if goes_down && picture.ends_frame {
             target.temporal
@@ -207,6 +225,30 @@ impl SvcLayers {
             current.temporal
         };
         Some(LayerPair { temporal, ..current })
+    }
+
+    fn switch(&mut self, picture: &vp9::Descriptor, layers: LayerPair, target: LayerPair) -> LayerPair {
+        self.open = layers.temporal;
+        if picture.starts_frame {
+            self.note_switching_point(picture, layers, target);
+        }
+        layers
+    }
+
+    /// RFC 9628 section 4.2: after a picture with U, those of higher temporal layers refer to none of higher layers before it. libwebrtc
+    /// means by it that this picture refers to none of its own layer, so that it can be gone up to by one; its base pictures, which
+    /// refer to each other, never have it.
+    fn note_switching_point(&mut self, picture: &vp9::Descriptor, current: LayerPair, target: LayerPair) {
+        let own = layers_of(picture);
+        if !picture.layers.is_some_and(|layers| layers.is_switching_up_point) {
+            return;
+        }
+        self.marks_base |= own.temporal == 0;
+        if own.temporal <= current.temporal {
+            self.open = target.temporal;
+        } else if own.temporal == current.temporal + 1 && !self.marks_base {
+            self.open = self.open.max(own.temporal);
+        }
     }
 
     /// The layers that are sent from this frame on; `None` leaves it out.
