@@ -16,6 +16,7 @@ mod network;
 mod profile;
 mod publisher;
 mod simulation;
+mod stage;
 mod world;
 
 use profile::Profile;
@@ -114,4 +115,33 @@ fn a_seed_repeats_itself() {
     let first = Simulation::new(Profile::from_seed(3)).run();
     let again = Simulation::new(Profile::from_seed(3)).run();
     assert_eq!(first, again);
+}
+
+/// Every seed of one cast; a failing one is named first.
+fn stages(cast: &str, default: u64) {
+    let mut total = stage::Outcome::default();
+    for seed in seeds(default) {
+        let scene = stage::Scene::from_seed(cast, seed);
+        eprintln!("SIM_SEED={seed} {scene:?}");
+        let outcome = stage::Stage::new(scene).run();
+        eprintln!("  {outcome:?}");
+        total.add(&outcome);
+    }
+    eprintln!("{cast}: {total:?}");
+    assert!(total.decoded > 0);
+}
+
+#[test]
+fn vp8_in_temporal_layers_is_decodable() {
+    stages("vp8", 4);
+}
+
+#[test]
+fn vp9_in_layers_is_decodable() {
+    stages("vp9", 8);
+}
+
+#[test]
+fn vp8_simulcast_is_decodable() {
+    stages("vp8 simulcast", 8);
 }

@@ -43,7 +43,7 @@ impl Mode {
 pub(crate) struct Frame {
     /// Which of its source's streams.
     pub(crate) stream: u8,
-    /// Its name; frames count on by one.
+    /// Its name. Frames count on by one, those of all streams together.
     pub(crate) number: u32,
     pub(crate) picture: u32,
     /// How many pictures ago the pattern began.
@@ -74,32 +74,20 @@ pub(crate) struct Encoder {
     wanted: u8,
     wants_key: bool,
     step: usize,
-    next_frame: u32,
     next_picture: u32,
     /// By spatial and temporal layer.
     newest: Vec<Vec<Option<(u32, u32)>>>,
 }
 
 impl Encoder {
-    /// Frames count from anywhere, half of the time shortly before 16 bits of them wrap.
-    pub(crate) fn new(mode: Mode, stream: u8, rng: &mut Rng) -> Self {
-        let spread = if rng.below(2) == 0 { 200 } else { 0x1_0000 };
-        Self {
-            stream,
-            next_frame: 0x1_0000 - u32::try_from(rng.below(spread)).expect("16 bits"),
-            ..Self::from_zero(mode)
-        }
-    }
-
-    pub(crate) fn from_zero(mode: Mode) -> Self {
+    pub(crate) fn new(mode: Mode, stream: u8) -> Self {
         Self {
             mode,
-            stream: 0,
+            stream,
             active: mode.spatial,
             wanted: mode.spatial,
             wants_key: true,
             step: 0,
-            next_frame: 0,
             next_picture: 0,
             newest: vec![vec![None; mode.temporal.into()]; mode.spatial.into()],
         }
@@ -118,8 +106,8 @@ impl Encoder {
         self.active
     }
 
-    /// The next picture, from its lowest frame on.
-    pub(crate) fn picture(&mut self) -> Vec<Frame> {
+    /// The next picture, from its lowest frame on. Frames are numbered by the sender of all streams.
+    pub(crate) fn picture(&mut self, next_frame: &mut u32) -> Vec<Frame> {
         let begins_pattern = self.step.is_multiple_of(self.mode.pattern.0.len());
         if self.wanted < self.active && begins_pattern {
             self.active = self.wanted;
@@ -136,16 +124,16 @@ impl Encoder {
         for stopped in &mut self.newest[usize::from(self.active)..] {
             stopped.fill(None);
         }
-        let frames = (0..self.active).map(|spatial| self.frame(spatial, is_key)).collect();
+        let frames = (0..self.active).map(|spatial| self.frame(spatial, is_key, next_frame)).collect();
         self.step += 1;
         self.next_picture += 1;
         frames
     }
 
-    fn frame(&mut self, spatial: u8, is_key: bool) -> Frame {
+    fn frame(&mut self, spatial: u8, is_key: bool, next_frame: &mut u32) -> Frame {
         let place = self.mode.pattern.at(self.step);
-        let number = self.next_frame;
-        self.next_frame += 1;
+        let number = *next_frame;
+        *next_frame += 1;
         let newest = &mut self.newest[usize::from(spatial)];
         let earlier = place.refers_to.iter().filter_map(|layer| newest[usize::from(*layer)]).collect();
         newest[usize::from(place.layer)] = Some((number, self.next_picture));
@@ -167,14 +155,16 @@ impl Encoder {
 #[test]
 fn frames_refer_to_their_own_layer_and_the_one_below() {
     let mut rng = Rng::new(1);
+    let mut next;
     for (inter_layer, below) in
         [(InterLayer::Always, true), (InterLayer::KeyPictures, false), (InterLayer::Never, false)]
     {
-        let mut encoder = Encoder::from_zero(Mode::new(3, 1, inter_layer, &mut rng));
-        let key = encoder.picture();
+        let mut encoder = Encoder::new(Mode::new(3, 1, inter_layer, &mut rng), 0);
+        next = 0;
+        let key = encoder.picture(&mut next);
         assert_eq!(key[2].below.is_some(), inter_layer != InterLayer::Never);
         assert!(key.iter().all(|frame| frame.is_key && frame.earlier.is_empty()));
-        let delta = encoder.picture();
+        let delta = encoder.picture(&mut next);
         assert_eq!(delta[2].earlier, [(2, 0)]);
         assert_eq!((delta[0].below, delta[2].below.is_some()), (None, below));
     }
@@ -183,16 +173,17 @@ fn frames_refer_to_their_own_layer_and_the_one_below() {
 #[test]
 fn a_layer_that_comes_back_refers_to_nothing_from_before() {
     let mut rng = Rng::new(1);
-    let mut encoder = Encoder::from_zero(Mode::new(2, 1, InterLayer::Always, &mut rng));
-    encoder.picture();
+    let mut next = 0;
+    let mut encoder = Encoder::new(Mode::new(2, 1, InterLayer::Always, &mut rng), 0);
+    encoder.picture(&mut next);
     encoder.set_layers(1);
-    assert_eq!(encoder.picture().len(), 1);
+    assert_eq!(encoder.picture(&mut next).len(), 1);
     encoder.set_layers(2);
-    let back = encoder.picture();
+    let back = encoder.picture(&mut next);
     assert!(back[1].is_top && back[1].earlier.is_empty() && back[1].below.is_some() && !back[1].is_key);
-    let mut encoder = Encoder::from_zero(Mode::new(2, 1, InterLayer::KeyPictures, &mut rng));
+    let mut encoder = Encoder::new(Mode::new(2, 1, InterLayer::KeyPictures, &mut rng), 0);
     encoder.set_layers(1);
-    encoder.picture();
+    encoder.picture(&mut next);
     encoder.set_layers(2);
-    assert!(encoder.picture()[1].is_key);
+    assert!(encoder.picture(&mut next)[1].is_key);
 }

@@ -20,14 +20,14 @@
 mod bits;
 mod decoder;
 mod dependency;
-mod encoder;
+pub(crate) mod encoder;
 mod h264;
-mod pictures;
+pub(crate) mod pictures;
 mod speech;
 mod stamp;
 mod structure;
 mod temporal;
-mod vp8;
+pub(crate) mod vp8;
 mod vp9;
 
 #[cfg(test)]

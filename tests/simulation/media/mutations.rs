@@ -96,7 +96,7 @@ impl Recording {
     }
 
     fn decoder(&self) -> Decoder {
-        Decoder::new(self.shape.codec.kind(DESCRIPTOR_ID))
+        Decoder::new(self.shape.codec.kind(DESCRIPTOR_ID), self.shape.late_max_ms)
     }
 
     fn play(&self) -> Result<Decoder, String> {
@@ -262,7 +262,7 @@ fn timestamps_keep_to_the_truth() {
     let mut recording = vp8();
     let from = recording.find(|stamp| stamp.place == 0);
     for (_, bytes) in &mut recording.packets[from..] {
-        let late = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]).wrapping_add(90 * 200);
+        let late = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]).wrapping_add(90 * 2_000);
         bytes[4..8].copy_from_slice(&late.to_be_bytes());
     }
     assert!(recording.refused().contains("off the truth"));

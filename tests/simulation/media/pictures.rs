@@ -79,7 +79,15 @@ pub(crate) struct Shape {
     /// Its network is congested now and then: upper layers stop and come back.
     pub(crate) is_congested: bool,
     pub(crate) packets_per_frame_max: usize,
+    /// By how much a receiver's timestamps may be off the truth: after a switch a stream is shown up to 75 ms late, or as late as its key
+    /// frame came when that took a second request.
+    pub(crate) late_max_ms: i64,
 }
+
+/// What switching adds (75 ms), and the distance of pictures that arrivals are measured in until sender reports come.
+pub(crate) const PROMPT_MS: i64 = 75 + 33;
+/// A key frame that had to be repaired, several times, on the slowest links here.
+pub(crate) const REPAIRED_MS: i64 = 1_500;
 
 impl Shape {
     /// The same pictures in three sizes, each with temporal layers.
@@ -95,6 +103,7 @@ impl Shape {
             has_rtx: rng.below(3) > 0,
             is_congested: rng.below(2) == 0,
             packets_per_frame_max: 1 + rng.below(5),
+            late_max_ms: REPAIRED_MS,
         }
     }
 
@@ -148,12 +157,16 @@ struct Layered {
 pub(crate) struct Pictures {
     pub(crate) shape: Shape,
     streams: Vec<Layered>,
+    /// Of all streams together, so that a receiver who is switched between them sees them go on.
+    next_frame: u32,
     due: Time,
 }
 
 impl Pictures {
     /// SSRCs of the encodings from the lowest on, and their names in the router; RTX goes under each SSRC plus one.
     pub(crate) fn new(shape: Shape, ssrcs: &[(u32, u32)], now: Time, rng: &mut Rng) -> Self {
+        // Half of the time shortly before 16 bits of them wrap.
+        let mut next_frame = 0;
         let stream = |(number, (ssrc, mapped_ssrc)): (u8, &(u32, u32))| {
             let mode = Mode::new(shape.spatial, shape.temporal, shape.inter_layer, rng);
             let payloads = match shape.codec {
@@ -166,13 +179,15 @@ impl Pictures {
             };
             let (seq, first_timestamp) = first_numbers(rng);
             let structure = shape.codec.is_described().then(|| Structure::new(mode, rng));
+            let spread = if rng.below(2) == 0 { 200 } else { 0x1_0000 };
+            next_frame = 0x1_0000 - u32::try_from(rng.below(spread)).expect("16 bits");
             Layered {
                 ssrc: *ssrc,
                 mapped_ssrc: *mapped_ssrc,
                 seq,
                 first_timestamp,
                 index: 0,
-                encoder: Encoder::new(mode, number, rng),
+                encoder: Encoder::new(mode, number),
                 payloads,
                 structure,
                 told_layers: shape.spatial,
@@ -180,7 +195,7 @@ impl Pictures {
             }
         };
         let streams = (0..).zip(&ssrcs[..shape.streams.into()]).map(stream).collect();
-        Self { shape, streams, due: now + PICTURE }
+        Self { shape, streams, next_frame, due: now + PICTURE }
     }
 
     fn stream(&self, ssrc: u32) -> &Layered {
@@ -235,7 +250,7 @@ impl Source for Pictures {
             self.set_layers(u8::try_from(count).expect("few"));
         }
         for stream in self.streams.iter_mut().filter(|stream| !stream.is_stopped) {
-            for frame in stream.encoder.picture() {
+            for frame in stream.encoder.picture(&mut self.next_frame) {
                 // A key frame is larger than others.
                 let more = if frame.is_key { rng.below(3) } else { 0 };
                 let count = 1 + rng.below(self.shape.packets_per_frame_max) + more;
@@ -254,7 +269,8 @@ impl Source for Pictures {
     }
 
     fn oracle(&self) -> Box<dyn Oracle> {
-        Box::new(Decoder::new(self.shape.codec.kind(ExtensionUri::DependencyDescriptor.router_id())))
+        let kind = self.shape.codec.kind(ExtensionUri::DependencyDescriptor.router_id());
+        Box::new(Decoder::new(kind, self.shape.late_max_ms))
     }
 }
 

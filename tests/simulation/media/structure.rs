@@ -125,8 +125,8 @@ impl Structure {
     /// Finds out what each frame of the pattern is to the decode targets.
     fn look_ahead(&mut self) {
         let round = self.mode.pattern.0.len();
-        let mut encoder = Encoder::from_zero(self.mode);
-        let frames: Vec<_> = (0..5 * round).flat_map(|_| encoder.picture()).collect();
+        let (mut encoder, mut next) = (Encoder::new(self.mode, 0), 0);
+        let frames: Vec<_> = (0..5 * round).flat_map(|_| encoder.picture(&mut next)).collect();
         // What follows the first picture, and from the second round on what comes again and again.
         for (at, frame) in frames.iter().enumerate().filter(|(_, frame)| frame.step < 2 * round) {
             let indication = |target| indication(&frames[at..], &frames[..at], target, self.mode.inter_layer);
@@ -137,9 +137,9 @@ impl Structure {
 
     fn choose_templates(&mut self, rng: &mut Rng) {
         let round = self.mode.pattern.0.len();
-        let mut encoder = Encoder::from_zero(self.mode);
+        let (mut encoder, mut next) = (Encoder::new(self.mode, 0), 0);
         let mut found = BTreeSet::new();
-        for frame in (0..3 * round).flat_map(|_| encoder.picture()).collect::<Vec<_>>() {
+        for frame in (0..3 * round).flat_map(|_| encoder.picture(&mut next)).collect::<Vec<_>>() {
             let definition = self.define(&frame);
             let fits = definition.differences.iter().all(|back| *back <= TEMPLATE_DIFFERENCE_MAX)
                 && definition.chains.iter().all(|back| *back <= TEMPLATE_CHAIN_MAX);

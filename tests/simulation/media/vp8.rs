@@ -35,7 +35,7 @@ impl Vp8Payloads {
             tl0: rng.byte(),
             key_index: rng.byte() & 0x1f,
             tells_key_index: rng.below(3) == 0,
-            has_layers: ids != PictureIds::None && (mode.temporal > 1 || rng.below(3) == 0),
+            has_layers: ids != PictureIds::None && (mode.temporal > 1 || ids == PictureIds::Wide),
             partitions: rng.below(3) == 0,
         }
     }

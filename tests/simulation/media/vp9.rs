@@ -6,12 +6,33 @@ use super::bits::BitWriter;
 use super::encoder::{Frame, Mode};
 use super::temporal::Pattern;
 
+/// What senders mean by a switching up point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UpPoints {
+    /// No picture of a higher temporal layer after it refers to one of a higher layer before it (RFC 9628 section 4.2).
+    Rfc,
+    /// It refers to lower temporal layers only (libwebrtc, in flexible mode).
+    Libwebrtc,
+}
+
+impl UpPoints {
+    fn is_at(self, pattern: Pattern, frame: &Frame) -> bool {
+        let step = pattern.at(frame.step);
+        match self {
+            Self::Rfc => pattern.is_switching_up_point(frame.step),
+            Self::Libwebrtc => !frame.is_key && step.refers_to.iter().all(|layer| *layer < step.layer),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Vp9Payloads {
     /// References are told picture by picture, not by a repeating group.
     is_flexible: bool,
     is_wide: bool,
     tells_sizes: bool,
+    /// What U means to this sender.
+    up_points: UpPoints,
     id: u16,
     tl0: u8,
     /// Spatial layers of the picture before.
@@ -25,6 +46,7 @@ impl Vp9Payloads {
             is_flexible,
             is_wide,
             tells_sizes: rng.below(2) == 0,
+            up_points: if is_flexible && rng.below(2) == 0 { UpPoints::Libwebrtc } else { UpPoints::Rfc },
             id: 0x7fff - u16::try_from(rng.below(spread)).expect("15 bits"),
             tl0: rng.byte(),
             layers: 0,
@@ -54,7 +76,7 @@ impl Vp9Payloads {
                 out.put(7, u32::from(self.id & 0x7f))
             };
             out.put(3, frame.temporal.into());
-            out.flag(mode.pattern.is_switching_up_point(frame.step));
+            out.flag(self.up_points.is_at(mode.pattern, frame));
             out.put(3, frame.spatial.into()).flag(frame.below.is_some());
             if self.is_flexible {
                 write_differences(&mut out, frame);

@@ -18,6 +18,10 @@ pub(crate) struct Descriptor {
 }
 
 impl Descriptor {
+    fn brings_structure(&self) -> bool {
+        self.bytes.get(3).is_some_and(|flags| flags & BRINGS_STRUCTURE != 0)
+    }
+
     pub(crate) fn read(value: &[u8]) -> Option<Piece<Self>> {
         let [first, high, low, rest @ ..] = value else { return None };
         let brings_structure = rest.first().is_some_and(|flags| flags & BRINGS_STRUCTURE != 0);
@@ -67,6 +71,8 @@ impl Frames {
             None => 1 << 16 | u64::from(descriptor.number),
             Some(newest) => match ahead(descriptor.number.into(), newest, 16) {
                 passed @ 1.. => newest.wrapping_add_signed(passed),
+                // Of another stream, whose pictures take longer.
+                passed if descriptor.brings_structure() => newest.wrapping_add_signed(passed),
                 passed => return Err(format!("frame {} comes {passed} after {newest}", descriptor.number)),
             },
         };

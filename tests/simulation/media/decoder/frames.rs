@@ -18,10 +18,6 @@ const PATIENCE_FRAMES: u32 = 10;
 /// After an interruption, key frames begin anew for so long: what was sent before it may come after it.
 const ANEW: Duration = Duration::from_secs(3);
 
-/// By how much timestamps may be off the truth, over all switches: what switching may add (75 ms), and what a stream's arrival says
-/// until sender reports come.
-const TIME_SPREAD_MAX_MS: i64 = 75 + 60;
-
 const TICKS_PER_MS: i64 = 90;
 
 /// What a frame is decoded after.
@@ -80,10 +76,12 @@ struct Spread {
     at: Option<(i64, u64)>,
     min: i64,
     max: i64,
+    /// Between the two.
+    most: i64,
 }
 
 impl Frames {
-    pub(super) fn new(kind: Kind) -> Self {
+    pub(super) fn new(kind: Kind, spread_max_ms: i64) -> Self {
         Self {
             kind,
             wire: Wire::new(kind),
@@ -96,7 +94,7 @@ impl Frames {
             interrupted: Interrupted::No,
             decoded: BTreeSet::new(),
             waits_in_row: 0,
-            time: Spread::default(),
+            time: Spread { most: spread_max_ms * TICKS_PER_MS, ..Spread::default() },
             limits: Limits::default(),
             count: 0,
             keys: 0,
@@ -127,7 +125,8 @@ impl Frames {
     }
 
     pub(super) fn describe(&self) -> String {
-        self.history.iter().map(|line| format!("  {line}\n")).collect()
+        let parts = self.parts.iter().map(|part| format!("  begun: {:?}\n", part.stamp));
+        self.history.iter().map(|line| format!("  {line}\n")).chain(parts).collect()
     }
 
     pub(super) fn packet(
@@ -147,7 +146,7 @@ impl Frames {
             self.has_gap = true;
         }
         match (piece.starts, self.parts.is_empty()) {
-            (true, false) => return Err("a frame begins before the one before has ended".into()),
+            (true, false) => return Err(format!("{stamp:?} begins before the frame before has ended")),
             (false, true) if self.has_gap => return Ok(()),
             (false, true) => return Err(format!("the middle of a frame comes first: {stamp:?}")),
             _ => {}
@@ -184,11 +183,11 @@ impl Frames {
         check_whole(&parts)?;
         let stamp = first.stamp;
         let shown = Shown { stamp, timestamp: first.timestamp, marker: last.marker };
-        self.note(&shown);
+        self.note(&shown, &first.piece.facts);
         let begins_anew = first.piece.is_key && self.begins_anew(now);
         if begins_anew {
             self.wire = Wire::new(self.kind);
-            self.time = Spread::default();
+            self.time = Spread { most: self.time.most, ..Spread::default() };
             self.last = None;
         }
         let is_next = !std::mem::take(&mut self.has_gap) && self.interrupted != Interrupted::Yes;
@@ -263,13 +262,13 @@ impl Frames {
         Ok(())
     }
 
-    fn note(&mut self, shown: &Shown) {
+    fn note(&mut self, shown: &Shown, facts: &Facts) {
         let Shown { stamp, timestamp, marker } = shown;
         let gap = if self.has_gap { " after a gap" } else { "" };
         let key = if stamp.is_key { " key" } else { "" };
         let references: Vec<_> = stamp.references.iter().flatten().collect();
         let line = format!(
-            "stream {} frame {} layers {}.{} of {} packets{key}, timestamp {timestamp}, marker {marker}, refers to {references:?}{gap}",
+            "stream {} frame {} layers {}.{} of {} packets{key}, timestamp {timestamp}, marker {marker}, refers to {references:?}{gap}; {facts:?}",
             stamp.stream, stamp.frame, stamp.spatial, stamp.temporal, stamp.count
         );
         self.history.push_back(line);
@@ -291,7 +290,7 @@ impl Spread {
             / 1_000;
         self.min = self.min.min(*passed - truth);
         self.max = self.max.max(*passed - truth);
-        if self.max - self.min > TIME_SPREAD_MAX_MS * TICKS_PER_MS {
+        if self.max - self.min > self.most {
             let (min, max) = (self.min / TICKS_PER_MS, self.max / TICKS_PER_MS);
             return Err(format!("timestamps are between {min} and {max} ms off the truth"));
         }

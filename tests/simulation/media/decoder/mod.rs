@@ -134,13 +134,14 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    pub(crate) fn new(kind: Kind) -> Self {
+    /// Timestamps may be off the truth by so much, over all switches.
+    pub(crate) fn new(kind: Kind, spread_max_ms: i64) -> Self {
         Self {
             kind,
             next: None,
             waiting: BTreeMap::new(),
             now: Time::from_millis(0),
-            frames: Frames::new(kind),
+            frames: Frames::new(kind, spread_max_ms),
         }
     }
 
@@ -196,8 +197,10 @@ impl Decoder {
             let packet = RtpPacket::parse(&bytes).map_err(|error| error.to_string())?;
             let piece = read(self.kind, &packet)
                 .ok_or_else(|| format!("number {number} cannot be read: {:02x?}", packet.payload()))?;
+            let said =
+                format!("{:?} {:02x?}", piece.facts, &packet.payload()[..packet.payload().len().min(8)]);
             let fault = self.frames.packet(self.now, &packet, piece);
-            fault.map_err(|fault| format!("number {number}: {fault}"))?;
+            fault.map_err(|fault| format!("number {number}: {fault}\n  it says {said}"))?;
         }
         Ok(())
     }

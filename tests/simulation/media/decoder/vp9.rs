@@ -141,6 +141,7 @@ impl LayerFrames {
                 }
                 let bases = frame.tl0.map_or(0, |tl0| ahead(tl0.into(), newest_tl0, 8));
                 let expected = i64::from(frame.temporal == 0 && passed > 0);
+                let is_next = is_next && !frame.is_key();
                 if frame.tl0.is_some() && (bases < 0 || bases > passed || (is_next && bases != expected)) {
                     return Err(format!("{frame:?}: TL0PICIDX is {bases} after the one before"));
                 }
