@@ -15,7 +15,7 @@ use crate::session::{Ways, WebRtc};
 use crate::switching::parse_interval;
 use crate::transport_bodies::TransportKind;
 
-/// Drives a mediasoup worker with synthetic H.264 and Opus and reports what it did and what it cost.
+/// Drives a mediasoup worker with synthetic H.264 or VP8 and Opus and reports what it did and what it cost.
 ///
 /// Without arguments: builds ringsoup-worker, runs the scenario one-to-many-50 and prints the report.
 #[derive(Clone, Debug, Parser)]

@@ -388,7 +388,7 @@ impl Account {
             self.layer_totals.timestamps_back += 1;
         }
         let is_cut_short = last.is_some_and(|(_, marker)| !marker);
-        if change == Layer::Changed && step == Some(2) && is_cut_short {
+        if matches!(change, Layer::Changed | Layer::Resumed) && step == Some(2) && is_cut_short {
             consumer.sequence.leave_out();
             self.layer_totals.left_out += 1;
         }

@@ -58,6 +58,8 @@ pub(super) enum Layer {
     Same,
     /// The first of another layer.
     Changed,
+    /// The first after a pause, of whichever layer; the frame before may go on.
+    Resumed,
     Wrong,
 }
 
@@ -66,6 +68,8 @@ pub(super) enum Layer {
 pub(super) struct Layers {
     preferred: LayerPair,
     current: Option<u8>,
+    /// Something came before the pause.
+    has_paused: bool,
     /// A change that was asked for and has not come.
     pending_since_ns: Option<u64>,
     /// When the worker agreed to what is preferred; `None` while it has not.
@@ -74,7 +78,7 @@ pub(super) struct Layers {
 
 impl Layers {
     pub(super) const fn new(preferred: LayerPair) -> Self {
-        Self { preferred, current: None, pending_since_ns: None, agreed_at_ns: Some(0) }
+        Self { preferred, current: None, has_paused: false, pending_since_ns: None, agreed_at_ns: Some(0) }
     }
 
     pub(super) const fn preferred(&self) -> LayerPair {
@@ -103,7 +107,7 @@ impl Layers {
     /// The media pauses: whatever comes next begins anew.
     pub(super) fn pause(&mut self, totals: &mut LayerTotals) {
         totals.cut_off += u64::from(self.pending_since_ns.take().is_some());
-        self.current = None;
+        self.has_paused |= self.current.take().is_some();
     }
 
     pub(super) fn see(&mut self, seen: &Seen, totals: &mut LayerTotals, times: &mut Histogram<u64>) -> Layer {
@@ -125,7 +129,11 @@ impl Layers {
         } else if before.is_some() {
             totals.unasked += 1;
         }
-        if before.is_some() { Layer::Changed } else { Layer::Same }
+        match (before, std::mem::take(&mut self.has_paused)) {
+            (Some(_), _) => Layer::Changed,
+            (None, true) => Layer::Resumed,
+            (None, false) => Layer::Same,
+        }
     }
 
     fn check_temporal(&self, seen: &Seen, totals: &mut LayerTotals) {
@@ -214,7 +222,7 @@ mod tests {
         receiver.layers.pause(&mut receiver.totals);
         let totals = receiver.totals;
         assert_eq!((totals.asked, totals.superseded, totals.performed, totals.cut_off), (3, 1, 1, 1));
-        receiver.see(0, true, 45);
+        assert_eq!(receiver.see(0, true, 45), Layer::Resumed, "a pause may leave a seam");
         receiver.ask(2, 2, 46);
         receiver.ask(0, 2, 47);
         assert_eq!((receiver.totals.asked, receiver.totals.superseded), (4, 2), "back to what is still sent");
