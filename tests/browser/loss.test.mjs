@@ -56,6 +56,8 @@ async function stage(t, published) {
 	const [publisher, viewer] = [await participant(), await participant()];
 	const producer = await publisher.publish({ kind: 'video', codec: 'video/VP8', ...published, codecOptions: LEAST });
 	const consumer = await viewer.consume(producer);
+	await publisher.reaches('send', 'the publisher to be connected', ({ state }) => state === 'connected');
+	await viewer.reaches('recv', 'the viewer to be connected', ({ state }) => state === 'connected');
 	return { network, publisher, viewer, producer, consumer };
 }
 

@@ -14,16 +14,19 @@ export const BITRATE = 1_750_000;
 /** From setPreferredLayers() to the first picture of the new layer. */
 const SWITCH_MS_MAX = 2_000;
 
-/** Without a picture, while layers change: of the lowest temporal layer one comes every 267 ms. */
-export const FREEZE_MS_MAX = 1_500;
+/** Without a picture, while layers change: of the lowest temporal layer one comes every 267 ms, and a busy machine stops for a second or two. */
+export const FREEZE_MS_MAX = 2_500;
 
-/** A layer that its sender leaves out is missed after three seconds at most, and another begins with a key frame. */
-const ABSENCE_MS_MAX = 5_000;
+/**
+ * A layer that its sender leaves out is missed when nothing of it has come for 2.5 s, at the next look, which is every 1.5 s, and
+ * another one begins with a key frame.
+ */
+const ABSENCE_MS_MAX = 6_000;
 
 /** After three seconds without a picture Chromium asks for a key frame by itself. */
 const ASKED_MAX = 2;
 
-/** Chromium makes no key frame within 300 ms of another, so it is asked again a second later: changes begin when some pictures have come. */
+/** Chromium makes no key frame within 300 ms of another, and is asked again a second later: changes begin when so many pictures have come. */
 const SETTLED = 10;
 
 /** Which share of the pictures there are in a temporal layer and those below: a quarter, a half, all, as counted in a window. */
