@@ -19,6 +19,7 @@ mod feedback;
 mod forwarding;
 mod key_frames;
 mod layers_in_the_wild;
+mod lying_feedback;
 mod notifications;
 mod observers;
 mod overtaken;

@@ -3,13 +3,13 @@
 use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_sfu::command::{
     ConsumerCommand, ConsumerTraceEvent, Layers, PipeConnect, ProducerCommand, ProducerTraceEvent,
-    TransportCommand,
+    TransportCommand, TransportTraceEvent,
 };
-use ringsoup_sfu::event::Event;
+use ringsoup_sfu::event::{Event, TraceInfo};
 use ringsoup_sfu::piped::PipeKey;
 
 use crate::common::bridge::pipe_options;
-use crate::common::packets::{DELTA, KEY, pli, rtp, rtx, sender_report};
+use crate::common::packets::{DELTA, KEY, fir, nack, pli, rtp, rtx, sender_report};
 use crate::common::parameters::{
     H264, H264_RTX, connect_to, consume_audio, consume_video, plain, produce_video,
 };
@@ -217,4 +217,48 @@ fn duplicates_are_received_and_only_bad_numbers_are_discarded() {
     room.sender_says(&rtp(H264_RTX, 2, 1, VIDEO_RTX, &[0]));
     room.sender_says(&rtx(H264_RTX, 30_000, 1, VIDEO_RTX, 7, DELTA));
     assert_eq!(counted(&mut room), (6, 1, 1));
+}
+
+#[test]
+fn every_kind_of_trace_comes_about() {
+    use ConsumerTraceEvent as E;
+    let mut room = Room::new();
+    let mut request = produce_video("old", 3_000, None, 5_300);
+    request.rtp_parameters.codecs[0].rtcp_feedback.retain(|feedback| feedback.kind == "ccm");
+    room.world.produce("sender", request);
+    room.world.consume("bob", consume_video("of old", "old", 30_001, None, 5_300));
+    trace_all(&mut room.world, "video");
+    trace_all(&mut room.world, "old");
+    let events = vec![E::KeyFrame, E::Fir, E::Nack, E::Pli, E::Rtp];
+    room.world.consumer("alice video", ConsumerCommand::EnableTraceEvent(events));
+    room.sender_says(&rtp(H264, 1, 1, 3_000, DELTA));
+    room.video(1, KEY);
+    room.video(4, DELTA);
+    room.sender_says(&rtx(H264_RTX, 1, 180, VIDEO_RTX, 2, DELTA));
+    room.world.advance_ms(20);
+    room.sender_says(&sender_report(VIDEO, NtpTime::from_unix_micros(1), 4_500));
+    let sent = crate::room::seqs(&room.alice_gets());
+    room.alice_says(&nack(ALICE_VIDEO, &sent[1..2]));
+    room.alice_says(&pli(ALICE_VIDEO));
+    room.alice_says(&fir(ALICE_VIDEO, 1));
+    let events = room.world.take_events();
+    let told: std::collections::HashSet<String> = words(&events).into_iter().collect();
+    for kind in ["KeyFrame", "Rtp", "Nack", "Pli", "SenderReport"] {
+        assert!(told.contains(&format!("{kind} of video")), "{kind}: {told:?}");
+    }
+    assert!(told.contains("Fir of old"), "{told:?}");
+    for kind in ["KeyFrame", "Rtp", "Nack", "Pli", "Fir"] {
+        assert!(told.contains(&format!("{kind} of alice video")), "{kind}: {told:?}");
+    }
+    // RTX is told as such, in and out.
+    let is_rtx = |info: &TraceInfo| matches!(info, TraceInfo::Packet { is_rtx: true, .. });
+    let repairs = events.iter().filter(|event| match event {
+        Event::ProducerTrace { trace, .. } => is_rtx(&trace.info),
+        Event::ConsumerTrace { trace, .. } => is_rtx(&trace.info),
+        _ => false,
+    });
+    assert_eq!(repairs.count(), 2);
+    // What waits for an estimator is taken all the same.
+    let events = vec![TransportTraceEvent::Probation, TransportTraceEvent::Bwe];
+    room.world.transport("alice", TransportCommand::EnableTraceEvent(events));
 }
