@@ -25,10 +25,4 @@ impl Random {
         debug_assert!(low <= high);
         low + self.next_u64() % (high - low + 1)
     }
-
-    pub fn next_u16(&mut self) -> u16 {
-        #[allow(clippy::cast_possible_truncation, reason = "the top 16 bits")]
-        let value = (self.next_u64() >> 48) as u16;
-        value
-    }
 }

@@ -42,6 +42,12 @@ use stamps::StampIds;
 /// receiver that missed them could not tell (RFC 3711 section 3.3.1).
 const FIRST_SEQUENCE_NUMBER: (u64, u64) = (1_000, 32_767);
 
+/// Of a stream of media or of RTX.
+fn first_sequence_number(random: &mut Random) -> u16 {
+    let first = random.in_range(FIRST_SEQUENCE_NUMBER.0, FIRST_SEQUENCE_NUMBER.1);
+    u16::try_from(first).expect("the range is within 16 bits")
+}
+
 /// Longest MID a receiver is told, bytes: what fits a one-byte element (RFC 8285 section 4.2).
 const MID_BYTES_MAX: usize = 16;
 /// Highest id of such an element.
@@ -118,8 +124,7 @@ impl Consumer {
         let mut egresses = Vec::with_capacity(count);
         for index in 0..count {
             let params = send_params(&parameters, index);
-            let first = random.in_range(FIRST_SEQUENCE_NUMBER.0, FIRST_SEQUENCE_NUMBER.1);
-            let first = u16::try_from(first).expect("the range is within 16 bits");
+            let first = first_sequence_number(random);
             let wants = consumable[index].ssrc.and_then(NonZeroU32::new);
             egresses.push(NewEgress {
                 ssrc: params.shown.ssrc,
@@ -127,7 +132,7 @@ impl Consumer {
                 payload_types: media_payload_types(&parameters),
                 layers: set_up::layers(rtp_type, &consumable, &params, &options, first)?,
             });
-            streams.push(SendStream::new(params, random.next_u16(), stamp_ids));
+            streams.push(SendStream::new(params, first_sequence_number(random), stamp_ids));
         }
         check_ssrcs(&streams)?;
         let keeps_stamps = streams.iter().any(|stream| stream.stamps.is_some());

@@ -70,6 +70,19 @@ fn timers_do_not_multiply_on_a_lossy_stream() {
     assert!(timers <= 20, "{timers}");
 }
 
+/// A receiver of SRTP that misses the first packets of a stream must not miss its first wrap with them.
+#[test]
+fn streams_of_media_and_of_rtx_begin_far_from_a_wrap() {
+    for seed in 0..30 {
+        let mut room = Room::with_seed(seed);
+        room.start_video(1..20);
+        let seqs = seqs(&room.alice_gets());
+        room.alice_says(&nack(ALICE_VIDEO, &[seqs[3]]));
+        let rtx = room.alice_gets()[0].rtp().sequence_number();
+        assert!(seqs[0] < 0x8000 && rtx <= 0x8000, "seed {seed}: {} and {rtx}", seqs[0]);
+    }
+}
+
 #[test]
 fn a_nack_is_answered_by_rtx_once_per_round_trip() {
     let mut room = Room::new();
