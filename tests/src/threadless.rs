@@ -177,6 +177,19 @@ impl<S: VirtualSockets> ThreadlessWorker<S> {
         }
     }
 
+    /// What handshakes have to do between two flushes: there is time for all of it.
+    pub fn advance_handshakes(&mut self) {
+        let now = self.now;
+        for index in 0..u16::try_from(self.shards.len()).expect("shards are counted by 16 bits") {
+            while let Some(shard) = &mut self.shards[usize::from(index)]
+                && shard.sfu.has_handshake_work()
+            {
+                shard.sfu.advance_handshake(now, &mut shard.out);
+                self.hear(index);
+            }
+        }
+    }
+
     fn hear(&mut self, index: u16) {
         let effects = self.tell(index, None);
         self.settle(effects);

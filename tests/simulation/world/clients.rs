@@ -237,7 +237,7 @@ impl World {
                 }
             }
         }
-        self.after(RECEIVER_TICK, Action::Receive { client });
+        self.after(RECEIVER_TICK.max(self.scenario.pause / 4), Action::Receive { client });
     }
 
     pub(super) fn client_reports(&mut self, client: usize) {
@@ -254,6 +254,6 @@ impl World {
         for bytes in said {
             self.say(client, bytes);
         }
-        self.after(REPORT_PAUSE, Action::Report { client });
+        self.after(REPORT_PAUSE.max(self.scenario.pause), Action::Report { client });
     }
 }

@@ -14,7 +14,7 @@ use super::ortc::Consumable;
 use super::receiver::Receiver;
 use super::scenario::Disturbance;
 use super::sender::{Clock, Sender};
-use super::{Action, World, address_of, sockets};
+use super::{Action, RECEIVER_TICK, REPORT_PAUSE, World, address_of, sockets};
 use crate::common::parameters::{connect_to, key, listen_info, plain, transport_options};
 use crate::media::Source;
 
@@ -110,8 +110,8 @@ impl World {
         let network = self.scenario.network;
         let (up, down) = (network.link(&mut self.rng).into(), network.link(&mut self.rng).into());
         self.clients.push(Client { transport, router, way, up, down, is_gone: false });
-        self.after(super::RECEIVER_TICK, Action::Receive { client });
-        self.after(super::REPORT_PAUSE, Action::Report { client });
+        self.after(RECEIVER_TICK, Action::Receive { client });
+        self.after(REPORT_PAUSE, Action::Report { client });
         client
     }
 
@@ -163,7 +163,7 @@ impl World {
         let source = self.source(client, media, (ssrc, mapped));
         let request = source.produce_request(&producer);
         let consumable = Consumable::of(&request);
-        let sender = Sender::new(source, &request, clock, &mut self.rng);
+        let sender = Sender::new(source, &request, clock, self.scenario.pause, &mut self.rng);
         let (transport, router) = (self.clients[client].transport.clone(), self.clients[client].router);
         let worker = self.routers[router].worker;
         created(self.ask(

@@ -41,6 +41,19 @@ pub(crate) struct Seen {
     pub(crate) payload: Vec<u8>,
 }
 
+/// RTP timestamps of a receiver who was switched to another stream of a simulcast may be off by this much, in ticks of 90 kHz.
+const SWITCH_TICKS: u32 = 90;
+
+impl Seen {
+    /// Whether two runs gave a receiver the same: the same bytes at the same time under the same number. Behind a pipe streams of a
+    /// simulcast are aligned by the sender reports of another shard, which come at times of its own: timestamps may be a moment off.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        let aligned = Self { ticks: other.ticks, ..self.clone() };
+        aligned == *other
+            && self.ticks.wrapping_sub(other.ticks).wrapping_add(SWITCH_TICKS) <= 2 * SWITCH_TICKS
+    }
+}
+
 pub(super) struct Receiver {
     pub(super) ssrc: u32,
     rtx_ssrc: Option<u32>,

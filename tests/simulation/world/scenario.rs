@@ -45,6 +45,8 @@ pub(crate) struct Scenario {
     /// Of clients, how many in a hundred have SRTP, and how many are the application itself.
     pub(crate) srtp: usize,
     pub(crate) direct: usize,
+    /// Sources send a picture in so long only, and everybody else does what he does as seldom; zero for their own pace.
+    pub(crate) pause: Duration,
     /// Keeps everything that receivers get.
     pub(crate) keeps: bool,
     /// Prints every request, to see what led to a failure.
@@ -114,6 +116,7 @@ impl Scenario {
             drift_ppm: [0, 50, 500][rng.below(3)],
             srtp: [0, 40][rng.below(2)],
             direct: [0, 20][rng.below(2)],
+            pause: Duration::ZERO,
             keeps: false,
             tells: std::env::var("SIM_TELLS").is_ok(),
         }
@@ -128,9 +131,33 @@ impl Scenario {
             subscribers: 3,
             network: Network::Perfect,
             mesh_delay_us: 0,
-            disturbance: Disturbance::Nothing,
+            disturbance: [Disturbance::Nothing, Disturbance::Calm][usize::from(seed % 2 == 1)],
             direct: 0,
             keeps: true,
+            ..Self::from_seed(seed)
+        }
+    }
+
+    /// Days in which little happens, across the moment when milliseconds since the beginning no longer fit 32 bits.
+    pub(crate) fn long(seed: u64, lasts: Duration) -> Self {
+        let full = Time::from_millis(1 << 32);
+        Self {
+            workers: 1,
+            shards: 2,
+            routers: 2,
+            publishers: vec![Media::Plain, Media::Plain],
+            subscribers: 2,
+            // Days run through it from the start; minutes lie around it.
+            begins: if lasts > Duration::from_secs(40 * 86_400) {
+                Time::from_millis(1_000)
+            } else {
+                full - lasts / 2
+            },
+            lasts,
+            operation_pause: Duration::from_secs(600),
+            disturbance: Disturbance::Calm,
+            direct: 0,
+            pause: Duration::from_secs(20),
             ..Self::from_seed(seed)
         }
     }

@@ -77,6 +77,9 @@ pub(super) struct Sender {
     /// SSRCs in the order of the encodings.
     pub(super) ssrcs: Vec<u32>,
     rtx_of: Vec<(u8, u8)>,
+    /// From one picture to the next, where that is longer than the source's own pace.
+    pause: Duration,
+    last: Time,
     pub(super) wraps: u64,
     pub(super) repairs: u64,
     pub(super) key_frames_asked: u64,
@@ -90,7 +93,13 @@ fn extend(newest: Option<u64>, seq: u16) -> u64 {
 }
 
 impl Sender {
-    pub(super) fn new(source: Box<dyn Source>, produce: &Produce, clock: Clock, rng: &mut Rng) -> Self {
+    pub(super) fn new(
+        source: Box<dyn Source>,
+        produce: &Produce,
+        clock: Clock,
+        pause: Duration,
+        rng: &mut Rng,
+    ) -> Self {
         let parameters = &produce.rtp_parameters;
         let ssrcs: Vec<_> = parameters.encodings.iter().filter_map(|encoding| encoding.ssrc).collect();
         assert_eq!(ssrcs.len(), parameters.encodings.len(), "encodings are told by SSRC");
@@ -106,6 +115,8 @@ impl Sender {
             source,
             clock,
             rng: Rng::new(rng.next_u64()),
+            pause,
+            last: Time::ZERO,
             wraps: 0,
             repairs: 0,
             key_frames_asked: 0,
@@ -113,11 +124,12 @@ impl Sender {
     }
 
     pub(super) fn due(&self) -> Time {
-        self.clock.moment(self.source.due())
+        self.clock.moment(self.source.due().max(self.last + self.pause))
     }
 
     pub(super) fn produce(&mut self, now: Time) -> Vec<Vec<u8>> {
         let (mut out, shown) = (Vec::new(), self.clock.shows(now));
+        self.last = shown;
         while self.source.due() <= shown {
             let due = self.source.due();
             self.source.produce(shown, &mut self.rng, &mut out);
