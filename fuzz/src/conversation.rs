@@ -2,30 +2,19 @@
 //! differential test send them, in any order and with any field changed, through decoder, controller, shards and
 //! encoder. Everything is answered once and readably, and nothing outlives what it belonged to.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use ringsoup_control::controller::{Controller, ControllerConfig, Effect, Join, Listening};
 use ringsoup_control::message::{Incoming, Response, ResponseBody, WorkerDump};
-use ringsoup_control::settings::{LogSettings, LogTags, Verbosity};
 use ringsoup_control::wire::{Encoder, decode};
 use ringsoup_fbs::verify_message;
 use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
-use ringsoup_rtc::ice::Sealer;
 use ringsoup_rtc::time::Time;
-use ringsoup_sfu::command::{
-    Command, CommandError, ListenInfo, Protocol, ServerListener, ServerOpening,
-};
-use ringsoup_sfu::listen;
-use ringsoup_sfu::name::Name;
-use ringsoup_sfu::outbox::Outbox;
-use ringsoup_sfu::reply::Reply;
-use ringsoup_sfu::served::ServerKey;
-use ringsoup_sfu::sfu::{Sfu, SfuConfig};
-use ringsoup_sfu::sockets::{BoundSocket, SocketId, Sockets as _};
+use ringsoup_sfu::sfu::SfuConfig;
 use ringsoup_tests::script::{Action, body_of_event, body_of_method, number_or_name, parse, templates};
+use ringsoup_tests::threadless::{ShardParts, ThreadlessWorker, Told};
 use ringsoup_tests::wire::encode;
 use ringsoup_tests::wire::schema::Schema;
 use ringsoup_tests::wire::value::{Field, Value};
@@ -166,17 +155,9 @@ impl Message {
     }
 }
 
-struct Shard {
-    sfu: Sfu,
-    out: Outbox,
-    sockets: VirtualSockets,
-}
-
 struct Worker {
-    controller: Controller,
+    worker: ThreadlessWorker<VirtualSockets>,
     encoder: Encoder,
-    shards: Vec<Option<Shard>>,
-    now: Time,
     /// Ids that wait for their answer.
     open: HashSet<u32>,
     next_id: u32,
@@ -226,12 +207,9 @@ pub fn run(conversation: &Conversation) -> usize {
 
 impl Worker {
     fn new() -> Self {
-        let log = LogSettings { verbosity: Verbosity::Error, tags: LogTags::default() };
         Self {
-            controller: Controller::new(&ControllerConfig { pid: 1, shards: SHARDS, log }),
+            worker: ThreadlessWorker::new(SHARDS, Time::from_millis(1_000), parts),
             encoder: Encoder::new(),
-            shards: (0..SHARDS).map(|_| None).collect(),
-            now: Time::from_millis(1_000),
             open: HashSet::new(),
             next_id: 0,
             dump: None,
@@ -246,55 +224,42 @@ impl Worker {
             number.map_or_else(|| number_or_name(&message.name), |number| Value::Integer(number.into()));
         // A number may be changed to one that its field cannot hold.
         let Ok(frame) = encode::message(&corpus.schema, message.data(id, kind)) else { return 0 };
-        let mut effects = Vec::new();
         match decode(&frame) {
             Ok(incoming) => {
                 if matches!(incoming, Incoming::Request(_)) {
                     self.open.insert(id);
                 }
-                self.controller.handle_incoming(incoming, &mut effects);
+                self.worker.handle_incoming(incoming);
             }
             Err(error) => {
                 if let Some(id) = error.request_id {
                     self.open.insert(id);
                 }
-                self.controller.handle_undecodable(error, &mut effects);
+                self.worker.handle_undecodable(error);
             }
         }
-        let accepted = self.settle(effects);
+        let accepted = self.read_all();
         assert!(self.open.is_empty(), "request {id} is not answered");
         accepted
     }
 
-    /// Carries out effects and what follows from them. Returns how many requests were accepted.
-    fn settle(&mut self, effects: Vec<Effect>) -> usize {
+    /// Reads everything that the worker tells; returns how many requests were accepted. Peers and other shards lose everything
+    /// they are sent.
+    fn read_all(&mut self) -> usize {
+        self.worker.passed.clear();
         let mut accepted = 0;
-        let mut queue = VecDeque::from(effects);
-        while let Some(effect) = queue.pop_front() {
-            match effect {
-                Effect::Command { shard, token, command } => {
-                    queue.extend(self.command(usize::from(shard.0), token, command));
-                }
-                Effect::OpenWebRtcServer { shard, token, server, listen_infos } => {
-                    queue.extend(self.open_server(usize::from(shard.0), token, server, listen_infos));
-                }
-                Effect::JoinWebRtcServer { shard, token, join } => {
-                    queue.extend(self.join_server(usize::from(shard.0), token, join));
-                }
-                Effect::Respond(response) => accepted += self.respond(response),
-                Effect::MeasureUsage { request_id } => {
-                    let result = Ok(ResponseBody::ResourceUsage(Box::default()));
-                    accepted += self.respond(Response { id: request_id, result });
-                }
-                Effect::Notify(event) => {
+        for told in std::mem::take(&mut self.worker.told) {
+            match told {
+                Told::Response(response) => accepted += self.respond(response),
+                Told::Event(event) => {
                     if let Some(frame) = self.encoder.event(&event) {
                         verify_message(frame).expect("events are written validly");
                     }
                 }
-                Effect::Log(text) => {
+                Told::Log(text) => {
                     verify_message(self.encoder.log(&text)).expect("log lines are written validly");
                 }
-                Effect::Close => {}
+                Told::Closes => {}
             }
         }
         accepted
@@ -310,123 +275,19 @@ impl Worker {
         accepted
     }
 
-    fn command(&mut self, index: usize, token: u64, command: Command) -> Vec<Effect> {
-        let shard = self.shards[index].get_or_insert_with(|| Shard::new(index));
-        let result = shard.sfu.handle_command(self.now, command, &mut shard.sockets, &mut shard.out);
-        self.tell(index, Some((token, result)))
-    }
-
-    /// As the control thread binds a server's sockets and the runtime hands them to a shard.
-    fn open_server(&mut self, index: usize, token: u64, server: Name, infos: Vec<ListenInfo>) -> Vec<Effect> {
-        let shard = self.shards[index].get_or_insert_with(|| Shard::new(index));
-        let mut bound: Vec<BoundSocket> = Vec::new();
-        let result = infos.iter().try_for_each(|info| {
-            bound.push(shard.sockets.listen(&listen::request(info, RTC_PORTS)?)?);
-            Ok::<(), CommandError>(())
-        });
-        let protocols: Vec<_> = infos.iter().map(|info| info.protocol).collect();
-        let result = result.and_then(|()| {
-            let locals = bound.iter().map(|socket| socket.local).collect();
-            self.controller.handle_bound(server.clone(), infos, locals);
-            let listeners = protocols.into_iter().zip(&bound);
-            let listeners = listeners.map(|(protocol, &BoundSocket { id, local })| ServerListener {
-                protocol,
-                local,
-                socket: Some(id),
-            });
-            let opening = opening(ServerKey(token), listeners.collect(), index, Vec::new());
-            let command = Command::OpenWebRtcServer { server, opening };
-            shard.sfu.handle_command(self.now, command, &mut shard.sockets, &mut shard.out)
-        });
-        if result.is_err() {
-            bound.iter().for_each(|socket| shard.sockets.close(socket.id));
-        }
-        self.tell(index, Some((token, result)))
-    }
-
-    /// The same for a further shard.
-    fn join_server(&mut self, index: usize, token: u64, join: Join) -> Vec<Effect> {
-        let Join { server, key, listening, readers } = join;
-        let shard = self.shards[index].get_or_insert_with(|| Shard::new(index));
-        let mut bound: Vec<SocketId> = Vec::new();
-        let listeners = listening.into_iter().map(|Listening { info, local }| {
-            let protocol = info.protocol;
-            let own = ListenInfo { port: local.port(), ..info };
-            let socket = match protocol {
-                Protocol::Udp => Some(shard.sockets.listen(&listen::request(&own, RTC_PORTS)?)?.id),
-                Protocol::Tcp => None,
-            };
-            bound.extend(socket);
-            Ok(ServerListener { protocol, local, socket })
-        });
-        let listeners: Result<Vec<_>, CommandError> = listeners.collect();
-        let result = listeners.and_then(|listeners| {
-            let opening = opening(key, listeners, index, readers);
-            let command = Command::OpenWebRtcServer { server, opening };
-            shard.sfu.handle_command(self.now, command, &mut shard.sockets, &mut shard.out)
-        });
-        if result.is_err() {
-            bound.iter().for_each(|socket| shard.sockets.close(*socket));
-        }
-        self.tell(index, Some((token, result)))
-    }
-
-    /// Passes on what a shard has to say, the reply in its place among the events.
-    fn tell(&mut self, index: usize, reply: Option<(u64, Result<Reply, CommandError>)>) -> Vec<Effect> {
-        let Some(shard) = &mut self.shards[index] else { return Vec::new() };
-        let reply_at = shard.out.take_reply_at();
-        let mut events = std::mem::take(&mut shard.out.events).into_iter();
-        let mut effects = Vec::new();
-        for event in events.by_ref().take(if reply.is_some() { reply_at } else { usize::MAX }) {
-            self.controller.handle_event(event, &mut effects);
-        }
-        if let Some((token, result)) = reply {
-            self.controller.handle_reply(token, result, &mut effects);
-        }
-        for event in events {
-            self.controller.handle_event(event, &mut effects);
-        }
-        self.flush(index);
-        effects
-    }
-
-    /// Peers and other shards lose everything they are sent.
-    fn flush(&mut self, index: usize) {
-        let now = self.now;
-        let Some(shard) = &mut self.shards[index] else { return };
-        shard.out.clear_datagrams();
-        shard.out.words.clear();
-        shard.sfu.handle_flushed(now, &mut shard.out);
-    }
-
     fn advance(&mut self, millis: u64) {
-        let target = self.now + Duration::from_millis(millis);
-        for index in 0..self.shards.len() {
-            self.advance_handshakes(index);
-            let mut rounds = 0;
-            let mut now = self.now;
-            while let Some(shard) = &mut self.shards[index] {
-                let Some(timeout) = shard.sfu.next_timeout().filter(|timeout| *timeout <= target) else {
-                    break;
-                };
-                now = now.max(timeout);
-                shard.sfu.handle_timeout(now, &mut shard.sockets, &mut shard.out);
-                let effects = self.tell(index, None);
-                self.settle(effects);
-                rounds += 1;
-                assert!(rounds <= millis + 2, "timers fire without end");
-            }
+        let target = self.worker.now + Duration::from_millis(millis);
+        self.worker.advance_handshakes();
+        self.read_all();
+        let mut rounds = 0;
+        while let Some(timeout) = self.worker.next_timeout().filter(|timeout| *timeout <= target) {
+            self.worker.now = self.worker.now.max(timeout);
+            self.worker.handle_timeouts();
+            self.read_all();
+            rounds += 1;
+            assert!(rounds <= 2 * (millis + 2), "timers fire without end");
         }
-        self.now = target;
-    }
-
-    /// There is time for all that wait.
-    fn advance_handshakes(&mut self, index: usize) {
-        while let Some(shard) = self.shards[index].as_mut().filter(|shard| shard.sfu.has_handshake_work()) {
-            shard.sfu.advance_handshake(self.now, &mut shard.out);
-            let effects = self.tell(index, None);
-            self.settle(effects);
-        }
+        self.worker.now = target;
     }
 
     fn ask(&mut self, corpus: &Corpus, name: &str, id_field: Option<(&str, &str)>) {
@@ -455,27 +316,25 @@ impl Worker {
         assert!(dump.routers.is_empty() && dump.web_rtc_servers.is_empty());
         assert!(dump.request_handlers.is_empty(), "{:?} outlive their router", dump.request_handlers);
         assert!(dump.notification_handlers.is_empty(), "{:?}", dump.notification_handlers);
-        assert_eq!(self.controller.pending_count(), 0);
+        assert_eq!(self.worker.controller.pending_count(), 0);
         self.advance(QUIET_MS);
-        for shard in self.shards.iter_mut().flatten() {
+        for (_, shard) in self.worker.shards() {
             assert_eq!(shard.sockets.open_count(), 0, "every socket was closed");
             assert_eq!(shard.sfu.next_timeout(), None, "no timer outlives what it was for");
         }
     }
 }
 
-impl Shard {
-    fn new(index: usize) -> Self {
-        let config = SfuConfig {
-            seed: index as u64,
-            unix_origin_us: 1_700_000_000_000_000,
-            rtc_ports: RTC_PORTS,
-            certificate: Arc::new(Certificate::new(b"certificate".to_vec(), b"key".to_vec())),
-            dtls: Arc::new(NoHandshakes),
-        };
-        let key_source = Box::new(|target: &mut [u8]| target.fill(0x5a));
-        Self { sfu: Sfu::new(config, key_source), out: Outbox::default(), sockets: VirtualSockets::new(true) }
-    }
+fn parts(index: u16) -> ShardParts<VirtualSockets> {
+    let config = SfuConfig {
+        seed: index.into(),
+        unix_origin_us: 1_700_000_000_000_000,
+        rtc_ports: RTC_PORTS,
+        certificate: Arc::new(Certificate::new(b"certificate".to_vec(), b"key".to_vec())),
+        dtls: Arc::new(NoHandshakes),
+    };
+    let key_source = Box::new(|target: &mut [u8]| target.fill(0x5a));
+    ShardParts { config, key_source, sockets: VirtualSockets::new(true) }
 }
 
 /// Values that mean something somewhere.
@@ -589,14 +448,4 @@ mod tests {
             assert!(accepted > 3, "script {script}: {accepted}");
         }
     }
-}
-
-fn opening(
-    key: ServerKey,
-    listeners: Vec<ServerListener>,
-    index: usize,
-    readers: Vec<u16>,
-) -> Box<ServerOpening> {
-    let here = u16::try_from(index).expect("few shards");
-    Box::new(ServerOpening { key, listeners, sealer: Sealer::new([1; 16]), here, readers })
 }

@@ -71,6 +71,12 @@ impl VirtualSockets {
     }
 }
 
+impl ringsoup_tests::threadless::VirtualSockets for VirtualSockets {
+    fn carry(&mut self, socket: SocketId, _: Option<SocketAddr>, _: &[u8], _: &[u8]) {
+        assert!(self.is_open(socket), "a datagram for a socket that is closed");
+    }
+}
+
 impl Sockets for VirtualSockets {
     fn bind_udp(&mut self, request: &UdpBind) -> Result<BoundSocket, BindError> {
         self.bind("udp", request.ip, request.port)
