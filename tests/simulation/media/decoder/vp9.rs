@@ -88,6 +88,8 @@ pub(crate) struct LayerFrames {
     /// By picture and spatial layer.
     decoded: BTreeSet<(u64, u8)>,
     group: Option<(u64, Group)>,
+    /// TL0PICIDX of the base pictures that were decoded: a group may have begun anew with one that was not.
+    bases: BTreeSet<u64>,
     temporal_of: BTreeMap<u64, u8>,
 }
 
@@ -104,6 +106,11 @@ impl LayerFrames {
             // It begins with its picture, which is one of the base layer.
             self.group = Some((id, group));
         }
+        let tl0 = self.newest.map_or(0, |(_, tl0, _)| tl0);
+        let base = tl0 - u64::from(frame.temporal == 0);
+        if frame.is_inter && !frame.is_flexible && !self.bases.contains(&base) {
+            return Ok(Outlook::Waits);
+        }
         let mut references = Vec::new();
         if frame.refers_down {
             references.push((id, frame.spatial.checked_sub(1).ok_or("the lowest layer refers down")?));
@@ -119,6 +126,12 @@ impl LayerFrames {
             return Ok(Outlook::Waits);
         }
         self.decoded.insert((id, frame.spatial));
+        if frame.temporal == 0 {
+            self.bases.insert(tl0);
+        }
+        while self.bases.len() > 100 {
+            self.bases.pop_first();
+        }
         while self.decoded.len() > 200 {
             self.decoded.pop_first();
         }
