@@ -11,7 +11,7 @@ pub(crate) mod stamps;
 
 use std::num::NonZeroU32;
 
-use ringsoup_rtc::codec::MimeType;
+use ringsoup_rtc::codec::{Codec, MimeType};
 use ringsoup_rtc::rtp::{ExtensionBlock, ExtensionMap};
 use ringsoup_rtc::rtx::PacketHistory;
 use ringsoup_rtc::score::SCORE_MAX;
@@ -129,7 +129,7 @@ impl Consumer {
             egresses.push(NewEgress {
                 ssrc: params.shown.ssrc,
                 wants: wants.filter(|_| rtp_type != RtpType::Simulcast),
-                payload_types: media_payload_types(&parameters),
+                payload_types: passed_payload_types(&parameters),
                 layers: set_up::layers(rtp_type, &consumable, &params, &options, first)?,
             });
             streams.push(SendStream::new(params, first_sequence_number(random), stamp_ids));
@@ -366,12 +366,23 @@ fn type_of(requested: RtpType, consumable: &[RtpEncodingParameters]) -> RtpType 
     }
 }
 
+/// Shown as supported: the media itself.
 fn media_payload_types(parameters: &RtpParameters) -> u128 {
-    let is_media =
-        |mime_type: &str| mime_type.parse::<MimeType>().is_ok_and(|mime_type| mime_type.codec.is_media());
-    let media =
-        parameters.codecs.iter().filter(|codec| codec.payload_type < 128 && is_media(&codec.mime_type));
-    media.fold(0, |bits, codec| bits | 1 << codec.payload_type)
+    payload_types(parameters, |mime_type| mime_type.codec.is_media())
+}
+
+/// Forwarded: beside the media what a receiver of sound asked for that comes in the same stream. (Redundant video hides its key frames.)
+fn passed_payload_types(parameters: &RtpParameters) -> u128 {
+    payload_types(parameters, |mime_type| {
+        let is_beside = mime_type.codec.is_complementary() || mime_type.codec == Codec::Red;
+        mime_type.codec.is_media() || (is_beside && mime_type.kind == MediaKind::Audio)
+    })
+}
+
+fn payload_types(parameters: &RtpParameters, which: impl Fn(MimeType) -> bool) -> u128 {
+    let codecs = parameters.codecs.iter().filter(|codec| codec.payload_type < 128);
+    let chosen = codecs.filter(|codec| codec.mime_type.parse().is_ok_and(&which));
+    chosen.fold(0, |bits, codec| bits | 1 << codec.payload_type)
 }
 
 fn mid_of(parameters: &RtpParameters) -> Result<Option<MidElement>, CommandError> {

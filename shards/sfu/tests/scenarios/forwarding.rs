@@ -4,13 +4,15 @@ use ringsoup_rtc::rtp::extension::parse_packet_id;
 use ringsoup_rtc::rtp::{ExtensionUri, RtpWriter};
 use ringsoup_sfu::command::{Consume, ConsumerCommand, Produce};
 use ringsoup_sfu::drop_reason::DropReason;
+use ringsoup_sfu::reply::Reply;
+use ringsoup_sfu::rtp_parameters::CodecMapping;
 
-use crate::common::Sent;
 use crate::common::packets::{DELTA, KEY, SILENCE, SPEECH, heard, nack, rtp, rtx};
 use crate::common::parameters::{
-    H264, H264_RTX, MID_ID, ORIENTATION_ID, ROUTER_H264, consume_audio, consume_video, extension,
-    produce_video,
+    H264, H264_RTX, MID_ID, OPUS, ORIENTATION_ID, ROUTER_H264, codec, consume_audio, consume_video,
+    extension, produce_audio, produce_video,
 };
+use crate::common::{Peer, Sent, World};
 use crate::room::{
     ALICE_AUDIO, ALICE_VIDEO, BOB_VIDEO, MAPPED_AUDIO, MAPPED_VIDEO, Room, VIDEO, VIDEO_RTX,
     assert_contiguous, seqs, told,
@@ -217,4 +219,37 @@ fn a_stream_is_found_by_mid_and_remembered_by_ssrc() {
     room.sender_says(&rtp(H264, 2, 1, 0xabc, DELTA));
     assert_eq!(room.bob_gets().len(), 2);
     room.world.consumer("c", ConsumerCommand::Dump);
+}
+
+/// What rides in the stream of sound, for receivers that negotiated it; others get the rest without a gap.
+#[test]
+fn redundant_sound_and_keys_pass_to_who_asked_for_them() {
+    let mut world = World::new();
+    let (sender, all, plain) = (world.plain("sender"), world.plain("all"), world.plain("plain"));
+    let (red, tones) = (63, 110);
+    let beside = [codec("audio/red", red, 48_000), codec("audio/telephone-event", tones, 48_000)];
+    let mut request = produce_audio("audio", 2_000, 5_001);
+    request.rtp_parameters.codecs.extend(beside.clone());
+    let mapping = |payload_type| CodecMapping { payload_type, mapped_payload_type: payload_type };
+    request.rtp_mapping.codecs.extend([mapping(red), mapping(tones)]);
+    world.produce("sender", request);
+    let mut request = consume_audio("c", "audio", 9_000, 5_001);
+    request.rtp_parameters.codecs.extend(beside);
+    world.consume("all", request);
+    world.consume("plain", consume_audio("d", "audio", 9_001, 5_001));
+    for (seq, payload_type) in (1..).zip([OPUS, red, tones, OPUS]) {
+        world.from(&sender, &rtp(payload_type, seq, u32::from(seq) * 960, 2_000, &[0x78, 1, 2, 3]));
+    }
+    let sent = world.take_sent();
+    let to = |peer: &Peer| -> Vec<_> {
+        sent.iter().filter(|sent| sent.remote == peer.remote && !sent.is_rtcp()).cloned().collect()
+    };
+    let types = |sent: &[Sent]| sent.iter().map(|sent| sent.rtp().payload_type()).collect::<Vec<_>>();
+    let (all, plain) = (to(&all), to(&plain));
+    assert_eq!(types(&all)[1..3], [red, tones]);
+    assert_eq!((all.len(), plain.len()), (4, 2));
+    assert_contiguous(&seqs(&all));
+    assert_contiguous(&seqs(&plain));
+    let Reply::ConsumerDump(dump) = world.consumer("c", ConsumerCommand::Dump) else { panic!("a dump") };
+    assert_eq!(dump.supported_codec_payload_types, [types(&plain)[0]], "as the original shows it");
 }
