@@ -19,7 +19,7 @@ use crate::consumer::send_stream::SendStream;
 use crate::consumer::stamps::StampIds;
 use crate::drop_reason::DropReason;
 use crate::event::{Direction, TraceInfo};
-use crate::forward::{abs_send_time, send_packet, write_prefix};
+use crate::forward::{abs_send_time, send_packet, with_active, write_prefix};
 use crate::outbox::Outbox;
 use crate::producer::Producer;
 use crate::resends::Unsent;
@@ -342,8 +342,10 @@ fn retransmit(
 ) -> Option<()> {
     let Resent { stream, sequence_number, packet, again } = *resent;
     let block = ExtensionBlock::from_wire_form(packet.extension, packet.two_byte);
-    let own_block = consumer.own_block(&block);
-    let block = own_block.as_ref().unwrap_or(&block);
+    let told = again.active.and_then(|active| with_active(&block, active));
+    let block = told.as_ref().unwrap_or(&block);
+    let own_block = consumer.own_block(block);
+    let block = own_block.as_ref().unwrap_or(block);
     let sent = &mut consumer.streams[stream];
     let rtx = sent.rtx();
     let stamp = resent_stamp(now, transport, sent, consumer.stamp_ids, sequence_number)?;

@@ -6,6 +6,7 @@
 //!                                                                        └─► history, for who asks again
 //! ```
 
+use ringsoup_rtc::codec::dependency_descriptor::{Active, REWRITTEN_BYTES_MAX};
 use ringsoup_rtc::codec::vp8::DESCRIPTOR_BYTES_MAX;
 use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtp::extension::{AbsCaptureTime, abs_send_time_from_micros, encode_packet_id};
@@ -399,13 +400,25 @@ fn send_bare(
     }
     let shared = without(passing.shared?, rewrite.prefix.as_ref());
     let fields = passing.fields(ssrc, rewrite);
+    let told = rewrite.active.and_then(|active| with_active(passing.block, active));
+    let block = told.as_ref().unwrap_or(passing.block);
     let mut head = 0;
     let pushed = out.push(destination, HEADER_BYTES_MAX, shared, |slot| {
-        head = write_header(slot, &fields, passing.block)?;
+        head = write_header(slot, &fields, block)?;
         head += write_prefix(slot, head, rewrite.prefix.as_ref())?;
         Some(head)
     });
     pushed.then_some(head + shared.len())
+}
+
+/// The extensions of a receiver that is told which decode targets are alive; `None` where they stay as they are.
+#[inline(never)]
+pub(crate) fn with_active(block: &ExtensionBlock, active: Active) -> Option<ExtensionBlock> {
+    let id = ExtensionUri::DependencyDescriptor.router_id();
+    let (_, value) = block.elements().find(|(element, _)| *element == id)?;
+    let mut rewritten = [0; REWRITTEN_BYTES_MAX];
+    let len = active.rewrite(value, &mut rewritten)?;
+    block.with_value(id, rewritten.get(..len)?)
 }
 
 /// The part of a shared payload that follows a receiver's own beginning of it.
@@ -436,8 +449,10 @@ fn send_media(
     let mut fields = passing.fields(egress.ssrc, rewrite);
     fields.mid = consumer.mid.as_ref().map(|(id, mid)| (*id, &mid[..]));
     fields.stamp = stamp;
-    let own_block = consumer.own_block(passing.block);
-    let block = own_block.as_ref().unwrap_or(passing.block);
+    let told = rewrite.active.and_then(|active| with_active(passing.block, active));
+    let block = told.as_ref().unwrap_or(passing.block);
+    let own_block = consumer.own_block(block);
+    let block = own_block.as_ref().unwrap_or(block);
     let prefix = rewrite.prefix.as_ref();
     let write = |slot: &mut [u8]| {
         let head = write_header(slot, &fields, block)?;

@@ -102,6 +102,18 @@ impl ExtensionBlock {
         true
     }
 
+    /// The same elements in the same form, with another value for this one. `None` when it does not fit.
+    #[must_use]
+    pub fn with_value(&self, id: u8, value: &[u8]) -> Option<Self> {
+        let mut block = Self { two_byte: self.two_byte, ..Self::new() };
+        for (own, before) in self.elements() {
+            if !block.push(own, if own == id { value } else { before }) {
+                return None;
+            }
+        }
+        (block.two_byte == self.two_byte).then_some(block)
+    }
+
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -194,6 +206,17 @@ pub(super) fn write_element(out: &mut [u8], two_byte: bool, id: u8, value: &[u8]
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_value_is_replaced_in_the_form_there_is() {
+        let mut block = ExtensionBlock::new();
+        assert!(block.push(2, &[1]) && block.push(3, &[2, 3]) && block.push(4, &[5]));
+        let other = block.with_value(3, &[7; 16]).unwrap();
+        let elements: Vec<_> = other.elements().collect();
+        assert_eq!(elements, [(2, &[1][..]), (3, &[7; 16]), (4, &[5])]);
+        assert!(block.with_value(3, &[7; 17]).is_none(), "it would change the others' form");
+        assert!(block.with_value(9, &[1]).unwrap().elements().eq(block.elements()));
+    }
 
     #[test]
     fn large_ids_empty_values_and_long_values_widen_the_block() {

@@ -1,5 +1,6 @@
 //! Decide, then act: what a consumer wants done with a packet. `forward.rs` does it.
 
+use ringsoup_rtc::codec::dependency_descriptor::{Active, Targets};
 use ringsoup_rtc::codec::vp8::DESCRIPTOR_BYTES_MAX;
 use ringsoup_rtc::time::Time;
 
@@ -22,6 +23,8 @@ pub struct Rewrite {
     pub marker: bool,
     /// What its payload begins with instead.
     pub prefix: Option<Prefix>,
+    /// The decode targets that are alive for this receiver, where it has to be told.
+    pub active: Option<Active>,
     /// The first packet of a run: nothing from before it was sent, what follows it may have come before it.
     pub begins: bool,
     /// What this packet changes, beside itself.
@@ -100,4 +103,6 @@ pub struct Offer<'a> {
     pub clock: Option<SenderClock>,
     /// The newest moment of capture that the stream's packets carried, by the capturer's clock.
     pub captured: Option<SenderClock>,
+    /// The decode targets of a stream that tells them.
+    pub targets: Option<Targets<'a>>,
 }

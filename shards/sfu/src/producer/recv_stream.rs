@@ -408,9 +408,10 @@ impl RecvStream {
 
     /// A packet as it is offered to consumers; `payload_type` is the router's.
     #[inline]
-    pub(crate) fn offer<'a>(&self, now: Time, arrived: &'a Arrived<'a>, payload_type: u8) -> Offer<'a> {
+    pub(crate) fn offer<'a>(&'a self, now: Time, arrived: &'a Arrived<'a>, payload_type: u8) -> Offer<'a> {
         let (mapped_ssrc, clock, captured) = (self.mapped_ssrc, self.clock, self.capture_clock);
-        Offer { now, arrived, payload_type, mapped_ssrc, clock, captured }
+        let targets = self.dependencies.as_ref().and_then(|dependencies| dependencies.reader.targets());
+        Offer { now, arrived, payload_type, mapped_ssrc, clock, captured, targets }
     }
 
     /// Whether a packet with a higher number is kept.

@@ -361,3 +361,55 @@ fn stats_and_traces_tell_layers_and_key_frames() {
     assert_eq!(traced[0], (ProducerTraceEvent::KeyFrame, 0, true));
     assert_eq!(traced[5], (ProducerTraceEvent::Rtp, 2, false));
 }
+
+/// The mask of active decode targets that each packet carries.
+fn told_active(sent: &[Sent]) -> Vec<Option<u8>> {
+    let id = ExtensionUri::DependencyDescriptor.router_id();
+    let mask = |sent: &Sent| {
+        let packet = sent.rtp();
+        let value = packet.extension(id).expect("a descriptor");
+        // Behind the five flags, of which the second tells that it is there; a structure is not read here.
+        let flags = value.get(3).copied().filter(|flags| flags & 0x80 == 0).unwrap_or_default();
+        (flags & 0x40 != 0).then(|| (u16::from_be_bytes([flags, value[4]]) >> 7 & 0xf).to_le_bytes()[0])
+    };
+    sent.iter().map(mask).collect()
+}
+
+#[test]
+fn a_receiver_of_fewer_layers_is_told_which_decode_targets_are_alive() {
+    let mut scene = Scene::svc(AV1, (2, 2), false);
+    scene.begin();
+    scene.picture(0, false);
+    assert_eq!(told_active(&scene.gets_packets()), [None; 4], "who gets all is told nothing");
+    let layers = Layers { spatial: 0, temporal: Some(1) };
+    scene.world.consumer("c", ConsumerCommand::SetPreferredLayers(layers));
+    scene.picture(0, false);
+    scene.gets_packets();
+    scene.pictures(&[1, 0]);
+    let down = scene.gets_packets();
+    assert_eq!(told_active(&down), [Some(0b0011); 4]);
+    // As it was, byte by byte, also when asked for after the layers have changed.
+    let layers = Layers { spatial: 1, temporal: Some(0) };
+    scene.world.consumer("c", ConsumerCommand::SetPreferredLayers(layers));
+    scene.picture(0, true);
+    scene.picture(0, false);
+    let up = scene.gets_packets();
+    assert_eq!(told_active(&up), [&[None], &[Some(0b0101); 7][..]].concat(), "a structure tells by itself");
+    for lost in [down, up].concat() {
+        let lost = lost.rtp();
+        let receiver = scene.receiver.clone();
+        scene.world.from(&receiver, &nack(SENT, &[lost.sequence_number()]));
+        let again = scene.gets_packets();
+        let again = again[0].rtp();
+        assert_eq!(&again.payload()[2..], lost.payload());
+        assert!(again.extensions().eq(lost.extensions()));
+    }
+    let layers = Layers { spatial: 1, temporal: Some(1) };
+    scene.world.consumer("c", ConsumerCommand::SetPreferredLayers(layers));
+    scene.pictures(&[0, 1]);
+    let all = told_active(&scene.gets_packets());
+    assert_eq!(all[all.len() - 4..], [Some(0b1111); 4], "it is told until a structure says so");
+    scene.picture(0, true);
+    scene.picture(1, false);
+    assert_eq!(told_active(&scene.gets_packets()), [None; 8]);
+}

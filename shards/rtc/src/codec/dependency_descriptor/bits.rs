@@ -36,6 +36,21 @@ impl<'a> Bits<'a> {
         (at <= self.bytes.len() * 8).then(|| self.at = at)
     }
 
+    /// `f(count)` of at most 32 bits.
+    pub(super) fn mask(&mut self, count: usize) -> Option<u32> {
+        debug_assert!(count <= 32);
+        let mut value = 0;
+        for _ in 0..count {
+            value = value << 1 | u32::from(self.flag()?);
+        }
+        Some(value)
+    }
+
+    /// Bits left.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() * 8 - self.at
+    }
+
     /// `ns(count)`: a value below `count`, the low ones in a bit less than the high ones.
     pub(super) fn below(&mut self, count: u8) -> Option<u8> {
         let width = u8::BITS - count.leading_zeros();

@@ -12,10 +12,12 @@
 //! ```
 //! A structure comes with the first packet of a key frame and holds until the next one comes.
 
+mod active;
 mod bits;
 mod structure;
 pub mod writer;
 
+pub use active::{Active, REWRITTEN_BYTES_MAX, Targets};
 use bits::Bits;
 use structure::Structure;
 
@@ -121,6 +123,11 @@ pub struct Reader {
     structure: Option<Structure>,
     /// The packet that brought it.
     since: u64,
+    /// The decode targets that are alive, by the packet that told it last.
+    active: u32,
+    active_since: u64,
+    /// Counts changes of either.
+    generation: u32,
 }
 
 impl Reader {
@@ -137,9 +144,7 @@ impl Reader {
         let (has_indications, has_differences, has_chains) = (bits.flag()?, bits.flag()?, bits.flag()?);
         let brought = if brings_structure { Some(Structure::parse(&mut bits)?) } else { None };
         let structure = brought.as_ref().or(self.structure.as_ref())?;
-        if tells_active {
-            bits.skip(structure.decode_target_count)?;
-        }
+        let active = if tells_active { Some(bits.mask(structure.decode_target_count)?) } else { None };
         let indications = if has_indications { Some(structure.read_indications(&mut bits)?) } else { None };
         if has_differences {
             skip_differences(&mut bits)?;
@@ -150,14 +155,28 @@ impl Reader {
         let frame = frame(structure, *first, indications)?;
         // A packet that comes late may bring the structure of an earlier sequence.
         if let Some(structure) = brought.filter(|_| self.structure.is_none() || seq >= self.since) {
+            self.note_active(seq, active.unwrap_or_else(|| structure.all_targets()), true);
             (self.structure, self.since) = (Some(structure), seq);
+        } else if let Some(active) = active.filter(|_| !brings_structure && seq >= self.active_since) {
+            self.note_active(seq, active, active != self.active);
         }
         Some(Frame { is_key_frame: brings_structure, ..frame })
     }
 
+    fn note_active(&mut self, seq: u64, active: u32, has_changed: bool) {
+        (self.active, self.active_since) = (active, seq);
+        self.generation = self.generation.wrapping_add(u32::from(has_changed));
+    }
+
+    /// The stream's decode targets, once they are known.
+    pub fn targets(&self) -> Option<Targets<'_>> {
+        let structure = self.structure.as_ref()?;
+        Some(Targets { structure, active: self.active, generation: self.generation })
+    }
+
     /// The sender began anew.
     pub fn reset(&mut self) {
-        *self = Self::default();
+        *self = Self { generation: self.generation.wrapping_add(1), ..Self::default() };
     }
 }
 

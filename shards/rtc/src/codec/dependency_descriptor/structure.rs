@@ -125,6 +125,17 @@ impl Structure {
         })
     }
 
+    /// Spatial and temporal layer of each decode target.
+    pub(super) fn layers_of_targets(&self) -> impl Iterator<Item = (u8, u8)> {
+        let places = &self.places[..self.decode_target_count];
+        places.iter().map(|place| (place / TEMPORAL_LAYERS_MAX, place % TEMPORAL_LAYERS_MAX))
+    }
+
+    /// All decode targets, one bit each.
+    pub(super) fn all_targets(&self) -> u32 {
+        u32::MAX >> (DECODE_TARGETS_MAX - self.decode_target_count)
+    }
+
     /// Ids count on modulo 64 from the structure's first; those of another structure name nothing.
     pub(super) fn template(&self, id: u8) -> Option<&Template> {
         let index = usize::from(id.wrapping_sub(self.id_offset)) % TEMPLATES_MAX;

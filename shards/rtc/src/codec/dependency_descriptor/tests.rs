@@ -123,7 +123,90 @@ fn expected(targets: &[(u8, u8)], indications: &[Indication], layers: (u8, u8)) 
     own.map(|(_, indication)| *indication).find(|indication| *indication != NotPresent).unwrap_or(NotPresent)
 }
 
+/// A reader of this structure, and what is alive for receivers of layers.
+fn reader_of(structure: &NewStructure) -> Reader {
+    let mut reader = Reader::default();
+    reader.read(1, &key(structure)).unwrap();
+    reader
+}
+
+fn rewritten(active: &Active, value: &[u8]) -> Option<Vec<u8>> {
+    let mut out = [0xff; REWRITTEN_BYTES_MAX];
+    active.rewrite(value, &mut out).map(|len| out[..len].to_vec())
+}
+
+#[test]
+fn a_receiver_of_fewer_layers_is_told_which_targets_are_alive() {
+    let structure = layered(2, 2, false);
+    let mut reader = reader_of(&structure);
+    let targets = reader.targets().unwrap();
+    let active = targets.within(0, 1, false);
+    assert!(!targets.are_all(&active) && targets.are_all(&targets.within(1, 1, false)));
+    let short = NewDescriptor { starts_frame: true, template: 1, number: 7, ..NewDescriptor::default() };
+    let expected = NewDescriptor { active: Some(0b0011), ..short.clone() }.write(&structure);
+    assert_eq!(rewritten(&active, &short.write(&structure)), Some(expected));
+    let alone = targets.within(1, 0, true);
+    let expected = NewDescriptor { active: Some(0b0100), ..short.clone() }.write(&structure);
+    assert_eq!(rewritten(&alone, &short.write(&structure)), Some(expected));
+    assert_eq!(rewritten(&active, &key(&structure)), None, "the key frame's first packet");
+    assert_eq!(rewritten(&active, &[0, 0]), None);
+    // What the sender has switched off stays off, until another structure.
+    let before = targets.generation();
+    let off = NewDescriptor { active: Some(0b0101), ..short.clone() }.write(&structure);
+    reader.read(9, &off).unwrap();
+    reader.read(8, &NewDescriptor { active: Some(0b1111), ..short }.write(&structure)).unwrap();
+    let targets = reader.targets().unwrap();
+    assert_ne!(targets.generation(), before);
+    assert!(targets.are_all(&targets.within(1, 0, false)), "a late packet changes nothing");
+    reader.read(10, &key(&structure)).unwrap();
+    let targets = reader.targets().unwrap();
+    assert!(!targets.are_all(&targets.within(1, 0, false)));
+}
+
 proptest! {
+    /// Whatever else a descriptor says, it says it with the mask too.
+    #[test]
+    fn a_mask_that_was_put_in_reads_back(
+        structure in structures(),
+        layers in (0_u8..4, 0_u8..8, any::<bool>()),
+        custom in any::<[bool; 4]>(),
+        own in proptest::collection::vec(0_usize..4, 32),
+        differences in proptest::collection::vec(1_u16..=4_096, 0..5),
+        sent: u32,
+        number: u16,
+    ) {
+        let mut reader = reader_of(&structure);
+        let active = reader.targets().unwrap().within(layers.0, layers.1, layers.2);
+        let targets = decode_targets(&structure);
+        let has = |own: &(u8, u8)| own.1 <= layers.1 && if layers.2 { own.0 == layers.0 } else { own.0 <= layers.0 };
+        let mask = targets.iter().enumerate().filter(|(_, own)| has(own)).fold(0, |mask, (bit, _)| mask | 1 << bit);
+        let own: Vec<_> = own[..targets.len()].iter().map(|index| INDICATIONS[*index]).collect();
+        let descriptor = NewDescriptor {
+            starts_frame: number % 2 == 0,
+            ends_frame: number % 3 == 0,
+            template: u8::try_from(usize::from(number) % structure.templates.len()).unwrap(),
+            number,
+            structure: None,
+            active: custom[0].then_some(sent),
+            indications: custom[1].then(|| own.clone()),
+            differences: custom[2].then(|| differences.clone()),
+            chains: custom[3].then(|| vec![200; structure.chains.into()]),
+        };
+        let value = descriptor.write(&structure);
+        let mask = if custom[0] { mask & sent } else { mask };
+        let expected = NewDescriptor { active: Some(mask), ..descriptor }.write(&structure);
+        match rewritten(&active, &value) {
+            Some(rewritten) => {
+                // Zeros may fill another byte.
+                prop_assert_eq!(&rewritten[..expected.len()], &expected[..]);
+                prop_assert!(rewritten[expected.len()..].iter().all(|byte| *byte == 0));
+                prop_assert_eq!(reader.clone().read(10, &rewritten), reader.read(10, &value));
+                prop_assert_eq!(active.rewrite(&rewritten, &mut [0; REWRITTEN_BYTES_MAX]), Some(rewritten.len()));
+            }
+            None => prop_assert!(expected.len() + 1 > REWRITTEN_BYTES_MAX, "{} bytes", expected.len()),
+        }
+    }
+
     #[test]
     fn what_was_written_reads_back(
         structure in structures(),
@@ -193,6 +276,9 @@ proptest! {
                 prop_assert!(frame.spatial < SPATIAL_LAYERS_MAX && frame.temporal < TEMPORAL_LAYERS_MAX);
                 frame.opens(frame.spatial, frame.temporal);
                 frame.kept();
+            }
+            if let Some(targets) = reader.targets() {
+                rewritten(&targets.within(1, 1, false), value);
             }
         }
     }

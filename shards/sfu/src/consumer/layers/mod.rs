@@ -9,6 +9,7 @@ pub mod simulcast;
 pub mod svc;
 pub mod timeline;
 
+use ringsoup_rtc::codec::dependency_descriptor::Active;
 use ringsoup_rtc::rtx::HistoryPacket;
 
 use crate::consumer::decision::{Decision, Offer, Prefix};
@@ -70,6 +71,7 @@ pub struct Again {
     pub timestamp: u32,
     pub marker: bool,
     pub prefix: Option<Prefix>,
+    pub active: Option<Active>,
 }
 
 /// Whose key frames somebody wants.
@@ -138,7 +140,7 @@ impl Layers {
     pub fn again(&self, source: &Source, packet: &HistoryPacket<'_>) -> Option<Again> {
         match self {
             Self::Simple(_) => {
-                Some(Again { timestamp: packet.timestamp, marker: packet.marker, prefix: None })
+                Some(Again { timestamp: packet.timestamp, marker: packet.marker, prefix: None, active: None })
             }
             Self::Simulcast(simulcast) => simulcast.again(source, packet),
             Self::Svc(svc) => svc.again(source.input, packet),
@@ -272,7 +274,7 @@ mod tests {
     #[test]
     fn what_lies_behind_an_egress_is_small() {
         // The figures of the decision record.
-        assert_eq!((size_of::<SimulcastLayers>(), size_of::<SvcLayers>()), (848, 288));
+        assert_eq!((size_of::<SimulcastLayers>(), size_of::<SvcLayers>()), (848, 312));
     }
 
     #[test]

@@ -49,6 +49,7 @@ impl SimpleLayers {
             timestamp: arrived.timestamp,
             marker: arrived.marker,
             prefix: None,
+            active: None,
             begins,
             change: LayerChange::None,
         })

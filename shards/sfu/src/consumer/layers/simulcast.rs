@@ -258,6 +258,7 @@ impl SimulcastLayers {
             timestamp,
             marker: arrived.marker,
             prefix,
+            active: None,
             begins,
             change,
         })
@@ -288,7 +289,7 @@ impl SimulcastLayers {
             _ => None,
         };
         let timestamp = packet.timestamp.wrapping_sub(run.timestamp_offset);
-        Some(Again { timestamp, marker: packet.marker, prefix })
+        Some(Again { timestamp, marker: packet.marker, prefix, active: None })
     }
 
     pub fn clear(&mut self) {

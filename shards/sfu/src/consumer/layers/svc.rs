@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use ringsoup_rtc::codec::dependency_descriptor::{Frame, KeptFrame};
+use ringsoup_rtc::codec::dependency_descriptor::{Active, Frame, KeptFrame};
 use ringsoup_rtc::codec::{Descriptor, MimeType, vp9};
 use ringsoup_rtc::rtx::HistoryPacket;
 
@@ -42,9 +42,20 @@ pub struct SvcLayers {
     told: Option<LayerPair>,
     needs_sync: bool,
     sequence: SeqMap,
-    /// From which number on which layers were sent, oldest first.
-    changes: VecDeque<(u64, LayerPair)>,
+    /// Oldest first.
+    changes: VecDeque<Change>,
+    /// The decode targets that the receiver is told, and what they were worked out of.
+    active: Option<Active>,
+    active_of: Option<(u32, LayerPair)>,
     pictures: Pictures,
+}
+
+/// From which number on what was sent.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    from: u64,
+    layers: LayerPair,
+    active: Option<Active>,
 }
 
 /// What an SVC consumer is set up with.
@@ -74,6 +85,8 @@ impl SvcLayers {
             needs_sync: true,
             sequence: SeqMap::new(new.first_sequence_number),
             changes: VecDeque::with_capacity(CHANGES_MAX),
+            active: None,
+            active_of: None,
             pictures: Pictures::default(),
         }
     }
@@ -126,7 +139,7 @@ impl SvcLayers {
                 (self.current, self.reached) = (Some(layers), layers.temporal);
                 admitted.passes.then_some(layers)
             }
-            Descriptor::Dependency(frame) => self.admit_frame(frame, arrived, is_newest, target),
+            Descriptor::Dependency(frame) => self.admit_frame(frame, offer, is_newest, target),
             Descriptor::Unresolved => self.current.or_else(|| arrived.is_key_frame.then_some(LOWEST)),
             Descriptor::None => Some(self.current.unwrap_or(LOWEST)),
         };
@@ -255,10 +268,11 @@ impl SvcLayers {
     fn admit_frame(
         &mut self,
         frame: &Frame,
-        arrived: &Arrived<'_>,
+        offer: &Offer<'_>,
         is_newest: bool,
         target: LayerPair,
     ) -> Option<LayerPair> {
+        let arrived = offer.arrived;
         if frame.spatial >= self.layers.spatial || frame.temporal >= self.layers.temporal {
             return None;
         }
@@ -272,6 +286,7 @@ impl SvcLayers {
                 let before = if goes_on { self.reached } else { 0 };
                 self.reached = still_reached(frame, layers.spatial, before);
             }
+            self.note_targets(offer, layers, frame.is_key_frame);
             // Also with a frame that is left out: the rest of it is too.
             self.move_to(arrived.seq, layers);
         }
@@ -308,17 +323,40 @@ impl SvcLayers {
     /// These layers are sent from this number on.
     fn move_to(&mut self, seq: u64, layers: LayerPair) {
         self.current = Some(layers);
-        if self.changes.back().is_none_or(|(_, last)| *last != layers) {
+        let change = Change { from: seq, layers, active: self.active };
+        if self.changes.back().is_none_or(|last| (last.layers, last.active) != (layers, self.active)) {
             if self.changes.len() == CHANGES_MAX {
                 self.changes.pop_front();
             }
-            self.changes.push_back((seq, layers));
+            self.changes.push_back(change);
         }
     }
 
+    /// What a receiver of these layers is told of decode targets: nothing while all are alive for it, and since the structure that said
+    /// so.
+    fn note_targets(&mut self, offer: &Offer<'_>, layers: LayerPair, brings_structure: bool) {
+        let Some(targets) = &offer.targets else { return };
+        let of = Some((targets.generation(), layers));
+        if self.active_of != of {
+            self.active_of = of;
+            let own = targets.within(layers.spatial, layers.temporal, self.is_k_svc);
+            let is_told = !targets.are_all(&own) || (self.active.is_some() && !brings_structure);
+            // A layer that the sender has left out of its structure has no target: nothing true could be said.
+            self.active = (is_told && !own.is_empty()).then_some(own);
+        }
+    }
+
+    fn change_at(&self, seq: u64) -> Option<&Change> {
+        self.changes.iter().rev().find(|change| change.from <= seq)
+    }
+
     fn layers_at(&self, seq: u64) -> Option<LayerPair> {
-        let change = self.changes.iter().rev().find(|(from, _)| *from <= seq)?;
-        Some(change.1)
+        self.change_at(seq).map(|change| change.layers)
+    }
+
+    /// The decode targets that a packet tells. One whose frame is not known stays as it is.
+    fn active_at(&self, seq: u64, frame: Option<KeptFrame>) -> Option<Active> {
+        self.change_at(seq)?.active.filter(|_| frame.is_some())
     }
 
     fn send(&mut self, offer: &Offer<'_>, layers: LayerPair, is_newest: bool) -> Decision {
@@ -345,6 +383,7 @@ impl SvcLayers {
             timestamp: arrived.timestamp,
             marker: marker(arrived.marker, &arrived.descriptor, arrived.descriptor.kept().frame(), layers),
             prefix,
+            active: self.active_at(arrived.seq, arrived.descriptor.kept().frame()),
             begins: false,
             // One stream: whatever changes does so within it.
             change: change.min(LayerChange::Within),
@@ -386,6 +425,7 @@ impl SvcLayers {
             timestamp: packet.timestamp,
             marker: marker(packet.marker, &descriptor, packet.kept.frame(), layers),
             prefix,
+            active: self.active_at(input, packet.kept.frame()),
         })
     }
 
@@ -396,6 +436,7 @@ impl SvcLayers {
         self.current = None;
         self.reached = 0;
         self.told = None;
+        (self.active, self.active_of) = (None, None);
     }
 
     /// Chooses the target among the spatial layers that the stream carries.
