@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ringsoup_benches::pipe::{self, Rendezvous};
-use ringsoup_benches::{Router, RouterSetUp, netstring};
+use ringsoup_benches::{Media, Router, RouterSetUp, netstring};
 use ringsoup_control::channel::reader::{Frame, FrameReader};
 use ringsoup_control::channel::writer::{FrameWriter, Importance};
 use ringsoup_control::message::{Response, ResponseBody};
@@ -169,7 +169,10 @@ fn messages(criterion: &mut Criterion) {
             bencher.iter(|| decode(black_box(&frame)).expect("the frame is a controller's"));
         });
     }
-    let mut router = Router::new(RouterSetUp { receivers: 1, rtx: true, srtp: None, stamps: false }, 1200);
+    let mut router = Router::new(
+        RouterSetUp { media: Media::H264, receivers: 1, rtx: true, srtp: None, stamps: false },
+        1200,
+    );
     router.forward();
     let [dump, stats] = router.describe_consumer();
     let answered = |reply| Response { id: 5, result: Ok(ResponseBody::Shard(reply)) };

@@ -4,15 +4,17 @@
 //! cost of one.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ringsoup_benches::{Router, RouterSetUp};
+use ringsoup_benches::{Media, Router, RouterSetUp};
 use ringsoup_rtc::srtp::CryptoSuite;
 
-/// Bytes of a packet of H264 on the wire.
+/// Bytes of a packet on the wire.
 const PACKET_BYTES: usize = 1200;
 
 fn forward(criterion: &mut Criterion) {
-    let plain = |receivers, rtx| RouterSetUp { receivers, rtx, srtp: None, stamps: false };
-    let srtp = |suite| RouterSetUp { receivers: 50, rtx: true, srtp: Some(suite), stamps: false };
+    let plain =
+        |receivers, rtx| RouterSetUp { media: Media::H264, receivers, rtx, srtp: None, stamps: false };
+    let srtp = |suite| RouterSetUp { srtp: Some(suite), ..plain(50, true) };
+    let layered = |media, receivers, rtx| RouterSetUp { media, ..plain(receivers, rtx) };
     let stamped = |set_up| RouterSetUp { stamps: true, ..set_up };
     let cases = [
         ("plain, no repair", plain(1, false)),
@@ -21,6 +23,16 @@ fn forward(criterion: &mut Criterion) {
         ("plain, RTX", plain(1, true)),
         ("plain, RTX", plain(10, true)),
         ("plain, RTX", plain(50, true)),
+        ("simulcast (VP8), no repair", layered(Media::Vp8Simulcast, 50, false)),
+        ("simulcast (VP8), RTX", layered(Media::Vp8Simulcast, 1, true)),
+        ("simulcast (VP8), RTX", layered(Media::Vp8Simulcast, 50, true)),
+        ("SVC (VP9), no repair", layered(Media::Vp9Svc, 50, false)),
+        ("SVC (VP9), RTX", layered(Media::Vp9Svc, 1, true)),
+        ("SVC (VP9), RTX", layered(Media::Vp9Svc, 50, true)),
+        ("SVC (AV1), no repair", layered(Media::Av1Svc, 50, false)),
+        ("SVC (AV1), RTX", layered(Media::Av1Svc, 1, true)),
+        ("SVC (AV1), RTX", layered(Media::Av1Svc, 50, true)),
+        ("SVC (AV1), RTX, lowest layer", layered(Media::Av1Lowest, 50, true)),
         ("plain, RTX, stamps", stamped(plain(1, true))),
         ("plain, RTX, stamps", stamped(plain(50, true))),
         ("AEAD_AES_256_GCM, RTX, stamps", stamped(srtp(CryptoSuite::AeadAes256Gcm))),

@@ -4,7 +4,7 @@ pub mod netstring;
 pub mod pipe;
 mod router;
 
-pub use router::{PACKET_INTERVAL, Router, RouterSetUp};
+pub use router::{Media, PACKET_INTERVAL, Router, RouterSetUp};
 
 use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtcp::{CompoundWriter, ReportBlock, SenderInfo};

@@ -4,13 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringsoup_rtc::codec::dependency_descriptor::writer::{NewDescriptor, layered};
 use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
 use ringsoup_rtc::rtp::RtpWriter;
 use ringsoup_rtc::srtp::CryptoSuite;
 use ringsoup_rtc::time::Time;
 use ringsoup_sfu::command::{
-    Command, Consume, ConsumerCommand, ListenInfo, PlainConnect, PlainTransportOptions, Produce, Protocol,
-    SrtpParameters, TransportCommand, TransportOptions,
+    Command, Consume, ConsumerCommand, Layers, ListenInfo, PlainConnect, PlainTransportOptions, Produce,
+    Protocol, SrtpParameters, TransportCommand, TransportOptions,
 };
 use ringsoup_sfu::outbox::Outbox;
 use ringsoup_sfu::reply::Reply;
@@ -61,9 +62,92 @@ impl Sockets for NoSockets {
     fn close(&mut self, _: SocketId) {}
 }
 
+/// What the publisher sends, and how receivers take it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Media {
+    /// One stream for simple consumers.
+    #[default]
+    H264,
+    /// One of three streams, the highest, for simulcast consumers, who rewrite its picture numbers.
+    Vp8Simulcast,
+    /// One stream in layers told in the payload.
+    Vp9Svc,
+    /// The same, told in dependency descriptors.
+    Av1Svc,
+    /// The same for receivers of the lowest layer, who are told so in each packet.
+    Av1Lowest,
+}
+
+impl Media {
+    const fn mime_type(self) -> &'static str {
+        match self {
+            Self::H264 => "video/H264",
+            Self::Vp8Simulcast => "video/VP8",
+            Self::Vp9Svc => "video/VP9",
+            Self::Av1Svc | Self::Av1Lowest => "video/AV1",
+        }
+    }
+
+    /// Streams of the publisher.
+    const fn streams(self) -> u32 {
+        if matches!(self, Self::Vp8Simulcast) { 3 } else { 1 }
+    }
+
+    /// Scalability modes of the publisher's encodings and of a receiver's.
+    const fn modes(self) -> (Option<&'static str>, Option<&'static str>) {
+        match self {
+            Self::H264 => (None, None),
+            Self::Vp8Simulcast => (Some("L1T3"), Some("L3T3")),
+            Self::Vp9Svc => (Some("L3T3"), Some("L3T3")),
+            Self::Av1Svc | Self::Av1Lowest => (Some("L1T3"), Some("L1T3")),
+        }
+    }
+
+    /// How the payload of a packet begins: a picture of the lowest temporal layer, as the first of a key frame or not.
+    fn begin_payload(self, payload: &mut [u8], number: u16, is_key: bool) {
+        let [high, low] = number.to_be_bytes();
+        let inter = u8::from(!is_key);
+        match self {
+            Self::H264 => payload[0] = if is_key { 0x67 } else { 0x41 },
+            Self::Vp8Simulcast => {
+                payload[..7].copy_from_slice(&[0x90, 0xe0, 0x80 | high, low, low, 0x20, inter]);
+            }
+            Self::Vp9Svc => payload[..4].copy_from_slice(&[0xbc | inter << 6, 0x80 | high, low, 0]),
+            Self::Av1Svc | Self::Av1Lowest => {}
+        }
+    }
+
+    /// A packet of this many bytes, and where its payload begins.
+    fn packet(self, bytes: usize, is_key: bool) -> (Vec<u8>, usize) {
+        let ssrc = PUBLISHED_SSRC + STREAM_STEP * (self.streams() - 1);
+        let structure = layered(1, 3, false);
+        let descriptor = NewDescriptor {
+            starts_frame: true,
+            ends_frame: true,
+            template: u8::from(!is_key),
+            structure: is_key.then_some(&structure),
+            ..NewDescriptor::default()
+        };
+        let value = descriptor.write(&structure);
+        let write = |payload: &[u8]| {
+            let mut writer = RtpWriter::new(112, 0, 90_000, ssrc).payload(payload);
+            if matches!(self, Self::Av1Svc | Self::Av1Lowest) {
+                writer = writer.extension(ExtensionUri::DependencyDescriptor.router_id(), &value);
+            }
+            writer.to_vec().expect("there is no CSRC list")
+        };
+        let head = write(&[]).len();
+        (write(&vec![0x41; bytes - head]), head)
+    }
+}
+
+/// Between the SSRCs of two of the publisher's streams.
+const STREAM_STEP: u32 = 0x100;
+
 /// What to build.
 #[derive(Debug, Clone, Copy)]
 pub struct RouterSetUp {
+    pub media: Media,
     pub receivers: u32,
     /// Receivers that may ask for packets again: the publisher's packets are kept.
     pub rtx: bool,
@@ -73,7 +157,7 @@ pub struct RouterSetUp {
     pub stamps: bool,
 }
 
-/// A shard whose publisher sends H264.
+/// A shard with a publisher.
 #[derive(Debug)]
 pub struct Router {
     sfu: Sfu,
@@ -82,6 +166,8 @@ pub struct Router {
     now: Time,
     sequence_number: u16,
     packet: Vec<u8>,
+    payload_at: usize,
+    media: Media,
 }
 
 impl Router {
@@ -95,28 +181,29 @@ impl Router {
             certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
             dtls: Arc::new(NoHandshakes),
         };
+        let (packet, payload_at) = set_up.media.packet(packet_bytes, true);
         let mut router = Self {
             sfu: Sfu::new(config, Box::new(|key| key.fill(7))),
             out: Outbox::default(),
             sockets: NoSockets::default(),
             now: Time::from_millis(1_000),
             sequence_number: 0,
-            packet: first_packet(packet_bytes),
+            packet,
+            payload_at,
+            media: set_up.media,
         };
         router.command(Command::CreateRouter { router: "router".into() });
         router.transport("publisher", None);
         router.connect("publisher", None);
-        router.produce(set_up.rtx);
+        router.produce(set_up);
         for index in 0..set_up.receivers {
             let name = format!("receiver-{index}");
             router.transport(&name, set_up.srtp);
             router.connect(&name, set_up.srtp);
             router.consume(&name, index, set_up);
         }
-        // A sequence parameter set begins the key frame that receivers wait for.
-        router.packet[12] = 0x67;
-        assert_eq!(router.forward(), set_up.receivers, "every receiver takes the key frame");
-        router.packet[12] = 0x41;
+        assert_eq!(router.pass(true), set_up.receivers, "every receiver takes the key frame");
+        (router.packet, router.payload_at) = set_up.media.packet(packet_bytes, false);
         router
     }
 
@@ -154,8 +241,14 @@ impl Router {
         self.command(Command::Transport { transport: name.into(), command });
     }
 
-    fn produce(&mut self, rtx: bool) {
-        let rtp_parameters = h264(112, PUBLISHED_SSRC, rtx);
+    fn produce(&mut self, set_up: RouterSetUp) {
+        let (mode, _) = set_up.media.modes();
+        let ssrcs: Vec<_> =
+            (0..set_up.media.streams()).map(|index| PUBLISHED_SSRC + STREAM_STEP * index).collect();
+        let mut rtp_parameters = video(set_up.media, 112, &ssrcs, mode, set_up.rtx);
+        if let Media::Av1Svc | Media::Av1Lowest = set_up.media {
+            rtp_parameters.header_extensions.push(extension(ExtensionUri::DependencyDescriptor));
+        }
         let codecs = rtp_parameters.codecs.iter();
         let codecs = codecs
             .map(|codec| CodecMapping {
@@ -163,12 +256,17 @@ impl Router {
                 mapped_payload_type: codec.payload_type - 11,
             })
             .collect();
-        let encoding = EncodingMapping { rid: None, ssrc: Some(PUBLISHED_SSRC), mapped_ssrc: MAPPED_SSRC };
+        let encoding = |(index, ssrc): (u32, &u32)| EncodingMapping {
+            rid: None,
+            ssrc: Some(*ssrc),
+            mapped_ssrc: MAPPED_SSRC + index,
+        };
+        let encodings = (0..).zip(&ssrcs).map(encoding).collect();
         let produce = Produce {
             producer: "producer".into(),
             kind: MediaKind::Video,
             rtp_parameters,
-            rtp_mapping: RtpMapping { codecs, encodings: vec![encoding] },
+            rtp_mapping: RtpMapping { codecs, encodings },
             paused: false,
             key_frame_request_delay: 0,
             enable_packet_id: false,
@@ -178,7 +276,9 @@ impl Router {
     }
 
     fn consume(&mut self, transport: &str, index: u32, set_up: RouterSetUp) {
-        let mut rtp_parameters = h264(101, CONSUMED_SSRC + 2 * index, set_up.rtx);
+        let (consumable_mode, mode) = set_up.media.modes();
+        let ssrc = CONSUMED_SSRC + 2 * index;
+        let mut rtp_parameters = video(set_up.media, 101, &[ssrc], mode, set_up.rtx);
         rtp_parameters.mid = Some("0".into());
         if set_up.stamps {
             let uris = [ExtensionUri::AbsSendTime, ExtensionUri::TransportWideCc01];
@@ -186,17 +286,21 @@ impl Router {
             let feedback = RtcpFeedback { kind: "transport-cc".into(), parameter: String::new() };
             rtp_parameters.codecs[0].rtcp_feedback.push(feedback);
         }
-        let consumable =
-            RtpEncodingParameters { ssrc: Some(MAPPED_SSRC), ..RtpEncodingParameters::default() };
+        let consumable = |index| RtpEncodingParameters {
+            ssrc: Some(MAPPED_SSRC + index),
+            scalability_mode: consumable_mode.map(str::to_owned),
+            ..RtpEncodingParameters::default()
+        };
+        let lowest = Layers { spatial: 0, temporal: Some(0) };
         let consume = Consume {
             consumer: format!("consumer-{index}").into(),
             producer: "producer".into(),
             kind: MediaKind::Video,
             rtp_parameters,
             requested_type: RtpType::Simple,
-            consumable_rtp_encodings: vec![consumable],
+            consumable_rtp_encodings: (0..set_up.media.streams()).map(consumable).collect(),
             paused: false,
-            preferred_layers: None,
+            preferred_layers: (set_up.media == Media::Av1Lowest).then_some(lowest),
             ignore_dtx: false,
         };
         let command = TransportCommand::Consume(Box::new(consume));
@@ -211,9 +315,14 @@ impl Router {
 
     /// One packet of the publisher through the shard into the Outbox and out of it; returns to how many receivers.
     pub fn forward(&mut self) -> u32 {
+        self.pass(false)
+    }
+
+    fn pass(&mut self, is_key: bool) -> u32 {
         self.now += PACKET_INTERVAL;
         self.sequence_number = self.sequence_number.wrapping_add(1);
         self.packet[2..4].copy_from_slice(&self.sequence_number.to_be_bytes());
+        self.media.begin_payload(&mut self.packet[self.payload_at..], self.sequence_number & 0x7fff, is_key);
         let datagram =
             Datagram { socket: SocketId(1), remote: PEER, bytes: &mut self.packet, received: self.now };
         self.sfu.handle_datagram(self.now, datagram, &mut self.sockets, &mut self.out);
@@ -223,11 +332,6 @@ impl Router {
         self.out.events.clear();
         sent
     }
-}
-
-fn first_packet(bytes: usize) -> Vec<u8> {
-    let payload = vec![0x41; bytes - 12];
-    RtpWriter::new(112, 0, 90_000, PUBLISHED_SSRC).payload(&payload).to_vec().expect("there is no CSRC list")
 }
 
 fn transport_options() -> TransportOptions {
@@ -266,7 +370,7 @@ fn extension(uri: ExtensionUri) -> RtpHeaderExtensionParameters {
     RtpHeaderExtensionParameters { uri, id: uri.router_id(), encrypt: false, parameters: Vec::new() }
 }
 
-fn h264(payload_type: u8, ssrc: u32, rtx: bool) -> RtpParameters {
+fn video(media: Media, payload_type: u8, ssrcs: &[u32], mode: Option<&str>, rtx: bool) -> RtpParameters {
     let feedback =
         |kind: &str, parameter: &str| RtcpFeedback { kind: kind.into(), parameter: parameter.into() };
     let codec = |mime_type: &str, payload_type: u8| RtpCodecParameters {
@@ -277,7 +381,7 @@ fn h264(payload_type: u8, ssrc: u32, rtx: bool) -> RtpParameters {
         parameters: Vec::new(),
         rtcp_feedback: Vec::new(),
     };
-    let mut main = codec("video/H264", payload_type);
+    let mut main = codec(media.mime_type(), payload_type);
     main.rtcp_feedback = vec![feedback("nack", "pli"), feedback("ccm", "fir")];
     let mut codecs = vec![main];
     if rtx {
@@ -287,16 +391,17 @@ fn h264(payload_type: u8, ssrc: u32, rtx: bool) -> RtpParameters {
         repair.parameters = vec![Parameter { name: "apt".into(), value }];
         codecs.push(repair);
     }
-    let rtx_ssrc = rtx.then_some(ssrc + 1);
+    let encoding = |ssrc: &u32| RtpEncodingParameters {
+        ssrc: Some(*ssrc),
+        rtx_ssrc: rtx.then_some(ssrc + 1),
+        scalability_mode: mode.map(str::to_owned),
+        ..RtpEncodingParameters::default()
+    };
     RtpParameters {
         mid: None,
         codecs,
         header_extensions: vec![extension(ExtensionUri::Mid)],
-        encodings: vec![RtpEncodingParameters {
-            ssrc: Some(ssrc),
-            rtx_ssrc,
-            ..RtpEncodingParameters::default()
-        }],
+        encodings: ssrcs.iter().map(encoding).collect(),
         rtcp: RtcpParameters { cname: Some("cname".into()), reduced_size: true },
         msid: None,
     }
