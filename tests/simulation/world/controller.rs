@@ -369,11 +369,12 @@ impl World {
         self.after(self.scenario.operation_pause, Action::Operate);
         let kinds = match self.scenario.disturbance {
             Disturbance::Nothing => return,
-            Disturbance::Calm => 10,
-            Disturbance::Wild => 17,
+            Disturbance::Choices => 4..10,
+            Disturbance::Calm => 0..10,
+            Disturbance::Wild => 0..17,
         };
         self.summary.operations += 1;
-        match self.rng.below(kinds) {
+        match kinds.start + self.rng.below(kinds.len()) {
             0 | 1 => self.toggle_producer(),
             2 | 3 => self.toggle_consumer(),
             4..=6 => self.change_layers(),

@@ -13,7 +13,9 @@ use crate::network::{Bursts, Capacity, Link};
 pub(crate) enum Disturbance {
     /// Nothing: who is there from the beginning stays.
     Nothing,
-    /// Pauses, layers, key frames.
+    /// Layers, key frames, questions.
+    Choices,
+    /// Those, and pauses.
     Calm,
     /// Everything, closing of whatever there is too.
     Wild,
@@ -155,7 +157,8 @@ impl Scenario {
             },
             lasts,
             operation_pause: Duration::from_secs(600),
-            disturbance: Disturbance::Calm,
+            // A pause of more than 13 hours, half of what 32 bits of 90 kHz tell, would leave oracles guessing.
+            disturbance: Disturbance::Choices,
             direct: 0,
             pause: Duration::from_secs(20),
             ..Self::from_seed(seed)
