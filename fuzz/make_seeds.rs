@@ -55,6 +55,7 @@ fn main() -> std::io::Result<()> {
     frames()?;
     noise("dtls_datagrams", &[64, 256, 1024])?;
     noise("channel_request", &[16, 64, 200])?;
+    noise("older_layouts", &[16, 64, 200])?;
     noise("channel_conversation", &[64, 256, 1024])?;
     noise("sfu_operations", &[64, 256, 1024, 4096])
 }

@@ -1,5 +1,6 @@
 //! What fuzz targets share: valid channel messages, a virtual network, and a shard driven by generated operations.
 
+pub mod changes;
 pub mod conversation;
 pub mod data_operation;
 pub mod endpoint_operation;

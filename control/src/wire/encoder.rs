@@ -91,7 +91,7 @@ impl Encoder {
     fn told(&mut self) -> Option<&[u8]> {
         match &mut self.older {
             None => Some(self.builder.finished_data()),
-            Some((generation, builder)) => generation.encode(self.builder.finished_data(), builder),
+            Some((generation, builder)) => generation.encode_into(self.builder.finished_data(), builder),
         }
     }
 }

@@ -104,8 +104,13 @@ impl Generation {
         })
     }
 
-    /// A frame of the newest layout in this one, in `builder`; `None` when there is no word for it here.
-    pub(super) fn encode<'builder>(
+    /// A frame of the newest layout in this one; `None` when there is no word for it here.
+    pub fn encode(&self, frame: &[u8]) -> Option<Vec<u8>> {
+        self.encode_into(frame, &mut Builder::default()).map(<[u8]>::to_vec)
+    }
+
+    /// The same, in `builder`.
+    pub(super) fn encode_into<'builder>(
         &self,
         frame: &[u8],
         builder: &'builder mut Builder,

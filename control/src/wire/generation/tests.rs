@@ -52,11 +52,6 @@ fn versions_of_one_generation_have_one_layout() {
     assert!(Generation::of(version("4.0.0")).is_none());
 }
 
-/// What the controller of this generation would have written, if it had the words.
-fn written(generation: &Generation, newest: &[u8]) -> Option<Vec<u8>> {
-    generation.encode(newest, &mut Builder::default()).map(<[u8]>::to_vec)
-}
-
 /// Answers of the worker, as the controller reads them, told again in the newest layout.
 fn answered(generation: &Arc<Generation>, body: ResponseBody) -> Vec<u8> {
     let mut encoder = Encoder::speaking(Some(Arc::clone(generation)));
@@ -90,7 +85,7 @@ fn requests_survive_the_way_through_every_layout() {
     for (text, generation) in older() {
         let mut lacking = Vec::new();
         for (method, newest) in all_requests() {
-            let Some(frame) = written(&generation, &newest) else {
+            let Some(frame) = generation.encode(&newest) else {
                 lacking.push(method);
                 continue;
             };
@@ -101,7 +96,7 @@ fn requests_survive_the_way_through_every_layout() {
                 assert_eq!(read, expected, "{text} {}", method.name());
             }
             // What was lost on the way there is not missed on the second.
-            let again = written(&generation, builder.finished_data()).unwrap();
+            let again = generation.encode(builder.finished_data()).unwrap();
             let again = format!("{:?}", generation.decode(&again, &mut builder).unwrap());
             assert_eq!(again, read, "{text} {}", method.name());
         }
@@ -114,7 +109,7 @@ fn requests_survive_the_way_through_every_layout() {
 /// The request's text after it went through the layout of this version.
 fn read_through(text: &str, newest: &[u8]) -> String {
     let generation = generation(text);
-    let frame = written(&generation, newest).unwrap();
+    let frame = generation.encode(newest).unwrap();
     format!("{:?}", generation.decode(&frame, &mut Builder::default()).unwrap())
 }
 
@@ -173,7 +168,7 @@ fn old_direct_transport(generation: &Generation, message_size: u32) -> Vec<u8> {
     let template = samples::requests()
         .into_iter()
         .find(|(method, _)| *method == Method::RouterCreateDirectTransport)
-        .and_then(|(_, newest)| written(generation, &newest))
+        .and_then(|(_, newest)| generation.encode(&newest))
         .unwrap();
     let head = unverified::Unverified::request(&template).unwrap();
     let (method, body) = (head.byte(6).unwrap(), head.byte(10).unwrap());
@@ -215,7 +210,7 @@ fn a_message_size_of_old_counts_both_ways_and_its_streams_are_kept() {
 fn closing_by_request_is_understood_where_it_is_one() {
     for (text, generation) in older() {
         // A method of 0 is not written: the shortest request there is.
-        let frame = written(&generation, &all_requests()[0].1).unwrap();
+        let frame = generation.encode(&all_requests()[0].1).unwrap();
         let request = unverified::Unverified::request(&frame).unwrap();
         let mut frame = frame.clone();
         if let Some(at) = request.field(6) {
@@ -308,7 +303,7 @@ fn values_that_libraries_write_without_their_table_are_read() {
             translate(&newest_again, &newest, &mut builder).unwrap();
             let read = crate::wire::decode(builder.finished_data()).unwrap();
             assert_eq!(format!("{read:?}"), expected);
-            let frame = written(&generation, builder.finished_data()).unwrap();
+            let frame = generation.encode(builder.finished_data()).unwrap();
             assert!(Decoder::speaking(Some(Arc::clone(&generation))).decode(&frame).is_ok(), "{text}");
         }
     }
@@ -318,7 +313,7 @@ fn values_that_libraries_write_without_their_table_are_read() {
 fn whatever_comes_in_is_answered() {
     for (_, generation) in older().step_by(5) {
         for (_, newest) in all_requests().into_iter().step_by(3) {
-            let Some(frame) = written(&generation, &newest) else { continue };
+            let Some(frame) = generation.encode(&newest) else { continue };
             let mut builder = Builder::default();
             for end in 0..frame.len() {
                 drop(generation.decode(&frame[..end], &mut builder));
