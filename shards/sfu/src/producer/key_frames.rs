@@ -1,8 +1,8 @@
-//! Key-frame requests towards one stream: coalesced, repeated once, delayed when the controller asks for it.
+//! Key-frame requests towards one stream: coalesced, repeated, delayed when the controller asks for it.
 //!
-//! However many consumers ask, the sender is asked once until its key frame comes, and once more when it has not come after
-//! [`RETRY_AFTER`] (and not more often than `keyFrameRequestDelay` allows): a storm of PLI downstream stays one PLI
-//! upstream, and a PLI that is lost is repeated.
+//! However many consumers ask, the sender is asked once until its key frame comes, and again every [`RETRY_AFTER`] while it
+//! does not, [`RETRIES_MAX`] times (and not more often than `keyFrameRequestDelay` allows): a storm of PLI downstream stays
+//! one PLI upstream, and a PLI that is lost is repeated.
 //!
 //! A sender that answers at once would have to go on answering while the storm lasts. So where the controller set no delay, what
 //! receivers ask for is asked for once in [`RECEIVERS_INTERVAL`] in the long run; a wish that comes too soon waits, and is met by
@@ -14,6 +14,11 @@ use ringsoup_rtc::time::Time;
 
 /// A key frame that did not come after this long may have been asked for in vain.
 pub const RETRY_AFTER: Duration = Duration::from_millis(1_000);
+
+/// How often a request is repeated. Browsers ignore one that comes right behind a key frame, and on a network that loses a
+/// tenth the next is lost as well one time in ten: with a single one receivers were left without a picture for good, since
+/// who never had one asks for none. Beyond these the sender does not answer.
+pub const RETRIES_MAX: u32 = 5;
 
 /// Between two requests on behalf of receivers, in the long run.
 pub const RECEIVERS_INTERVAL: Duration = Duration::from_millis(1_000);
@@ -61,7 +66,7 @@ impl Receivers {
 #[derive(Debug, Clone)]
 struct Pending {
     deadline: Time,
-    retry: bool,
+    retries: u32,
 }
 
 /// Asked for less than `delay` ago: a further wish waits until `deadline`.
@@ -89,11 +94,11 @@ impl KeyFrameRequests {
         }
         match &mut self.pending {
             Some(pending) => {
-                pending.retry = true;
+                pending.retries = RETRIES_MAX;
                 false
             }
             None => {
-                self.pending = Some(Pending { deadline: now + RETRY_AFTER, retry: true });
+                self.pending = Some(Pending { deadline: now + RETRY_AFTER, retries: RETRIES_MAX });
                 true
             }
         }
@@ -119,7 +124,7 @@ impl KeyFrameRequests {
         if !self.delay.is_zero() {
             self.delayed = Some(Delayed { deadline: now + self.delay, wanted: false });
         }
-        self.pending = Some(Pending { deadline: now + RETRY_AFTER, retry: true });
+        self.pending = Some(Pending { deadline: now + RETRY_AFTER, retries: RETRIES_MAX });
     }
 
     pub fn received(&mut self) {
@@ -137,12 +142,10 @@ impl KeyFrameRequests {
     pub fn handle_timeout(&mut self, now: Time) -> bool {
         let mut ask = false;
         if self.pending.as_ref().is_some_and(|pending| pending.deadline <= now) {
-            let retry = self.pending.take().is_some_and(|pending| pending.retry);
-            if retry {
-                // The request may have been lost: once more, and then never again for this wish.
-                self.pending = Some(Pending { deadline: now + RETRY_AFTER, retry: false });
-                ask = true;
-            }
+            // The request may have been lost, or come too soon.
+            let retries = self.pending.take().and_then(|pending| pending.retries.checked_sub(1));
+            ask = retries.is_some();
+            self.pending = retries.map(|retries| Pending { deadline: now + RETRY_AFTER, retries });
         }
         if self.delayed.as_ref().is_some_and(|delayed| delayed.deadline <= now) {
             let wanted = self.delayed.take().is_some_and(|delayed| delayed.wanted);
@@ -166,28 +169,35 @@ mod tests {
         Time::from_millis(millis)
     }
 
+    /// When the sender is asked, in milliseconds, if nothing but time passes.
+    fn asked_alone(requests: &mut KeyFrameRequests) -> Vec<Time> {
+        let next = |requests: &mut KeyFrameRequests| {
+            let due = requests.next_timeout()?;
+            requests.handle_timeout(due).then_some(due)
+        };
+        std::iter::from_fn(|| next(requests)).collect()
+    }
+
     #[test]
-    fn a_storm_of_wishes_asks_once_and_retries_once() {
+    fn a_storm_of_wishes_asks_once_and_then_each_second() {
         let mut requests = KeyFrameRequests::default();
         assert!(requests.need(at(0)));
         for millis in 1..900 {
             assert!(!requests.need(at(millis)));
         }
-        assert_eq!(requests.next_timeout(), Some(at(1_000)));
-        assert!(requests.handle_timeout(at(1_000)));
-        assert!(!requests.handle_timeout(at(2_000)));
-        assert_eq!(requests.next_timeout(), None);
+        assert_eq!(asked_alone(&mut requests), [1_000, 2_000, 3_000, 4_000, 5_000].map(at));
+        assert_eq!(requests.next_timeout(), None, "a sender that does not answer is left alone");
     }
 
     #[test]
-    fn a_lost_request_is_repeated_once_though_nobody_asks_again() {
+    fn what_is_needed_anew_is_asked_for_as_often_again() {
         let mut requests = KeyFrameRequests::default();
         assert!(requests.need(at(0)));
         assert!(requests.handle_timeout(at(1_000)));
-        assert!(!requests.handle_timeout(at(2_000)));
-        requests.force(at(3_000));
-        assert!(requests.handle_timeout(at(4_000)));
-        assert_eq!(requests.next_timeout(), Some(at(5_000)));
+        assert!(!requests.need(at(1_500)));
+        assert_eq!(asked_alone(&mut requests).len(), 5);
+        requests.force(at(10_000));
+        assert_eq!(asked_alone(&mut requests).len(), 5);
     }
 
     #[test]
