@@ -1,7 +1,8 @@
 //! The layouts that controllers since 3.13.0 have spoken, as what each has otherwise than the next newer one.
 //!
 //! To add one: give the schemas in `fbs/schemas` the new layout, and put a step on top that takes the change back for
-//! controllers before it. Facts are the published packages' (`worker/fbs`); `tests/conformance/layouts` compares them.
+//! controllers before it. Facts are the published packages' (`worker/fbs`): `published.txt` has what differs, and a test
+//! holds the layouts made here to it.
 
 use super::edits::Edit::{
     self, Also, AlsoValue, Moved, ReadAs, ReadFrom, Scalar, Table, Values, Without, WithoutValue, WriteFrom,
@@ -168,6 +169,13 @@ const SCTP_BY_USRSCTP: &[Edit] = &[
             name: "tuple_hashes",
             kind: OlderKind::RequiredTables("FBS.WebRtcServer.TupleHash"),
         },
+    },
+    // Never written: the place is kept from what is ours behind it.
+    Table { table: "FBS.LibUring.Dump", fields: &[] },
+    Also {
+        table: "FBS.Worker.DumpResponse",
+        slot: 4,
+        field: OlderField { name: "liburing", kind: OlderKind::Table("FBS.LibUring.Dump") },
     },
     WithoutValue { of: EVENT, value: "TRANSPORT_SCTP_NEGOTIATED_CAPABILITIES" },
     WithoutValue {

@@ -40,6 +40,7 @@ pub(super) enum OlderKind {
     Scalar(Scalar, i64),
     OptionalScalar(Scalar),
     Text,
+    Table(&'static str),
     RequiredTables(&'static str),
 }
 
@@ -49,6 +50,7 @@ impl OlderField {
             OlderKind::Scalar(scalar, default) => (Kind::Scalar(scalar), Default::Integer(default), false),
             OlderKind::OptionalScalar(scalar) => (Kind::Scalar(scalar), Default::None, false),
             OlderKind::Text => (Kind::Text, Default::None, false),
+            OlderKind::Table(name) => (Kind::Table(name.to_owned()), Default::None, false),
             OlderKind::RequiredTables(name) => (Kind::Tables(name.to_owned()), Default::None, true),
         };
         Field { name: self.name.to_owned(), kind, default, required }

@@ -15,6 +15,8 @@ mod schema;
 mod translate;
 
 #[cfg(test)]
+mod published_tests;
+#[cfg(test)]
 mod tests;
 
 use ringsoup_sfu::command::CommandError;
