@@ -427,6 +427,8 @@ impl Sfu {
         // What was under way is not another transport's.
         self.ice_events.clear();
         self.dtls_output.clear();
+        self.layer_news.clear();
+        self.begun.clear();
         let transport = match came_by {
             CameBy::Socket(socket) => {
                 self.socket_owners.owner(socket).or_else(|| self.served.under_way.take())
@@ -479,5 +481,60 @@ impl Sfu {
             latency: self.latency.report(),
             io: self.held().into_iter().chain(self.resends.named()).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consumer::decision::LayerChange;
+    use crate::sockets::{BindError, BoundSocket, TcpListen, UdpBind};
+
+    /// A shard without transports binds nothing.
+    struct NoSockets;
+
+    impl Sockets for NoSockets {
+        fn bind_udp(&mut self, _: &UdpBind) -> Result<BoundSocket, BindError> {
+            unreachable!()
+        }
+
+        fn listen_tcp(&mut self, _: &TcpListen) -> Result<BoundSocket, BindError> {
+            unreachable!()
+        }
+
+        fn connect(&mut self, _: SocketId, _: SocketAddr) -> bool {
+            unreachable!()
+        }
+
+        fn keep(&mut self, _: SocketId) {}
+
+        fn send_last(&mut self, _: SocketId, _: Option<SocketAddr>, _: &[u8]) {}
+
+        fn close(&mut self, _: SocketId) {}
+    }
+
+    fn shard() -> Sfu {
+        let made = rcgen::generate_simple_self_signed([]).expect("a certificate");
+        let certificate = Certificate::new(made.cert.der().to_vec(), made.signing_key.serialize_der());
+        let connector = ringsoup_dtls::OpenSsl::new(&certificate).expect("OpenSSL takes it");
+        let config = SfuConfig {
+            seed: 1,
+            unix_origin_us: 0,
+            rtc_ports: (40_000, 40_001),
+            certificate: Arc::new(certificate),
+            dtls: Arc::new(connector),
+        };
+        Sfu::new(config, Box::new(|key| key.fill(1)))
+    }
+
+    /// What a fan-out had noted when it broke off names places among its own producer's egresses: the next packet of another would
+    /// read them, and its transport would be closed as well.
+    #[test]
+    fn what_a_panic_interrupted_is_not_the_next_packets() {
+        let mut sfu = shard();
+        sfu.begun.push(7);
+        sfu.layer_news.push((Id::new(3), LayerNews::Changed(LayerChange::Switched)));
+        sfu.handle_panic(CameBy::Socket(SocketId(0)), &mut NoSockets, &mut Outbox::default());
+        assert!(sfu.begun.is_empty() && sfu.layer_news.is_empty());
     }
 }
