@@ -11,7 +11,7 @@ use ringsoup_rtc::rtp::ExtensionBlock;
 use ringsoup_rtc::time::Time;
 
 use crate::forward::{Audience, Offered, Passing, offer_to};
-use crate::outbox::Outbox;
+use crate::outbox::{DATAGRAMS_FLUSH, Outbox};
 use crate::producer::Producer;
 use crate::rtp_parameters::ExtensionUri;
 use crate::sfu::Sfu;
@@ -20,6 +20,12 @@ use crate::table::Id;
 /// How far behind the newest packet a key frame's first one may be for all that follow it to be sent at once: those of a round trip
 /// at some Mbit/s, when it had to be asked for. Of more, the receiver misses the rest and asks for it.
 const OVERTAKEN_MAX: u64 = 128;
+
+/// The same for each of several receivers: together they are sent no more than is flushed at once. A large audience that waits for
+/// one key frame would fill the arena otherwise, and nobody would get anything.
+fn overtaken_max(receivers: usize) -> u64 {
+    ((DATAGRAMS_FLUSH / receivers.max(1)) as u64).min(OVERTAKEN_MAX)
+}
 
 impl Sfu {
     /// Sends to the egresses in `begun`, which began with packet `first` of a stream, what came before it and belongs behind it. Returns how
@@ -40,7 +46,8 @@ impl Sfu {
         if let Some(stream) = streams[stream].as_mut()
             && let Some(history) = stream.history.take()
         {
-            let newest = history.newer_than(first).unwrap_or(first).min(first + OVERTAKEN_MAX);
+            let last = first + overtaken_max(begun.len());
+            let newest = history.newer_than(first).unwrap_or(first).min(last);
             for seq in first + 1..=newest {
                 let Some(packet) = history.get(now, seq) else { continue };
                 let block = ExtensionBlock::from_wire_form(packet.extension, packet.two_byte);

@@ -4,12 +4,13 @@ use ringsoup_rtc::codec::dependency_descriptor::writer::{NewDescriptor, layered}
 use ringsoup_rtc::codec::vp8::Descriptor;
 use ringsoup_rtc::rtp::{ExtensionUri, RtpWriter};
 use ringsoup_sfu::command::{ConsumerCommand, Layers};
+use ringsoup_sfu::outbox::DATAGRAMS_FLUSH;
 
 use crate::common::packets::{DELTA, KEY, nack, rtp};
 use crate::common::parameters::{consume_video, extension};
 use crate::common::simulcast::{self, VIDEO};
 use crate::common::{Peer, Sent, World};
-use crate::room::{ALICE_RTX, ALICE_VIDEO, MAPPED_VIDEO, Room, assert_contiguous, seqs};
+use crate::room::{ALICE_RTX, ALICE_VIDEO, BOB_VIDEO, MAPPED_VIDEO, Room, assert_contiguous, seqs};
 
 const MAPPED: [u32; 2] = [5_000, 5_001];
 const SOURCES: [u32; 2] = [1_000, 2_000];
@@ -130,6 +131,35 @@ fn so_many_are_sent_and_the_rest_can_be_asked_for() {
     assert_eq!(newest, [sent[0].wrapping_add(301)]);
     room.alice_says(&nack(ALICE_VIDEO, &[sent[0].wrapping_add(129)]));
     assert_eq!(room.alice_gets().len(), 1);
+}
+
+/// 500 receivers over SRTP, 128 packets each: more than the arena holds.
+#[test]
+fn a_large_audience_is_sent_no_more_at_once_than_is_flushed() {
+    const RECEIVERS: u32 = 100;
+    let mut room = Room::new();
+    for index in 0..RECEIVERS - 2 {
+        let request = consume_video(&format!("c{index}"), "video", 100 + index, None, MAPPED_VIDEO);
+        room.world.consume("bob", request);
+    }
+    for seq in 12..312 {
+        room.video(seq, DELTA);
+    }
+    room.video(11, KEY);
+    let [alice, bob] = both_get(&mut room);
+    assert!(alice.len() + bob.len() <= DATAGRAMS_FLUSH + RECEIVERS as usize, "{}", bob.len());
+    let (share, mut first) = (DATAGRAMS_FLUSH / RECEIVERS as usize, None);
+    for ssrc in (100..98 + RECEIVERS).chain([BOB_VIDEO]) {
+        let of: Vec<_> = bob.iter().filter(|sent| sent.rtp().ssrc() == ssrc).cloned().collect();
+        assert_eq!(of.len(), 1 + share);
+        assert_contiguous(&seqs(&of));
+        first = Some(seqs(&of)[0]);
+    }
+    room.video(312, DELTA);
+    room.bob_gets();
+    let (first, behind) = (first.expect("Bob"), u16::try_from(share).expect("few") + 1);
+    room.bob_says(&nack(BOB_VIDEO, &[first.wrapping_add(behind)]));
+    assert_eq!(room.bob_gets().len(), 1, "the rest is there for who asks");
 }
 
 /// Without anybody who may ask for packets, none are kept but for this.
