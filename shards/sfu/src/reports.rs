@@ -198,11 +198,15 @@ impl Sfu {
         }
     }
 
-    /// A receiver asks for a key frame.
+    /// A receiver asks for a key frame. What comes by a pipe is another shard's own need, or was spaced out there: were it spaced out
+    /// again, a new viewer there would wait.
     pub(crate) fn receive_key_frame_request(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
-        let producer = self.consumers[id].producer;
+        let consumer = &self.consumers[id];
+        let producer = consumer.producer;
+        let need =
+            if consumer.is_pipe() { KeyFrameRequests::need } else { KeyFrameRequests::need_of_receiver };
         for index in self.streams_wanted(id, KeyFrameOf::Sent) {
-            self.need_key_frame(now, producer, index, KeyFrameRequests::need_of_receiver, out);
+            self.need_key_frame(now, producer, index, need, out);
         }
     }
 
