@@ -52,6 +52,10 @@ impl Link {
         }
     }
 
+    pub(crate) fn loses(&self) -> bool {
+        self.loss > 0 || self.bursts.is_some() || self.capacity.is_some()
+    }
+
     /// Delivers everything once, in order, after the same time.
     pub(crate) fn perfect(delay_ms: usize) -> Self {
         Self { delay_ms, ..Self::default() }

@@ -62,6 +62,9 @@ pub(crate) trait Source {
     /// What an encoding's RTP clock shows, for sender reports.
     fn timestamp_at(&self, ssrc: u32, now: Time) -> u32;
 
+    /// Whether it sends all of its layers all the time.
+    fn keeps_layers(&self) -> bool;
+
     /// A decoder for one receiver of it, which was not sent anything yet.
     fn oracle(&self) -> Box<dyn Oracle>;
 }
@@ -85,6 +88,9 @@ pub(crate) trait Oracle {
 
     /// Frames that could be shown or heard so far.
     fn decoded(&self) -> u64;
+
+    /// When a frame of these layers, or of higher ones, was decoded last. What has no layers is of the lowest.
+    fn last_decoded(&self, layers: Layers) -> Option<Time>;
 
     /// At the end of a run, when everything under way has come.
     fn finish(&self);

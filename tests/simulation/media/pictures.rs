@@ -268,6 +268,10 @@ impl Source for Pictures {
         self.stream(ssrc).timestamp(now)
     }
 
+    fn keeps_layers(&self) -> bool {
+        !self.shape.is_congested
+    }
+
     fn oracle(&self) -> Box<dyn Oracle> {
         let kind = self.shape.codec.kind(ExtensionUri::DependencyDescriptor.router_id());
         Box::new(Decoder::new(kind, self.shape.late_max_ms))

@@ -57,20 +57,25 @@ impl Source for Speech {
         self.timestamp.wrapping_sub(u32::try_from(ahead).expect("a frame at most"))
     }
 
+    fn keeps_layers(&self) -> bool {
+        true
+    }
+
     fn oracle(&self) -> Box<dyn Oracle> {
-        Box::new(Listener { heard: 0, offset: None })
+        Box::new(Listener { heard: 0, last: None, offset: None })
     }
 }
 
 /// Every packet is a frame of its own; they keep their distances.
 struct Listener {
     heard: u64,
+    last: Option<Time>,
     /// Between the sender's count of packets and numbers here.
     offset: Option<u16>,
 }
 
 impl Oracle for Listener {
-    fn receive(&mut self, _: Time, bytes: &[u8]) {
+    fn receive(&mut self, now: Time, bytes: &[u8]) {
         let packet = RtpPacket::parse(bytes).expect("well-formed RTP comes");
         let truth = Truth::read(packet.payload()).expect("speech tells which packet it is");
         #[allow(clippy::cast_possible_truncation, reason = "the wire's 16 bits")]
@@ -78,6 +83,7 @@ impl Oracle for Listener {
         let known = *self.offset.get_or_insert(offset);
         assert_eq!(offset, known, "numbers keep their distances: {truth:?}");
         self.heard += 1;
+        self.last = Some(now);
     }
 
     fn gave_up(&mut self, _: Time, _: u16) {}
@@ -96,6 +102,10 @@ impl Oracle for Listener {
 
     fn decoded(&self) -> u64 {
         self.heard
+    }
+
+    fn last_decoded(&self, _: Layers) -> Option<Time> {
+        self.last
     }
 
     fn finish(&self) {}

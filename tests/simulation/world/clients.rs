@@ -59,6 +59,8 @@ pub(super) struct Subscription {
     pub(super) receiver: Receiver,
     pub(super) paused: bool,
     pub(super) is_closed: bool,
+    /// Frames until the scenario's milestone was passed.
+    pub(super) decoded_before: Option<u64>,
 }
 
 /// The packet as the holder of the key sends it.
@@ -152,6 +154,9 @@ impl World {
             panic!("nothing is sent to an application")
         };
         assert_eq!(*local, from, "from the transport's own address");
+        if self.scenario.freezes.is_some_and(|after| self.now > self.scenario.begins + after) {
+            return;
+        }
         let bytes = match srtp {
             Some(sessions) => unprotect(&mut sessions.1, bytes),
             None => bytes,
@@ -235,6 +240,7 @@ impl World {
                 for bytes in known.receiver.asks(self.now) {
                     self.say(client, bytes);
                 }
+                self.check_progress(subscription);
             }
         }
         self.after(RECEIVER_TICK.max(self.scenario.pause / 4), Action::Receive { client });

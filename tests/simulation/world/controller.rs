@@ -225,7 +225,7 @@ impl World {
         let ssrc = self.ssrcs();
         let request = consumable.consume(&consumer, &producer, ssrc);
         let oracle = self.publications[publication].sender.source.oracle();
-        let receiver = Receiver::new(&request, consumable.layers(), oracle, self.scenario.keeps);
+        let receiver = Receiver::new(self.now, &request, consumable.highest(), oracle, self.scenario.keeps);
         let transport = self.clients[client].transport.clone();
         let worker = self.routers[router].worker;
         self.subscriptions.push(Subscription {
@@ -235,6 +235,7 @@ impl World {
             receiver,
             paused: false,
             is_closed: false,
+            decoded_before: None,
         });
         created(self.ask(
             worker,
@@ -396,8 +397,9 @@ impl World {
     }
 
     fn interrupt(&mut self, publication: usize) {
+        let now = self.now;
         let known = self.subscriptions.iter_mut().filter(|known| known.publication == publication);
-        known.for_each(|known| known.receiver.interrupt());
+        known.for_each(|known| known.receiver.interrupt(now));
     }
 
     fn toggle_producer(&mut self) {
@@ -418,7 +420,7 @@ impl World {
         let known = &mut self.subscriptions[subscription];
         let pauses = !known.paused;
         let method = if pauses { Method::ConsumerPause } else { Method::ConsumerResume };
-        known.receiver.interrupt();
+        known.receiver.interrupt(self.now);
         if !pauses {
             known.paused = false;
         }
@@ -436,7 +438,7 @@ impl World {
         let temporal = self.rng.below(usize::from(most.temporal.unwrap_or(1)));
         let layers = Layers { spatial, temporal: Some(u8::try_from(temporal).expect("few layers")) };
         let (consumer, worker) = (known.consumer.clone(), self.worker_of_client(known.client));
-        self.subscriptions[subscription].receiver.prefer(layers);
+        self.subscriptions[subscription].receiver.prefer(self.now, layers);
         created(self.ask(
             worker,
             &consumer,

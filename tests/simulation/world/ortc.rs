@@ -86,6 +86,12 @@ impl Consumable {
         (spatial > 1 || temporal > 1).then_some(Layers { spatial, temporal: Some(temporal) })
     }
 
+    /// The highest of them.
+    pub(super) fn highest(&self) -> Option<Layers> {
+        let layers = self.layers()?;
+        Some(Layers { spatial: layers.spatial - 1, temporal: layers.temporal.map(|temporal| temporal - 1) })
+    }
+
     pub(super) fn has_rtx(&self) -> bool {
         self.codecs.iter().any(is_rtx)
     }

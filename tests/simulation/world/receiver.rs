@@ -25,6 +25,8 @@ const NACK_MAX: usize = 100;
 /// Numbers that are told apart from what came long ago.
 const REMEMBERED: usize = 4_000;
 
+const LOWEST: Layers = Layers { spatial: 0, temporal: Some(0) };
+
 /// Something that happens to the stream between two packets.
 enum Turn {
     Interrupted,
@@ -60,9 +62,14 @@ pub(super) struct Receiver {
     rtx_payload_types: Vec<(u8, u8)>,
     asks: bool,
     oracle: Box<dyn Oracle>,
+    /// What is preferred: the most there is, until something else is asked for.
+    preferred: Layers,
+    /// When it began, was interrupted or asked for other layers last.
+    changed: Time,
     /// The newest number the shard has sent.
     newest_sent: Option<u64>,
     pub(super) sent_packets: u64,
+    /// Of whole packets, as the published worker counts them; RFC 3550 section 6.4.1 leaves headers and padding out.
     pub(super) sent_octets: u64,
     /// Before which number's packet what happens.
     turns: VecDeque<(u64, Turn)>,
@@ -85,14 +92,15 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// `layers` are what there is to choose from: without another word, all are preferred.
+    /// `most` are the highest layers that there are to choose from: without another word, they are preferred.
     pub(super) fn new(
+        now: Time,
         consume: &Consume,
-        layers: Option<Layers>,
+        most: Option<Layers>,
         mut oracle: Box<dyn Oracle>,
         keeps: bool,
     ) -> Self {
-        if let Some(most) = layers {
+        if let Some(most) = most {
             oracle.prefer(most);
         }
         let encoding = &consume.rtp_parameters.encodings[0];
@@ -103,6 +111,8 @@ impl Receiver {
             rtx_payload_types: rtx_payload_types(&consume.rtp_parameters.codecs),
             asks: codec.has_feedback("nack", ""),
             oracle,
+            preferred: most.unwrap_or(LOWEST),
+            changed: now,
             newest_sent: None,
             sent_packets: 0,
             sent_octets: 0,
@@ -140,7 +150,7 @@ impl Receiver {
             return;
         }
         self.sent_packets += 1;
-        self.sent_octets += packet.payload().len() as u64;
+        self.sent_octets += packet.wire().len() as u64;
         let number = Self::extend(self.newest_sent, packet.sequence_number());
         self.newest_sent = self.newest_sent.max(Some(number));
     }
@@ -151,11 +161,13 @@ impl Receiver {
         self.turns.push_back((next, turn));
     }
 
-    pub(super) fn interrupt(&mut self) {
+    pub(super) fn interrupt(&mut self, now: Time) {
+        self.changed = now;
         self.turn(Turn::Interrupted);
     }
 
-    pub(super) fn prefer(&mut self, layers: Layers) {
+    pub(super) fn prefer(&mut self, now: Time, layers: Layers) {
+        (self.changed, self.preferred) = (now, layers);
         self.turn(Turn::Preferred(layers));
     }
 
@@ -292,7 +304,7 @@ impl Receiver {
     pub(super) fn check_sender_report(&self, info: &SenderInfo) {
         if info.ssrc == self.ssrc {
             let said = (u64::from(info.packet_count), u64::from(info.octet_count));
-            assert_eq!(said.0, self.sent_packets, "{}: packets sent, as told", self.ssrc);
+            assert_eq!(said, (self.sent_packets, self.sent_octets), "{}: packets and octets", self.ssrc);
         }
     }
 
@@ -324,6 +336,20 @@ impl Receiver {
 
     pub(super) fn decoded(&self) -> u64 {
         self.oracle.decoded()
+    }
+
+    /// How long it has waited for a frame of whatever layers.
+    pub(super) fn stalled(&self, now: Time) -> Duration {
+        self.waited_for(now, LOWEST)
+    }
+
+    /// How long it has waited for a frame of the layers that are preferred.
+    pub(super) fn deprived(&self, now: Time) -> Duration {
+        self.waited_for(now, self.preferred)
+    }
+
+    fn waited_for(&self, now: Time, layers: Layers) -> Duration {
+        now.saturating_since(self.changed.max(self.oracle.last_decoded(layers).unwrap_or(self.changed)))
     }
 
     pub(super) fn finish(&mut self, now: Time) {

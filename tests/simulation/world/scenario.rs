@@ -49,6 +49,10 @@ pub(crate) struct Scenario {
     pub(crate) direct: usize,
     /// Sources send a picture in so long only, and everybody else does what he does as seldom; zero for their own pace.
     pub(crate) pause: Duration,
+    /// After so long whatever shards send to clients is thrown away, to see that somebody notices.
+    pub(crate) freezes: Option<Duration>,
+    /// From then on frames are counted apart.
+    pub(crate) milestone: Option<Time>,
     /// Keeps everything that receivers get.
     pub(crate) keeps: bool,
     /// Prints every request, to see what led to a failure.
@@ -119,6 +123,8 @@ impl Scenario {
             srtp: [0, 40][rng.below(2)],
             direct: [0, 20][rng.below(2)],
             pause: Duration::ZERO,
+            freezes: None,
+            milestone: None,
             keeps: false,
             tells: std::env::var("SIM_TELLS").is_ok(),
         }
@@ -161,6 +167,7 @@ impl Scenario {
             disturbance: Disturbance::Choices,
             direct: 0,
             pause: Duration::from_secs(20),
+            milestone: Some(full),
             ..Self::from_seed(seed)
         }
     }

@@ -25,6 +25,8 @@ summary! {
     delivered,
     /// Frames that oracles could show.
     decoded,
+    /// Since the scenario's milestone, by the receiver who decoded the fewest.
+    least_decoded_since,
     repaired_upstream,
     repaired_downstream,
     /// Packets that never came, however often they were asked for.

@@ -10,6 +10,7 @@ use crate::media::Truth;
 use crate::media::stamp::Stamp;
 
 use super::limits::Limits;
+use super::reached::Reached;
 use super::{Facts, Fault, Kind, Outlook, Piece, Wire};
 
 /// Frames in a row that cannot be decoded before a receiver asks for a key frame.
@@ -62,6 +63,7 @@ pub(crate) struct Frames {
     waits_in_row: u32,
     time: Spread,
     pub(crate) limits: Limits,
+    pub(crate) reached: Reached,
     count: u64,
     pub(crate) keys: u64,
     pub(crate) undecodable: u64,
@@ -96,6 +98,7 @@ impl Frames {
             waits_in_row: 0,
             time: Spread { most: spread_max_ms * TICKS_PER_MS, ..Spread::default() },
             limits: Limits::default(),
+            reached: Reached::default(),
             count: 0,
             keys: 0,
             undecodable: 0,
@@ -114,6 +117,7 @@ impl Frames {
     pub(super) fn interrupted(&mut self) {
         self.interrupted = Interrupted::Yes;
         self.is_broken = true;
+        self.limits.begin();
     }
 
     /// So many numbers never came.
@@ -199,6 +203,7 @@ impl Frames {
         if outlook == Outlook::Waits {
             return self.wait(&stamp);
         }
+        self.reached.note(now, stamp.stream.max(stamp.spatial), stamp.temporal);
         self.decode(&stamp)
     }
 

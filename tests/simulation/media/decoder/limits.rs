@@ -11,13 +11,16 @@ use super::Fault;
 /// For so long what was sent before may come: on its way, and once more on request.
 const UNDER_WAY: Duration = Duration::from_secs(4);
 
-/// Down to a lower spatial layer goes with a key frame, which has to be asked for and may be lost.
-const KEY_FRAME: Duration = Duration::from_secs(12);
+/// Down to a lower spatial layer goes with a key frame, which has to be asked for and may be lost. Shorter than half a world.
+const KEY_FRAME: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     /// Until when, the newest last without end.
     preferred: VecDeque<(Option<Time>, Layers)>,
+    /// When the first frame came, or the first after an interruption. Until the streams below have come, rather one above what is
+    /// preferred is shown than nothing.
+    begun: Option<Time>,
 }
 
 impl Limits {
@@ -33,7 +36,13 @@ impl Limits {
         }
     }
 
-    pub(crate) fn check(&self, now: Time, spatial: u8, temporal: u8) -> Result<(), Fault> {
+    /// Nothing is known of the streams that are there.
+    pub(crate) fn begin(&mut self) {
+        self.begun = None;
+    }
+
+    pub(crate) fn check(&mut self, now: Time, spatial: u8, temporal: u8) -> Result<(), Fault> {
+        let begun = *self.begun.get_or_insert(now);
         let within = |patience: Duration| {
             move |until: Option<Time>| until.is_none_or(|until| now.saturating_since(until) <= patience)
         };
@@ -47,9 +56,40 @@ impl Limits {
         if !allows(UNDER_WAY, &|layers| layers.temporal.is_none_or(|most| temporal <= most)) {
             return Err(format!("temporal layer {temporal}, but preferred are {:?}", self.preferred));
         }
-        if !allows(KEY_FRAME, &|layers| spatial <= layers.spatial) {
+        let is_beginning = now.saturating_since(begun) <= KEY_FRAME;
+        if !is_beginning && !allows(KEY_FRAME, &|layers| spatial <= layers.spatial) {
             return Err(format!("spatial layer {spatial}, but preferred are {:?}", self.preferred));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefers_lowest() -> Limits {
+        let mut limits = Limits::default();
+        limits.prefer(Time::from_millis(0), Layers { spatial: 0, temporal: Some(1) });
+        limits
+    }
+
+    #[test]
+    fn until_the_preferred_stream_comes_one_above_it_is_shown() {
+        let mut limits = prefers_lowest();
+        limits.check(Time::from_millis(20_000), 1, 0).expect("the first that came");
+        limits.check(Time::from_millis(22_000), 1, 0).expect("the key frame below may be lost");
+        limits.check(Time::from_millis(26_000), 0, 0).expect("the preferred one");
+        assert!(limits.check(Time::from_millis(26_000), 1, 0).is_err());
+    }
+
+    #[test]
+    fn after_a_pause_one_above_is_shown_again() {
+        let mut limits = prefers_lowest();
+        limits.check(Time::from_millis(1_000), 0, 0).expect("the preferred one");
+        assert!(limits.check(Time::from_millis(7_000), 1, 0).is_err());
+        limits.begin();
+        limits.check(Time::from_millis(9_000), 1, 0).expect("the first that came");
+        assert!(limits.check(Time::from_millis(9_000), 1, 2).is_err(), "temporal layers wait for nothing");
     }
 }

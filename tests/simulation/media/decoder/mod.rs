@@ -7,6 +7,7 @@
 mod dependency;
 mod frames;
 mod limits;
+mod reached;
 mod vp8;
 mod vp9;
 
@@ -237,6 +238,10 @@ impl Oracle for Decoder {
 
     fn decoded(&self) -> u64 {
         self.frames.count()
+    }
+
+    fn last_decoded(&self, layers: Layers) -> Option<Time> {
+        self.frames.reached.last(layers.spatial, layers.temporal.unwrap_or(0))
     }
 
     fn finish(&self) {}
