@@ -1,10 +1,12 @@
 //! Strangers who write from the peer's address, and peers that mean no good.
 
+use openssl::bn::BigNum;
+use openssl::dh::Dh;
 use ringsoup_dtls::OpenSsl;
 use ringsoup_rtc::dtls::{Connector as _, Event, Output, Role};
 use ringsoup_rtc::time::Time;
 
-use crate::ends::{Dimpl, End, Ours, certificate, fingerprint};
+use crate::ends::{Dimpl, End, Ours, certificate, certificate_of, fingerprint, rsa_key};
 use crate::network::{Lcg, connect, exchange};
 use crate::openssl_peer::{OpenSslPeer, context};
 
@@ -232,4 +234,54 @@ fn forged_records_end_no_connection_whatever_the_cipher() {
         let good_bye = us.take_datagrams();
         assert_eq!(good_bye.len(), 1, "{cipher}: it was still there to say it");
     }
+}
+
+/// A group of 8,192 bits, which a server may choose where a client offers DHE, costs the client a third of a second.
+#[test]
+fn a_server_that_wants_a_huge_group_is_not_agreed_with() {
+    let (a, b) = (certificate(), certificate_of(&rsa_key(2_048), 10));
+    let mut theirs = context(Some(&b));
+    theirs.set_cipher_list("DHE").unwrap();
+    let (prime, generator) = (BigNum::get_rfc3526_prime_8192().unwrap(), BigNum::from_u32(2).unwrap());
+    theirs.set_tmp_dh(&Dh::from_pqg(prime, None, generator).unwrap()).unwrap();
+    let theirs = theirs.build();
+    let mut us = Ours::new(&OpenSsl::new(&a).unwrap(), Role::Client, &fingerprint(&b));
+    let mut them = OpenSslPeer::new(&theirs, Role::Server, 1_200);
+    exchange(&mut us, &mut them);
+    assert_eq!(us.keys(), None);
+    assert!(them.error.as_ref().is_some_and(|error| error.contains("no shared cipher")), "{:?}", them.error);
+    assert!(us.failure().is_some_and(|reason| reason.contains("alert 40")), "{:?}", us.events);
+
+    // With a client that offers it, it would have come to an end: nothing else is wrong with that server.
+    let mut willing = context(Some(&a));
+    willing.set_cipher_list("ALL").unwrap();
+    let mut client = OpenSslPeer::new(&willing.build(), Role::Client, 1_200);
+    connect(&mut client, &mut OpenSslPeer::new(&theirs, Role::Server, 1_200));
+    assert!(client.ssl().current_cipher().unwrap().name().starts_with("DHE-RSA-"));
+}
+
+/// A server that names a cipher which it was not offered.
+#[test]
+fn a_server_that_takes_what_was_not_offered_is_not_followed() {
+    /// Of `ECDHE_RSA_WITH_AES_128_GCM_SHA256`, and the same with DHE.
+    const OFFERED: [u8; 2] = [0xc0, 0x2f];
+    const NOT_OFFERED: [u8; 2] = [0x00, 0x9e];
+    let (a, b) = (certificate(), certificate_of(&rsa_key(2_048), 10));
+    let mut theirs = context(Some(&b));
+    theirs.set_cipher_list("ECDHE-RSA-AES128-GCM-SHA256").unwrap();
+    let mut us = Ours::new(&OpenSsl::new(&a).unwrap(), Role::Client, &fingerprint(&b));
+    let mut them = OpenSslPeer::new(&theirs.build(), Role::Server, 1_200);
+    for hello in us.take_datagrams() {
+        them.handle_datagram(Time::ZERO, &hello);
+    }
+    let mut flight = them.take_datagrams();
+    // Behind record and message header: version, random, and the length of the session's id and it.
+    let place = 13 + 12 + 2 + 32;
+    let place = place + 1 + usize::from(flight[0][place]);
+    assert_eq!(flight[0][place..place + 2], OFFERED);
+    flight[0][place..place + 2].copy_from_slice(&NOT_OFFERED);
+    for datagram in &flight {
+        us.handle_datagram(Time::ZERO, datagram);
+    }
+    assert!(us.failure().is_some_and(|reason| reason.contains("wrong cipher")), "{:?}", us.events);
 }
