@@ -13,7 +13,9 @@ use std::time::Duration;
 use crate::table::Id;
 use crate::transport::Transport;
 
-/// Handshakes that wait to begin. At a thousand a second the last of them waits for 4 s; a peer that waits longer has given up.
+/// Handshakes that wait to begin. Where they have three quarters of a shard's time, a millisecond each, the last of them waits for
+/// some 6 s; where media leaves them a twentieth, for a minute and a half. Whose peer lost consent meanwhile has its turn for
+/// nothing: it does not begin.
 const WAITING_MAX: usize = 4_096;
 
 /// When one asks again for which there was no room.

@@ -34,8 +34,9 @@ impl Sfu {
         self.handshakes.has_work()
     }
 
-    /// Does one piece of one handshake: some hundred microseconds with a P-256 certificate, several milliseconds with RSA of
-    /// 4,096 bits. To be called between two flushes of media.
+    /// Does one piece of one handshake: some hundred microseconds with P-256 certificates, several milliseconds with RSA of
+    /// 4,096 bits at our end. The peer has no say in the key exchange's group, but shows what certificate it likes, and that
+    /// has to be verified (docs/decisions/0014). To be called between two flushes of media.
     pub fn advance_handshake(&mut self, now: Time, out: &mut Outbox) {
         let Some(id) = self.handshakes.next() else { return };
         self.handshakes.at_work = Some(id);
