@@ -257,15 +257,18 @@ impl Sfu {
         }
         let Some(index) = consumer.stream_of_ssrc(nack.media_ssrc) else { return };
         consumer.streams[index].counters.nacks += 1;
+        let is_answered = consumer.streams[index].guard.is_some();
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Nack, Direction::In, TraceInfo::None, out);
         let producer = &producers[consumer.producer];
         let kept = producer.kept_bytes();
         for item in nack.items().take(NACK_ITEMS_MAX) {
             consumer.streams[index].counters.nacked_packets += u64::from(item.packet_count());
+            if !is_answered {
+                return;
+            }
             for sequence_number in item.sequence_numbers() {
-                let Some(guard) = consumer.streams[index].guard.as_mut() else { return };
                 let asked = Asked { stream: index, sequence_number, kept };
-                let outcome = if guard.look_up(now) {
+                let outcome = if transport.lookups.admit(now) {
                     send_again(now, transport, consumer, producer, &asked, out)
                 } else {
                     Err(Unsent::TooMany)
@@ -298,25 +301,28 @@ fn send_again(
     let egress = &producer.egresses[consumer.streams[index].egress];
     let layers = &egress.layers;
     let source = layers.source(sequence_number).ok_or(Unsent::Unknown)?;
+    let (rtt, guard) = (consumer.streams[index].rtt(), consumer.streams[index].guard.as_ref());
+    let guard = guard.ok_or(Unsent::Unknown)?;
+    let is_first = guard.may_resend(now, rtt, layers.newest(), source.output).map_err(Unsent::from)?;
     // A pipe's stream carries the encoding of its own place.
     let encoding = if consumer.is_pipe() { index } else { source.encoding };
     let history = consumer.history(producer, encoding).ok_or(Unsent::Unknown)?;
     let packet = history.get(now, source.input).ok_or(Unsent::Unknown)?;
     let again = layers.again(&source, &packet).ok_or(Unsent::Unknown)?;
-    let stream = &mut consumer.streams[index];
-    let rtt = stream.rtt();
-    let guard = stream.guard.as_mut().ok_or(Unsent::Unknown)?;
+    let guard = consumer.streams[index].guard.as_mut().ok_or(Unsent::Unknown)?;
     // What it took at least when it was sent first: that RTX packets are longer is no fault of the receiver.
     let bytes = FIXED_HEADER_LEN + packet.payload.len();
     if !guard.affords(bytes, egress.sent.bytes, kept) {
         return Err(Unsent::TooMuch);
     }
-    let is_first = guard.resend(now, rtt, layers.newest(), source.output).map_err(Unsent::from)?;
     let resent = Resent { stream: index, sequence_number, packet, again };
-    retransmit(now, transport, consumer, &resent, out).ok_or(Unsent::Unknown)?;
+    let refused = out.refused();
+    if retransmit(now, transport, consumer, &resent, out).is_none() {
+        return Err(if out.refused() == refused { Unsent::Unknown } else { Unsent::OutboxFull });
+    }
     let stream = &mut consumer.streams[index];
     if let Some(guard) = stream.guard.as_mut() {
-        guard.spend(bytes);
+        guard.resent(now, source.output, bytes);
     }
     stream.counters.retransmitted += 1;
     stream.counters.repaired += u64::from(is_first);

@@ -13,6 +13,8 @@ pub(crate) enum Unsent {
     TooMany,
     /// As many bytes were sent again as the receiver can need.
     TooMuch,
+    /// It may be asked for again at once.
+    OutboxFull,
 }
 
 impl From<Refused> for Unsent {
@@ -32,6 +34,7 @@ pub(crate) struct ResendCounters {
     too_soon: u64,
     too_many: u64,
     too_much: u64,
+    outbox_full: u64,
 }
 
 impl ResendCounters {
@@ -42,17 +45,19 @@ impl ResendCounters {
             Err(Unsent::TooSoon) => &mut self.too_soon,
             Err(Unsent::TooMany) => &mut self.too_many,
             Err(Unsent::TooMuch) => &mut self.too_much,
+            Err(Unsent::OutboxFull) => &mut self.outbox_full,
         } += 1;
     }
 
     /// By name, for the shard's report.
-    pub(crate) fn named(&self) -> [(&'static str, u64); 5] {
+    pub(crate) fn named(&self) -> [(&'static str, u64); 6] {
         [
             ("resends_sent", self.sent),
             ("resends_unknown", self.unknown),
             ("resends_too_soon", self.too_soon),
             ("resends_too_many", self.too_many),
             ("resends_too_much", self.too_much),
+            ("resends_outbox_full", self.outbox_full),
         ]
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! asked for ──► looked up ──────────────► sent again
-//!     at most PACKETS_MAX        a packet: once per round trip
-//!     in RTT_MIN                 bytes: as many as are kept, then as many as are sent
+//!     at most LOOKUPS_MAX        a packet: once per round trip
+//!     in RTT_MIN, see lookups    bytes: as many as are kept, then as many as are sent
 //! ```
 //! A receiver that lost half of what it was sent, and half of what it was sent again, needs no more than that.
 //!
@@ -27,9 +27,6 @@ pub const RTT_DEFAULT: Duration = Duration::from_millis(100);
 /// The shortest round trip that is believed: a receiver that claims less would have each packet sent a thousand times a
 /// second. No receiver asks for the same packet sooner.
 pub const RTT_MIN: Duration = Duration::from_millis(10);
-
-/// Numbers looked up in `RTT_MIN`. There are no more packets to ask for, and none is sent twice in that time.
-pub const LOOKUPS_MAX: u64 = PACKETS_MAX;
 
 /// The power of two that holds `PACKETS_MAX`: two packets that can be asked for at one time never
 /// share a mark.
@@ -59,15 +56,7 @@ struct Mark {
 pub struct ResendGuard {
     /// Empty until the first resend, then indexed by the low bits of the sequence number.
     marks: Vec<Option<Mark>>,
-    lookups: Lookups,
     credit: Credit,
-}
-
-/// Numbers that were looked up lately.
-#[derive(Debug, Clone, Default)]
-struct Lookups {
-    since: Time,
-    count: u64,
 }
 
 /// Bytes that may still be sent again.
@@ -79,15 +68,6 @@ struct Credit {
 }
 
 impl ResendGuard {
-    /// Asks for leave to look for a packet that the receiver asks for.
-    pub fn look_up(&mut self, now: Time) -> bool {
-        if now.saturating_since(self.lookups.since) >= RTT_MIN {
-            self.lookups = Lookups { since: now, count: 0 };
-        }
-        self.lookups.count += 1;
-        self.lookups.count <= LOOKUPS_MAX
-    }
-
     /// Whether `bytes` more may be sent again, of a stream that has sent `sent` so far and of which `kept` can be asked for.
     pub fn affords(&mut self, bytes: usize, sent: u64, kept: u64) -> bool {
         let credit = &mut self.credit;
@@ -98,38 +78,38 @@ impl ResendGuard {
         bytes as u64 <= credit.bytes
     }
 
-    /// A packet of `bytes` was sent again.
-    pub fn spend(&mut self, bytes: usize) {
-        self.credit.bytes = self.credit.bytes.saturating_sub(bytes as u64);
-    }
-
     /// Asks for leave to send the packet `out_seq` again, `newest` being the last one sent; both
-    /// extended. When given it is marked, and the answer is whether this is its first time.
+    /// extended. The answer is whether this would be its first time. It costs one look, so it is asked before all else.
     ///
     /// `rtt` is the measured round trip to this receiver, zero when unknown.
     ///
     /// # Errors
     /// [`Refused`] says why not.
-    pub fn resend(&mut self, now: Time, rtt: Duration, newest: u64, out_seq: u64) -> Result<bool, Refused> {
+    pub fn may_resend(&self, now: Time, rtt: Duration, newest: u64, out_seq: u64) -> Result<bool, Refused> {
         if newest.checked_sub(out_seq).is_none_or(|behind| behind >= PACKETS_MAX) {
             return Err(Refused::NotFound);
         }
-        if self.marks.is_empty() {
-            self.marks = vec![None; MARKS];
-        }
-        #[allow(clippy::cast_possible_truncation, reason = "modulo 2^32 on purpose, see Mark")]
-        let (seq, now_ms) = (out_seq as u32, now.as_millis() as u32);
-        let Some(mark) = self.marks.get_mut(seq as usize & (MARKS - 1)) else {
-            return Err(Refused::NotFound);
-        };
+        let seq = mark_of(out_seq);
+        let mark = self.marks.get(place(seq)).copied().flatten();
         let last = mark.filter(|mark| mark.out_seq == seq);
         let rtt = if rtt.is_zero() { RTT_DEFAULT } else { rtt.max(RTT_MIN) };
-        let since = |mark: Mark| Duration::from_millis(now_ms.wrapping_sub(mark.resent_ms).into());
+        let since = |mark: Mark| Duration::from_millis(millis(now).wrapping_sub(mark.resent_ms).into());
         if last.is_some_and(|mark| since(mark) <= rtt) {
             return Err(Refused::TooSoon);
         }
-        *mark = Some(Mark { out_seq: seq, resent_ms: now_ms });
         Ok(last.is_none())
+    }
+
+    /// The packet `out_seq`, extended, of `bytes` was sent again: that counts once it is on its way and not before.
+    pub fn resent(&mut self, now: Time, out_seq: u64, bytes: usize) {
+        self.credit.bytes = self.credit.bytes.saturating_sub(bytes as u64);
+        if self.marks.is_empty() {
+            self.marks = vec![None; MARKS];
+        }
+        let seq = mark_of(out_seq);
+        if let Some(mark) = self.marks.get_mut(place(seq)) {
+            *mark = Some(Mark { out_seq: seq, resent_ms: millis(now) });
+        }
     }
 
     /// Forgets all marks and gives the memory back, for a stream that pauses.
@@ -141,6 +121,20 @@ impl ResendGuard {
     pub fn memory(&self) -> usize {
         self.marks.capacity() * size_of::<Option<Mark>>()
     }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "modulo 2^32 on purpose, see Mark")]
+fn mark_of(out_seq: u64) -> u32 {
+    out_seq as u32
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "modulo 2^32 on purpose, see Mark")]
+fn millis(now: Time) -> u32 {
+    now.as_millis() as u32
+}
+
+fn place(seq: u32) -> usize {
+    seq as usize & (MARKS - 1)
 }
 
 /// The sequence numbers a NACK item asks for (RFC 4585 §6.2.1), at most `NACK_ITEM_PACKETS_MAX`.
@@ -157,33 +151,48 @@ mod tests {
 
     const RTT: Duration = Duration::from_millis(50);
 
+    /// Asks, and sends at once what may be sent.
+    fn resend(
+        guard: &mut ResendGuard,
+        now: Time,
+        rtt: Duration,
+        newest: u64,
+        out_seq: u64,
+    ) -> Result<bool, Refused> {
+        let is_first = guard.may_resend(now, rtt, newest, out_seq)?;
+        guard.resent(now, out_seq, 1);
+        Ok(is_first)
+    }
+
     #[test]
     fn once_per_round_trip_and_first_only_once() {
         let mut guard = ResendGuard::default();
         let at = Time::from_millis;
-        assert_eq!(guard.resend(at(0), RTT, 20, 10), Ok(true));
-        assert_eq!(guard.resend(at(50), RTT, 20, 10), Err(Refused::TooSoon));
-        assert_eq!(guard.resend(at(50), RTT, 20, 11), Ok(true));
-        assert_eq!(guard.resend(at(51), RTT, 20, 10), Ok(false));
-        assert_eq!(guard.resend(at(151), Duration::ZERO, 20, 10), Err(Refused::TooSoon));
-        assert_eq!(guard.resend(at(152), Duration::ZERO, 20, 10), Ok(false));
+        assert_eq!(resend(&mut guard, at(0), RTT, 20, 10), Ok(true));
+        assert_eq!(resend(&mut guard, at(50), RTT, 20, 10), Err(Refused::TooSoon));
+        assert_eq!(resend(&mut guard, at(50), RTT, 20, 11), Ok(true));
+        assert_eq!(resend(&mut guard, at(51), RTT, 20, 10), Ok(false));
+        assert_eq!(resend(&mut guard, at(151), Duration::ZERO, 20, 10), Err(Refused::TooSoon));
+        assert_eq!(resend(&mut guard, at(152), Duration::ZERO, 20, 10), Ok(false));
+    }
+
+    #[test]
+    fn what_could_not_be_sent_may_be_asked_for_at_once() {
+        let mut guard = ResendGuard::default();
+        for _ in 0..2 {
+            assert_eq!(guard.may_resend(Time::ZERO, RTT, 20, 10), Ok(true));
+        }
+        guard.resent(Time::ZERO, 10, 1);
+        assert_eq!(guard.may_resend(Time::ZERO, RTT, 20, 10), Err(Refused::TooSoon));
     }
 
     #[test]
     fn a_round_trip_that_cannot_be_is_not_believed() {
         let mut guard = ResendGuard::default();
-        let given = (0..1_000)
-            .filter(|at| guard.resend(Time::from_millis(*at), Duration::from_micros(15), 20, 10).is_ok());
+        let given = (0..1_000).filter(|at| {
+            resend(&mut guard, Time::from_millis(*at), Duration::from_micros(15), 20, 10).is_ok()
+        });
         assert_eq!(given.count(), 91, "each eleventh millisecond");
-    }
-
-    #[test]
-    fn there_are_no_more_packets_to_ask_for_than_are_kept() {
-        let mut guard = ResendGuard::default();
-        let mut looked_up = |at| (0..10_000).filter(|_| guard.look_up(Time::from_millis(at))).count() as u64;
-        assert_eq!(looked_up(0), LOOKUPS_MAX);
-        assert_eq!(looked_up(9), 0);
-        assert_eq!(looked_up(10), LOOKUPS_MAX);
     }
 
     #[test]
@@ -192,7 +201,7 @@ mod tests {
         assert!(!guard.affords(1_000, 0, 0), "nothing was sent");
         assert!(guard.affords(4_000, 100_000, 4_000));
         assert!(!guard.affords(4_001, 100_000, 4_000));
-        guard.spend(4_000);
+        guard.resent(Time::ZERO, 1, 4_000);
         assert!(!guard.affords(1, 100_000, 4_000));
         assert!(guard.affords(500, 100_500, 4_000) && !guard.affords(501, 100_500, 4_000));
         assert!(guard.affords(500, 100_500, 100), "less is kept: what was earned stays");
@@ -202,10 +211,10 @@ mod tests {
     fn the_far_past_and_the_future_are_refused() {
         let mut guard = ResendGuard::default();
         let newest = 100_000;
-        assert_eq!(guard.resend(Time::ZERO, RTT, newest, newest + 1), Err(Refused::NotFound));
-        assert_eq!(guard.resend(Time::ZERO, RTT, newest, newest - PACKETS_MAX), Err(Refused::NotFound));
+        assert_eq!(resend(&mut guard, Time::ZERO, RTT, newest, newest + 1), Err(Refused::NotFound));
+        assert_eq!(resend(&mut guard, Time::ZERO, RTT, newest, newest - PACKETS_MAX), Err(Refused::NotFound));
         assert_eq!(guard.memory(), 0, "refusals cost nothing");
-        assert_eq!(guard.resend(Time::ZERO, RTT, newest, newest - PACKETS_MAX + 1), Ok(true));
+        assert_eq!(resend(&mut guard, Time::ZERO, RTT, newest, newest - PACKETS_MAX + 1), Ok(true));
         guard.clear();
         assert_eq!(guard.memory(), 0);
     }
@@ -226,7 +235,7 @@ mod tests {
             let mut now = 0;
             for (seq, pause) in asks {
                 now += pause;
-                if guard.resend(Time::from_millis(now), RTT, 3_000, 501 + seq % 2_400).is_ok() {
+                if resend(&mut guard, Time::from_millis(now), RTT, 3_000, 501 + seq % 2_400).is_ok() {
                     let before = last.insert(seq % 2_400, now);
                     prop_assert!(before.is_none_or(|before: u64| now - before > 50));
                 }

@@ -5,12 +5,15 @@
 //!                                  ▲ get(source)
 //! consumer: sequence map, reversed ┘             nothing per packet and consumer
 //!           ResendGuard                          marks of what was sent again
+//! receiver: ResendLookups                        how much it may ask for, of all its streams
 //! ```
 
 pub mod decapsulate;
 pub mod guard;
 pub mod history;
+pub mod lookups;
 
 pub use decapsulate::{OSN_LEN, Original, decapsulate};
 pub use guard::{Refused, ResendGuard, requested_seqs};
 pub use history::{HistoryPacket, Inserted, PacketHistory};
+pub use lookups::ResendLookups;

@@ -16,6 +16,7 @@ pub mod webrtc_server;
 
 use std::net::SocketAddr;
 
+use ringsoup_rtc::rtx::ResendLookups;
 use ringsoup_rtc::srtp::OutboundSession;
 use ringsoup_rtc::time::Time;
 
@@ -72,6 +73,8 @@ pub struct Transport {
     pub(crate) recv_extensions: RecvRtpHeaderExtensions,
     pub(crate) media_ssrcs: Map<u32, Id<Consumer>>,
     pub(crate) rtx_ssrcs: Map<u32, Id<Consumer>>,
+    /// What its receiver asked for again lately.
+    pub(crate) lookups: ResendLookups,
     pub(crate) traffic: Traffic,
     pub(crate) limits: BitrateLimits,
     pub(crate) outgoing: Outgoing,
@@ -145,6 +148,7 @@ impl Transport {
             recv_extensions: RecvRtpHeaderExtensions::default(),
             media_ssrcs: Map::default(),
             rtx_ssrcs: Map::default(),
+            lookups: ResendLookups::default(),
             traffic: Traffic::default(),
             limits: BitrateLimits::default(),
             outgoing: Outgoing::new(options.initial_available_outgoing_bitrate),

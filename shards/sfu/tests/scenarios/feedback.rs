@@ -10,8 +10,8 @@ use ringsoup_sfu::command::ConsumerCommand;
 use ringsoup_sfu::drop_reason::DropReason;
 
 use crate::common::UNIX_ORIGIN_US;
-use crate::common::packets::{DELTA, KEY, empty_block, heard, nack, receiver_report, rtx};
-use crate::common::parameters::{H264_RTX, ROUTER_H264, ROUTER_H264_RTX, produce_video};
+use crate::common::packets::{DELTA, KEY, empty_block, heard, nack, receiver_report, rtp, rtx};
+use crate::common::parameters::{H264, H264_RTX, ROUTER_H264, ROUTER_H264_RTX, consume_video, produce_video};
 use crate::room::{ALICE_RTX, ALICE_VIDEO, BOB_VIDEO, MAPPED_VIDEO, Room, VIDEO, VIDEO_RTX, seqs};
 
 fn nacks(room: &mut Room) -> Vec<Vec<u16>> {
@@ -184,6 +184,57 @@ fn the_second_of_two_repairs_is_a_duplicate() {
     let _ = MAPPED_VIDEO;
 }
 
+/// A13: with many streams a receiver would have many times as much looked for.
+#[test]
+fn a_receiver_of_several_streams_has_no_more_looked_for() {
+    let mut room = Room::new();
+    room.world.consume("alice", consume_video("second", "video", 300, None, MAPPED_VIDEO));
+    room.start_video(1..5);
+    let newest = seqs(&room.alice_gets())[6];
+    let asked: Vec<u16> = (0..ASKED_AT_ONCE).map(|behind| newest.wrapping_sub(behind)).rev().collect();
+    for ssrc in [ALICE_VIDEO, 300] {
+        for seqs in asked.chunks(64 * 17) {
+            room.alice_says(&nack(ssrc, seqs));
+        }
+    }
+    assert_eq!(room.world.held("resends_too_many"), 2 * u64::from(ASKED_AT_ONCE) - 2_500);
+}
+
+/// Whether the answer may be on its way is known at once, whether there is one takes a look at what is kept.
+#[test]
+fn what_is_asked_for_too_soon_is_not_looked_for_any_further() {
+    let mut room = Room::new();
+    room.start_video(1..3);
+    let seqs = seqs(&room.alice_gets());
+    for _ in 0..2 {
+        room.alice_says(&nack(ALICE_VIDEO, &seqs));
+    }
+    assert_eq!(room.world.held("resends_sent"), 2);
+    assert_eq!((room.world.held("resends_too_soon"), room.world.held("resends_too_much")), (2, 0));
+}
+
+#[test]
+fn what_the_outbox_had_no_room_for_may_be_asked_for_at_once() {
+    let mut room = Room::new();
+    room.start_video(0..1);
+    let first = seqs(&room.alice_gets())[0];
+    let (sender, alice) = (room.sender.clone(), room.alice.clone());
+    for seq in 1..1_500 {
+        let mut payload = vec![0; if seq < 1_200 { 60_000 } else { 500 }];
+        payload[..DELTA.len()].copy_from_slice(DELTA);
+        let packet = rtp(H264, seq, 1, VIDEO, &payload);
+        room.world.receive_unflushed(sender.socket, sender.remote, &packet);
+    }
+    let asked = nack(ALICE_VIDEO, &[first.wrapping_add(1_499)]);
+    room.world.receive_unflushed(alice.socket, alice.remote, &asked);
+    assert_eq!((room.world.held("resends_outbox_full"), room.world.held("resends_sent")), (1, 0));
+    room.world.take_sent();
+    room.alice_says(&asked);
+    assert_eq!(room.alice_gets().len(), 1);
+    let stats = room.world.consumer_stats("alice video");
+    assert_eq!((stats.base.packets_retransmitted, stats.base.packets_repaired), (1, 1));
+}
+
 /// A receiver that asks for all it was ever sent, again and again, whatever it says of its round trip.
 struct Flood {
     room: Room,
@@ -259,7 +310,7 @@ fn a_nack_flood_is_answered_with_as_much_as_is_sent() {
     let asked = FLOOD_MS * ASKED_EACH_MS * u64::from(ASKED_AT_ONCE);
     let looked_up = asked - flood.counted("resends_too_many");
     assert!(looked_up <= (FLOOD_MS / 10 + 1) * 2_500, "{looked_up} looked up of {asked}");
-    let counted: u64 = ["sent", "unknown", "too_soon", "too_many", "too_much"]
+    let counted: u64 = ["sent", "unknown", "too_soon", "too_many", "too_much", "outbox_full"]
         .iter()
         .map(|name| flood.counted(&format!("resends_{name}")))
         .sum();
