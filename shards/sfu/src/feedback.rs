@@ -9,7 +9,7 @@ use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtcp::{Compound, ExtendedReport, Nack, ReportBlock, RtcpPacket, SenderInfo, XrBlock};
 use ringsoup_rtc::rtp::packet::FIXED_HEADER_LEN;
 use ringsoup_rtc::rtp::{ExtensionBlock, HeaderFields, Stamp, write_header, write_rtx_header};
-use ringsoup_rtc::rtx::HistoryPacket;
+use ringsoup_rtc::rtx::{HistoryPacket, OSN_LEN};
 use ringsoup_rtc::time::Time;
 
 use crate::command::{ConsumerTraceEvent, ProducerTraceEvent};
@@ -307,19 +307,18 @@ fn send_again(
     // A pipe's stream carries the encoding of its own place.
     let encoding = if consumer.is_pipe() { index } else { source.encoding };
     let history = consumer.history(producer, encoding).ok_or(Unsent::Unknown)?;
-    let packet = history.get(now, source.input).ok_or(Unsent::Unknown)?;
+    let packet = history.get(now, source.input).filter(|packet| !packet.is_gap()).ok_or(Unsent::Unknown)?;
     let again = layers.again(&source, &packet).ok_or(Unsent::Unknown)?;
     let guard = consumer.streams[index].guard.as_mut().ok_or(Unsent::Unknown)?;
-    // What it took at least when it was sent first: that RTX packets are longer is no fault of the receiver.
-    let bytes = FIXED_HEADER_LEN + packet.payload.len();
-    if !guard.affords(bytes, egress.sent.bytes, kept) {
+    // What it takes at least; what it took is charged.
+    if !guard.affords(FIXED_HEADER_LEN + packet.payload.len(), egress.sent.bytes, kept) {
         return Err(Unsent::TooMuch);
     }
     let resent = Resent { stream: index, sequence_number, packet, again };
     let refused = out.refused();
-    if retransmit(now, transport, consumer, &resent, out).is_none() {
+    let Some(bytes) = retransmit(now, transport, consumer, &resent, out) else {
         return Err(if out.refused() == refused { Unsent::Unknown } else { Unsent::OutboxFull });
-    }
+    };
     let stream = &mut consumer.streams[index];
     if let Some(guard) = stream.guard.as_mut() {
         guard.resent(now, source.output, bytes);
@@ -338,14 +337,15 @@ struct Resent<'a> {
     again: Again,
 }
 
-/// Sends a packet again, in the RTX stream where there is one (RFC 4588), else as it was. `None` when that could not be.
+/// Sends a packet again, in the RTX stream where there is one (RFC 4588), else as it was. Returns the bytes it took when it was sent
+/// first: that RTX packets are longer is no fault of the receiver. `None` when it could not be sent.
 fn retransmit(
     now: Time,
     transport: &mut Transport,
     consumer: &mut Consumer,
     resent: &Resent<'_>,
     out: &mut Outbox,
-) -> Option<()> {
+) -> Option<usize> {
     let Resent { stream, sequence_number, packet, again } = *resent;
     let block = ExtensionBlock::from_wire_form(packet.extension, packet.two_byte);
     let told = again.active.and_then(|active| with_active(&block, active));
@@ -353,8 +353,12 @@ fn retransmit(
     let own_block = consumer.own_block(block);
     let block = own_block.as_ref().unwrap_or(block);
     let sent = &mut consumer.streams[stream];
-    let rtx = sent.rtx();
-    let stamp = resent_stamp(now, transport, sent, consumer.stamp_ids, sequence_number)?;
+    // An RTX payload type stands for one other (RFC 4588 section 8.1): by it redundant sound or a key's tone would come back as speech.
+    let rtx = sent.rtx().filter(|_| packet.payload_type == sent.params.shown.payload_type);
+    let stamp = match rtx {
+        Some(_) => new_stamp(now, transport, consumer.stamp_ids),
+        None => first_stamp(sent, consumer.stamp_ids, sequence_number)?,
+    };
     let rtx_sequence_number = rtx.map(|_| sent.next_rtx_sequence_number());
     let (payload_type, ssrc) = rtx.unwrap_or_else(|| (packet.payload_type, sent.ssrc()));
     let fields = HeaderFields {
@@ -389,23 +393,21 @@ fn retransmit(
     if !consumer.trace_events.is_empty() {
         trace::resent_packet(consumer, stream, now, &fields, &packet, len.rtp, out);
     }
-    Some(())
+    Some(len.rtp - rtx.map_or(0, |_| OSN_LEN))
 }
 
-/// What a packet that is sent again says of its sending: in an RTX stream it is another packet, else it is the same, to the
-/// byte. `None` when what it said is not known any more.
-fn resent_stamp(
-    now: Time,
-    transport: &Transport,
-    stream: &SendStream,
-    ids: StampIds,
-    sequence_number: u16,
-) -> Option<Stamp> {
+/// What a packet says of its sending in an RTX stream, where it is another packet.
+fn new_stamp(now: Time, transport: &Transport, ids: StampIds) -> Stamp {
+    if ids.is_empty() {
+        return Stamp::NONE;
+    }
+    ids.stamp(abs_send_time(now), transport.outgoing.next_number())
+}
+
+/// What a packet that is sent again as it was says of its sending: what it said, to the byte. `None` when that is not known any more.
+fn first_stamp(stream: &SendStream, ids: StampIds, sequence_number: u16) -> Option<Stamp> {
     if ids.is_empty() {
         return Some(Stamp::NONE);
     }
-    match stream.rtx() {
-        Some(_) => Some(ids.stamp(abs_send_time(now), transport.outgoing.next_number())),
-        None => stream.stamps.as_ref()?.get(sequence_number),
-    }
+    stream.stamps.as_ref()?.get(sequence_number)
 }

@@ -56,6 +56,24 @@ pub struct HistoryPacket<'a> {
     pub payload: &'a [u8],
 }
 
+impl HistoryPacket<'_> {
+    /// Stands for a packet that nobody gets: its number is taken, and there is nothing to send.
+    pub const GAP: Self = Self {
+        marker: false,
+        timestamp: 0,
+        extension: &[],
+        two_byte: false,
+        payload_type: 0,
+        kept: Kept::Nothing,
+        payload: &[],
+    };
+
+    /// Media always has a payload.
+    pub fn is_gap(&self) -> bool {
+        self.payload.is_empty()
+    }
+}
+
 /// What became of a packet given to `insert`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inserted {

@@ -5,12 +5,12 @@ use ringsoup_rtc::rtp::{ExtensionUri, RtpWriter};
 use ringsoup_sfu::command::{Consume, ConsumerCommand, Produce};
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::reply::Reply;
-use ringsoup_sfu::rtp_parameters::CodecMapping;
+use ringsoup_sfu::rtp_parameters::{CodecMapping, RtpCodecParameters};
 
 use crate::common::packets::{DELTA, KEY, SILENCE, SPEECH, heard, nack, rtp, rtx};
 use crate::common::parameters::{
-    H264, H264_RTX, MID_ID, OPUS, ORIENTATION_ID, ROUTER_H264, codec, consume_audio, consume_video,
-    extension, produce_audio, produce_video,
+    H264, H264_RTX, MID_ID, OPUS, ORIENTATION_ID, ROUTER_H264, ROUTER_OPUS, codec, consume_audio,
+    consume_video, extension, feedback, produce_audio, produce_video, rtx as rtx_codec,
 };
 use crate::common::{Peer, Sent, World};
 use crate::room::{
@@ -252,4 +252,35 @@ fn redundant_sound_and_keys_pass_to_who_asked_for_them() {
     assert_contiguous(&seqs(&plain));
     let Reply::ConsumerDump(dump) = world.consumer("c", ConsumerCommand::Dump) else { panic!("a dump") };
     assert_eq!(dump.supported_codec_payload_types, [types(&plain)[0]], "as the original shows it");
+}
+
+/// The RTX payload type is of the speech: by it a tone would come back as speech.
+#[test]
+fn what_rides_beside_the_sound_is_sent_again_as_what_it_is() {
+    let mut world = World::new();
+    let (sender, receiver) = (world.plain("sender"), world.plain("receiver"));
+    let (red, again, ssrc, rtx_ssrc) = (63, 99, 9_000, 9_001);
+    let beside = codec("audio/red", red, 48_000);
+    let mut request = produce_audio("audio", 2_000, 5_001);
+    request.rtp_parameters.codecs.push(beside.clone());
+    request.rtp_mapping.codecs.push(CodecMapping { payload_type: red, mapped_payload_type: red });
+    world.produce("sender", request);
+    let mut request = consume_audio("c", "audio", ssrc, 5_001);
+    let codecs = &mut request.rtp_parameters.codecs;
+    codecs[0].rtcp_feedback = vec![feedback("nack", "")];
+    codecs.extend([
+        beside,
+        RtpCodecParameters { mime_type: "audio/rtx".into(), ..rtx_codec(again, ROUTER_OPUS) },
+    ]);
+    request.rtp_parameters.encodings[0].rtx_ssrc = Some(rtx_ssrc);
+    world.consume("receiver", request);
+    for (seq, payload_type) in (1..).zip([OPUS, red]) {
+        world.from(&sender, &rtp(payload_type, seq, u32::from(seq) * 960, 2_000, &[0x78, 1, 2, 3]));
+    }
+    let sent = world.take_rtp(&receiver);
+    world.from(&receiver, &nack(ssrc, &seqs(&sent)));
+    let resent = world.take_rtp(&receiver);
+    let kinds: Vec<_> = resent.iter().map(|sent| (sent.rtp().payload_type(), sent.rtp().ssrc())).collect();
+    assert_eq!(kinds, [(again, rtx_ssrc), (red, ssrc)]);
+    assert_eq!(resent[1].bytes, sent[1].bytes, "to the byte");
 }
