@@ -100,7 +100,7 @@ impl Sfu {
         let payload_type = match self.producers[producer].mapping.payload_type(arrived.payload_type) {
             Some(payload_type) if !arrived.payload.is_empty() => payload_type,
             unusable => {
-                self.skip(producer, matched.index, arrived.seq);
+                self.skip(now, producer, matched.index, arrived.seq);
                 return Err(unusable.map_or(DropReason::UnknownPayloadType, |_| DropReason::PaddingOnly));
             }
         };
@@ -210,13 +210,20 @@ impl Sfu {
         }
     }
 
-    /// A packet that nobody gets leaves no gap: receivers would ask for it in vain.
+    /// A packet that nobody gets leaves no gap: receivers would ask for it in vain. Who has not begun may begin before it.
     #[cold]
-    fn skip(&mut self, producer: Id<Producer>, stream: usize, seq: u64) {
+    fn skip(&mut self, now: Time, producer: Id<Producer>, stream: usize, seq: u64) {
         let producer = &mut self.producers[producer];
         let mapped_ssrc = producer.mapping.mapped_ssrc(stream);
         for egress in &mut producer.egresses {
             egress.skip(mapped_ssrc, seq);
+        }
+        let Some(stream) = producer.streams[stream].as_mut() else { return };
+        if producer.asking > 0 {
+            stream.keep_history();
+        }
+        if let Some(history) = &mut stream.history {
+            history.insert(now, seq, &HistoryPacket::GAP);
         }
     }
 

@@ -50,6 +50,12 @@ impl Sfu {
             let newest = history.newer_than(first).unwrap_or(first).min(last);
             for seq in first + 1..=newest {
                 let Some(packet) = history.get(now, seq) else { continue };
+                if packet.is_gap() {
+                    for &place in &*begun {
+                        egresses[place].skip(stream.mapped_ssrc, seq);
+                    }
+                    continue;
+                }
                 let block = ExtensionBlock::from_wire_form(packet.extension, packet.two_byte);
                 let id = ExtensionUri::DependencyDescriptor.router_id();
                 let dependency = block.elements().find(|(element, _)| *element == id).map(|(_, value)| value);

@@ -133,6 +133,29 @@ fn so_many_are_sent_and_the_rest_can_be_asked_for() {
     assert_eq!(room.alice_gets().len(), 1);
 }
 
+/// Padding probes for bandwidth in the stream itself where there is no RTX; nobody gets it, and nobody must miss it.
+#[test]
+fn padding_among_them_leaves_no_gap() {
+    for order in [&[12_u16, 13, 14, 11][..], &[13, 11, 12, 14], &[14, 13, 11, 12]] {
+        let mut room = Room::new();
+        for &seq in order {
+            let payload: &[u8] = match seq {
+                11 => KEY,
+                13 => &[],
+                _ => DELTA,
+            };
+            room.video(seq, payload);
+        }
+        room.video(15, DELTA);
+        for sent in both_get(&mut room) {
+            let mut seqs = seqs(&sent);
+            seqs.sort_unstable();
+            assert_eq!(seqs.len(), 4, "{order:?}");
+            assert_contiguous(&seqs);
+        }
+    }
+}
+
 /// 500 receivers over SRTP, 128 packets each: more than the arena holds.
 #[test]
 fn a_large_audience_is_sent_no_more_at_once_than_is_flushed() {
