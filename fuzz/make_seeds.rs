@@ -47,6 +47,7 @@ const FRAMES: [(&str, &str); 5] = [
 
 fn main() -> std::io::Result<()> {
     rtp()?;
+    codec_descriptors()?;
     rtcp()?;
     srtp()?;
     stun()?;
@@ -64,6 +65,38 @@ fn save(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
     fs::create_dir_all(&directory)?;
     fs::write(directory.join(name), bytes)
+}
+
+/// Lengths, each before its bytes.
+fn codec_descriptors() -> std::io::Result<()> {
+    let stream = |packets: &[Vec<u8>]| {
+        let mut stream = Vec::new();
+        for packet in packets {
+            stream.push(u8::try_from(packet.len()).unwrap_or(u8::MAX));
+            stream.extend(packet);
+        }
+        stream
+    };
+    let narrow = (120..=160_u8).map(|id| vec![0x90, 0xe0, id & 0x7f, id, 0x60, 1]).collect::<Vec<_>>();
+    save("codec_descriptors", "vp8_narrow", &stream(&narrow))?;
+    let wide = (0..9).map(|id| vec![0x90, 0xf0, 0xff, 0xf8 | id, id, id << 6 | 0x25, id]).collect::<Vec<_>>();
+    save("codec_descriptors", "vp8_wide", &stream(&wide))?;
+    let vp9 = (0..9).map(|id| vec![0xae | (id & 1) << 4, 0x80 | id, id, id << 5 | 2, 0x55, 1]).collect::<Vec<_>>();
+    save("codec_descriptors", "vp9", &stream(&vp9))?;
+    for (name, structure) in [("full", layered(3, 3, false)), ("keyed", layered(2, 2, true))] {
+        let key = NewDescriptor { structure: Some(&structure), ..NewDescriptor::default() };
+        let mut packets = vec![key.write(&structure)];
+        for template in 0..structure.templates.len() {
+            let template = u8::try_from(template).unwrap_or_default();
+            let frame = NewDescriptor { template, starts_frame: true, ..NewDescriptor::default() };
+            packets.push(frame.write(&structure));
+            let chains = Some(vec![3; structure.chains.into()]);
+            let differences = Some(vec![1, 300]);
+            packets.push(NewDescriptor { active: Some(5), chains, differences, ..frame }.write(&structure));
+        }
+        save("codec_descriptors", name, &stream(&packets))?;
+    }
+    Ok(())
 }
 
 type Write = fn(Writer<'_>) -> Writer<'_>;
