@@ -8,6 +8,7 @@ mod kind;
 mod packets;
 mod report;
 mod row;
+mod strength;
 mod turns;
 mod weapons;
 

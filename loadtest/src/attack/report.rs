@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::kind::{Figures, IDLE_CORE_PERCENT_MAX, Kind, LINES_PER_SECOND_MAX};
+use super::strength;
 use super::turns::Seen;
 use crate::latency::Percentiles;
 use crate::report::float;
@@ -83,6 +84,8 @@ pub(crate) struct Row {
     pub(crate) handshakes: Option<Handshakes>,
     /// Figures that were not kept.
     pub(crate) broken: Vec<String>,
+    /// What was too little of the attack for the figures that were kept to say anything.
+    pub(crate) missing: Vec<String>,
 }
 
 fn lost((due, received): (u64, u64)) -> u64 {
@@ -126,6 +129,8 @@ impl Row {
         let named =
             [("without", Some(calm)), ("in pretence", sight.pretence.as_ref()), ("with", Some(attack))];
         let sides = named.into_iter().filter_map(|(name, seen)| Side::of(name, &seen?.slices)).collect();
+        let growth_bytes_max = strength::growth_bytes_max(kind, &figures, attack.score.sent);
+        let figures = Figures { growth_bytes_max, ..figures };
         let mut row = Self {
             row: kind.row(),
             kind,
@@ -149,6 +154,7 @@ impl Row {
             idle_core_percent: sight.idle_core_percent,
             handshakes: handshakes(sight),
             broken: Vec::new(),
+            missing: strength::missing(kind, figures.pace, attack),
         };
         if figures.extra_ns_max.is_some() {
             let by_address = sight.pretence.as_ref().and_then(|pretence| packet_ns(pretence, calm));
@@ -177,8 +183,6 @@ impl Row {
                 broken.push(what);
             }
         };
-        let is_crowd_or_flood = self.kind != Kind::Handshakes;
-        hold(!is_crowd_or_flood || self.sent > 0, "nothing was sent".to_owned());
         let amplified = float(self.answered_bytes) / float(self.foreign_bytes.max(1));
         hold(amplified <= figures.amplification_max, format!("{amplified:.4} bytes back for each"));
         let (p99, without) = (self.p99_ms("with").unwrap_or(f64::INFINITY), self.p99_without_ms());
@@ -235,7 +239,7 @@ impl Row {
 
 impl Attacks {
     pub(crate) fn succeeded(&self) -> bool {
-        self.rows.iter().all(|row| row.broken.is_empty())
+        self.rows.iter().all(|row| row.verdict() == Verdict::Withstood)
     }
 
     /// For people.
@@ -247,18 +251,48 @@ impl Attacks {
         for row in &self.rows {
             row.render(&mut text);
         }
-        let failed = self.rows.iter().filter(|row| !row.broken.is_empty()).count();
-        let _ = writeln!(text, "\n{} attacks, {failed} not withstood", self.rows.len());
+        let of = |verdict| self.rows.iter().filter(|row| row.verdict() == verdict).count();
+        let (failed, unmeasured) = (of(Verdict::NotWithstood), of(Verdict::NotMeasured));
+        let _ = writeln!(
+            text,
+            "\n{} attacks, {failed} not withstood, {unmeasured} not measured",
+            self.rows.len()
+        );
         text
     }
 }
 
+/// What a row comes to. What a feeble attack broke is broken; what it kept, nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Withstood,
+    NotWithstood,
+    NotMeasured,
+}
+
+impl Verdict {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Withstood => "withstood",
+            Self::NotWithstood => "NOT WITHSTOOD",
+            Self::NotMeasured => "NOT MEASURED",
+        }
+    }
+}
+
 impl Row {
+    const fn verdict(&self) -> Verdict {
+        match (self.broken.is_empty(), self.missing.is_empty()) {
+            (false, _) => Verdict::NotWithstood,
+            (true, false) => Verdict::NotMeasured,
+            (true, true) => Verdict::Withstood,
+        }
+    }
+
     fn render(&self, text: &mut String) {
-        let verdict = if self.broken.is_empty() { "withstood" } else { "NOT WITHSTOOD" };
         let figures = &self.figures;
-        let _ =
-            writeln!(text, "\n{} {}: {verdict}\n{}", self.row, self.kind.name(), Side::table(&self.sides));
+        let (name, verdict) = (self.kind.name(), self.verdict().name());
+        let _ = writeln!(text, "\n{} {name}: {verdict}\n{}", self.row, Side::table(&self.sides));
         let _ = writeln!(
             text,
             "sent {} ({:.0} a second of {:.0} wanted; the row's pace is {:.0}), {:.0} a second taken and dropped, {} by the kernel; {} answers of {} bytes to {} bytes",
@@ -305,6 +339,9 @@ impl Row {
         for broken in &self.broken {
             let _ = writeln!(text, "not kept: {broken}");
         }
+        for missing in &self.missing {
+            let _ = writeln!(text, "too little: {missing}");
+        }
     }
 }
 
@@ -331,7 +368,7 @@ mod tests {
         Sight {
             calm: seen(0, 0),
             pretence: None,
-            attack: seen(5_000, 4_000),
+            attack: seen(200_000, 4_000),
             resident: (1 << 20, 2 << 20),
             lines: 1,
             held: (held.clone(), held),
@@ -349,8 +386,7 @@ mod tests {
     #[test]
     fn each_figure_is_held() {
         assert_eq!(broken(|_| {}), Vec::<String>::new());
-        let changes: [fn(&mut Sight); 9] = [
-            |sight| sight.attack.score.sent = 0,
+        let changes: [fn(&mut Sight); 8] = [
             |sight| sight.attack.score.answered_bytes = 1,
             |sight| sight.attack.attacked.1 -= 1,
             |sight| sight.attack.others.1 -= 1,
@@ -368,6 +404,30 @@ mod tests {
             (0..1_000_000).for_each(|_| crate::latency::record(&mut slice.latency, 1_000_000_000));
         });
         assert!(late.len() == 1 && late[0].contains("p99"), "{late:?}");
+    }
+
+    #[test]
+    fn a_feeble_attack_is_not_withstood() {
+        let of = |kind: Kind, sent, grown| {
+            let mut sight = sight();
+            sight.attack.score = Score { sent, ..Score::default() };
+            sight.resident.1 = sight.resident.0 + grown;
+            Row::of(kind, kind.figures(true), &sight)
+        };
+        for (row, verdict) in [
+            (of(Kind::Noise, 0, 0), Verdict::NotMeasured),
+            (of(Kind::Noise, 200_000, 0), Verdict::Withstood),
+            (of(Kind::IdleTcp, 5_300, 0), Verdict::NotMeasured),
+            // Less than a whole crowd may take, and more than half of one.
+            (of(Kind::IdleTcp, 5_000, 40 << 20), Verdict::NotWithstood),
+            (of(Kind::IdleTcp, 10_000, 40 << 20), Verdict::Withstood),
+        ] {
+            assert_eq!(row.verdict(), verdict, "{row:?}");
+            let rows = vec![row];
+            let attacks = Attacks { scenario: "test".to_owned(), transport: "WebRTC", shards: 2, rows };
+            assert_eq!(attacks.succeeded(), verdict == Verdict::Withstood);
+            assert!(attacks.render().contains(verdict.name()), "{}", attacks.render());
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { offered: 0, connected: 0, failed: 0, skipped: 0, latency: latency::new(), why: None }
     }
 
