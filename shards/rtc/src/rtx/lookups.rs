@@ -3,8 +3,8 @@
 use crate::rtx::guard::{PACKETS_MAX, RTT_MIN};
 use crate::time::Time;
 
-/// Numbers looked up in `RTT_MIN` for all streams of a receiver: as many as one stream has to ask for. Each costs some hundred
-/// nanoseconds, and none is sent twice in that time.
+/// Numbers looked up in `RTT_MIN` for all streams of a receiver: as many as one stream has to ask for, and none is sent
+/// twice in that time.
 pub const LOOKUPS_MAX: u64 = PACKETS_MAX;
 
 /// Numbers that were looked up lately.
