@@ -219,6 +219,16 @@ fn in_k_svc_only_the_layers_own_pictures_are_sent_between_key_frames() {
 }
 
 #[test]
+fn in_k_svc_a_switching_point_holds_though_lower_spatial_layers_are_left_out() {
+    let mut scene = Scene::new(VP9, "L3T3_KEY");
+    scene.begin();
+    for (temporal, is_up_point) in [(0, true), (2, false), (1, false), (2, false)] {
+        scene.picture(temporal, false, is_up_point);
+    }
+    assert_eq!(layers(&scene.gets()), [(2, 0, true), (2, 2, true), (2, 1, true), (2, 2, true)]);
+}
+
+#[test]
 fn a_lost_packet_comes_again_with_the_marker_it_had() {
     let mut scene = Scene::new(VP9, "L3T3");
     scene.begin();

@@ -189,8 +189,8 @@ impl SvcLayers {
         }?;
         let is_of_another = self.is_k_svc && picture.is_inter_picture && own.spatial != layers.spatial;
         let is_above = own.spatial > layers.spatial || own.temporal > layers.temporal;
-        if is_newest && own.temporal > layers.temporal {
-            // Later pictures of its layer may refer to it.
+        if is_newest && own.temporal > layers.temporal && !is_of_another {
+            // Later pictures of its layer may refer to it; in K-SVC, those of its own spatial layer only.
             self.open = self.open.min(own.temporal - 1);
         }
         (!is_above && !is_of_another).then_some(layers)
