@@ -38,8 +38,6 @@ const REPAIRABLE: usize = 1_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) decoded: u64,
-    pub(crate) undecodable: u64,
-    pub(crate) switches: u64,
     pub(crate) repaired: u64,
     pub(crate) given_up: u64,
     pub(crate) simulated_ms: u64,
@@ -48,8 +46,6 @@ pub(crate) struct Outcome {
 impl Outcome {
     pub(crate) fn add(&mut self, other: &Self) {
         self.decoded += other.decoded;
-        self.undecodable += other.undecodable;
-        self.switches += other.switches;
         self.repaired += other.repaired;
         self.given_up += other.given_up;
         self.simulated_ms += other.simulated_ms;
@@ -200,8 +196,8 @@ impl Stage {
                     self.after(delay, Event::ToShard { peer: index + 1, bytes: said.clone() });
                 }
             }
-            if self.scene.is_clean {
-                self.receivers[index].check_progress(self.world.now.min(self.ends));
+            if self.world.now <= self.ends {
+                self.receivers[index].check_progress(self.world.now, self.scene.is_clean);
             }
         }
         self.after(RECEIVER_PAUSE, Event::Look);

@@ -17,9 +17,13 @@ const REQUESTS_MAX: u8 = 6;
 /// Between two requests for one packet: longer than any round trip here.
 const REQUEST_PAUSE: Duration = Duration::from_millis(200);
 const KEY_FRAME_PAUSE: Duration = Duration::from_millis(600);
-/// Frames come again so soon after whatever happened, on a clean network; to a layer switched to within 2 s, and found out
-/// about in as much.
+/// Frames come again so soon after whatever happened, on a clean network, of the layers that are preferred too: a layer is switched
+/// to within 2 s, and found out about in as much.
 const STALL_MAX: Duration = Duration::from_millis(2_500);
+/// On one that loses, frames of whatever layers.
+const LOSSY_STALL_MAX: Duration = Duration::from_millis(5_000);
+
+const LOWEST: Layers = Layers { spatial: 0, temporal: Some(0) };
 
 enum Turn {
     Interrupted,
@@ -41,8 +45,9 @@ pub(super) struct Receiver {
     begins_at: u64,
     asked: Option<Time>,
     paused: bool,
-    /// How many frames there were, and since when there were no more.
-    progress: (u64, Option<Time>),
+    preferred: Layers,
+    /// When it was paused, resumed or asked for other layers last, or was looked at first.
+    changed: Option<Time>,
     repaired: u64,
     given_up: u64,
 }
@@ -62,7 +67,8 @@ impl Receiver {
             begins_at: 0,
             asked: None,
             paused: false,
-            progress: (0, None),
+            preferred: most,
+            changed: None,
             repaired: 0,
             given_up: 0,
         };
@@ -83,14 +89,14 @@ impl Receiver {
     }
 
     pub(super) fn prefer(&mut self, now: Time, layers: Layers) {
-        self.progress.1 = Some(now);
+        (self.changed, self.preferred) = (Some(now), layers);
         self.turn(Turn::Preferred(layers));
     }
 
     pub(super) fn pause(&mut self, now: Time, paused: bool) {
         if self.paused != paused {
             self.paused = paused;
-            self.progress.1 = Some(now);
+            self.changed = Some(now);
             self.turn(Turn::Interrupted);
         }
     }
@@ -186,16 +192,19 @@ impl Receiver {
         }
     }
 
-    /// On a clean network a receiver that is not paused is never left alone.
-    pub(super) fn check_progress(&mut self, now: Time) {
-        let (frames, since) = self.progress;
-        let decoded = self.oracle.decoded();
-        if decoded > frames || self.paused || since.is_none() {
-            self.progress = (decoded, Some(now));
+    /// A receiver that is not paused is never left alone, and where nothing is lost it gets what it prefers.
+    pub(super) fn check_progress(&mut self, now: Time, is_clean: bool) {
+        let changed = *self.changed.get_or_insert(now);
+        if self.paused {
             return;
         }
-        let stalled = since.map_or(Duration::ZERO, |since| now.saturating_since(since));
-        assert!(stalled < STALL_MAX, "{} has got no frame for {stalled:?}", self.name);
+        let waited_for =
+            |layers| now.saturating_since(changed.max(self.oracle.last_decoded(layers).unwrap_or(changed)));
+        let (stalled, deprived) = (waited_for(LOWEST), waited_for(self.preferred));
+        let most = if is_clean { STALL_MAX } else { LOSSY_STALL_MAX };
+        assert!(stalled <= most, "{now:?}: {} has got no frame for {stalled:?}", self.name);
+        let is_met = !is_clean || deprived <= most;
+        assert!(is_met, "{now:?}: {} has not got what it prefers for {deprived:?}", self.name);
     }
 
     pub(super) fn finish(&mut self, now: Time, outcome: &mut Outcome) {
