@@ -163,6 +163,11 @@ impl Flight {
         self.next_sequence > 1
     }
 
+    /// Whether the peer has said something that was worth keeping.
+    pub(crate) const fn holds_something(&self) -> bool {
+        !self.messages.is_empty() || !self.sealed.is_empty()
+    }
+
     /// Whether OpenSSL can be shown it.
     pub(crate) fn is_whole(&self) -> bool {
         self.whole_len().is_some()

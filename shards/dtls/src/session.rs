@@ -212,6 +212,10 @@ impl Connection for Session {
         }
     }
 
+    fn holds_flight(&self) -> bool {
+        matches!(&self.phase, Phase::Handshaking { flight, .. } if flight.holds_something())
+    }
+
     fn is_ready(&self) -> bool {
         matches!(&self.phase, Phase::Handshaking { flight, .. } if flight.is_whole())
     }

@@ -88,11 +88,15 @@ impl Handshakes {
         queue.retain(|&queued| queued != id);
     }
 
-    /// For a handshake whose peer has spoken for the first time. False: there is none, and what it said is to be dropped.
-    pub(crate) fn take_place(&mut self) -> bool {
-        let has_place = self.places_taken < PLACES;
-        self.places_taken += usize::from(has_place);
-        has_place
+    /// Whether there is a place for one more. Where there is none, what a peer says that has none is to be dropped unread.
+    pub(crate) const fn has_place(&self) -> bool {
+        self.places_taken < PLACES
+    }
+
+    /// For a handshake that holds something of its peer's for the first time: there is a place, as was asked before.
+    pub(crate) fn take_place(&mut self) {
+        debug_assert!(self.has_place(), "it was asked before");
+        self.places_taken += 1;
     }
 
     pub(crate) fn give_place_back(&mut self) {
@@ -146,10 +150,14 @@ mod tests {
     #[test]
     fn places_are_bounded_and_come_back() {
         let mut handshakes = Handshakes::default();
-        assert!((0..PLACES).all(|_| handshakes.take_place()));
-        assert!(!handshakes.take_place());
+        for _ in 0..PLACES {
+            assert!(handshakes.has_place());
+            handshakes.take_place();
+        }
+        assert!(!handshakes.has_place());
         handshakes.give_place_back();
-        assert!(handshakes.take_place());
-        assert!(!handshakes.take_place());
+        assert!(handshakes.has_place());
+        handshakes.take_place();
+        assert!(!handshakes.has_place());
     }
 }

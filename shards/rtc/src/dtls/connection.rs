@@ -31,6 +31,9 @@ pub trait Connection: Debug + Send {
     /// [`advance`](Self::advance).
     fn take_in(&mut self, now: Time, datagram: &[u8], out: &mut Output);
 
+    /// Whether something of the peer's flight is held until the rest of it comes, or until it is answered.
+    fn holds_flight(&self) -> bool;
+
     /// Whether [`advance`](Self::advance) has something to do. Nothing but `take_in` and `advance` itself makes it so.
     fn is_ready(&self) -> bool;
 

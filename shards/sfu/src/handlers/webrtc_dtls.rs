@@ -101,13 +101,16 @@ impl Sfu {
             let is_put_off = dtls.turn.is_some() || dtls.asks_again.is_some();
             return Err(if is_put_off { DropReason::HandshakePutOff } else { DropReason::NoHandshake });
         };
-        if dtls.state == State::Connecting && !dtls.has_place {
-            dtls.has_place = self.handshakes.take_place();
-            if !dtls.has_place {
-                return Err(DropReason::HandshakePutOff);
-            }
+        let wants_place = dtls.state == State::Connecting && !dtls.has_place;
+        if wants_place && !self.handshakes.has_place() {
+            return Err(DropReason::HandshakePutOff);
         }
         connection.take_in(now, bytes, &mut self.dtls_output);
+        // Not for a first byte that looks like DTLS: a place is for what is kept of it.
+        if wants_place && connection.holds_flight() {
+            dtls.has_place = true;
+            self.handshakes.take_place();
+        }
         // Without keys nothing is authentic, and an answer has to go where the peer is heard. With them, only what says
         // something is the peer's.
         if dtls.state == State::Connecting || !self.dtls_output.is_empty() {

@@ -167,6 +167,28 @@ fn who_is_silent_takes_no_place_and_who_has_spoken_gives_it_back() {
     world.assert_accounted();
 }
 
+/// All that looks like DTLS by its first byte, from peers that a check let in.
+#[test]
+fn who_says_nothing_that_is_kept_takes_no_place() {
+    let mut world = World::new();
+    let server = world.open_server(SERVER, PORT);
+    let_in(&mut world, server, 1);
+    for first in 20..64 {
+        for len in [0, 1, 12, 60, 1_200] {
+            world.receive(server, remote(1), &[&[first, 254, 253][..], &vec![0; len]].concat());
+        }
+        // A record of the right kind and length whose message is beyond all bounds, and one that is encrypted already.
+        let absurd = [22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 1, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0];
+        let sealed = [&[first, 254, 253, 0, 1, 0, 0, 0, 0, 0, 0, 0, 60][..], &[7; 60]].concat();
+        world.receive(server, remote(1), &absurd);
+        world.receive(server, remote(1), &sealed);
+    }
+    assert_eq!((world.held("held_handshakes"), world.dropped(DropReason::HandshakePutOff)), (0, 0));
+    world.receive(server, remote(1), &HALF_A_HELLO);
+    assert_eq!(world.held("held_handshakes"), 1);
+    world.assert_accounted();
+}
+
 #[test]
 fn who_goes_while_it_waits_leaves_its_turn_to_nobody() {
     let mut world = World::new();
