@@ -123,6 +123,8 @@ pub struct Reader {
     structure: Option<Structure>,
     /// The packet that brought it.
     since: u64,
+    /// The one before and the packet that brought that, for those that come late.
+    previous: Option<(u64, Structure)>,
     /// The decode targets that are alive, by the packet that told it last.
     active: u32,
     active_since: u64,
@@ -136,14 +138,14 @@ impl Reader {
     pub fn read(&mut self, seq: u64, value: &[u8]) -> Option<Frame> {
         let ([first, _, _], extended) = value.split_first_chunk()?;
         if extended.is_empty() {
-            return frame(self.structure.as_ref()?, *first, None);
+            return frame(self.structure_of(seq)?, *first, None);
         }
         let mut bits = Bits::new(extended);
         let brings_structure = bits.flag()?;
         let tells_active = bits.flag()?;
         let (has_indications, has_differences, has_chains) = (bits.flag()?, bits.flag()?, bits.flag()?);
-        let brought = if brings_structure { Some(Structure::parse(&mut bits)?) } else { None };
-        let structure = brought.as_ref().or(self.structure.as_ref())?;
+        let brought = if brings_structure { Some(self.parse_structure(seq, &mut bits)?) } else { None };
+        let structure = brought.as_ref().or_else(|| self.structure_of(seq))?;
         let active = if tells_active { Some(bits.mask(structure.decode_target_count)?) } else { None };
         let indications = if has_indications { Some(structure.read_indications(&mut bits)?) } else { None };
         if has_differences {
@@ -153,14 +155,48 @@ impl Reader {
             bits.skip(usize::from(structure.chain_count) * 8)?;
         }
         let frame = frame(structure, *first, indications)?;
-        // A packet that comes late may bring the structure of an earlier sequence.
-        if let Some(structure) = brought.filter(|_| self.structure.is_none() || seq >= self.since) {
-            self.note_active(seq, active.unwrap_or_else(|| structure.all_targets()), true);
-            (self.structure, self.since) = (Some(structure), seq);
-        } else if let Some(active) = active.filter(|_| !brings_structure && seq >= self.active_since) {
+        if let Some(structure) = brought {
+            self.note_structure(seq, structure, active);
+        } else if let Some(active) = active.filter(|_| seq >= self.active_since) {
             self.note_active(seq, active, active != self.active);
         }
         Some(Frame { is_key_frame: brings_structure, ..frame })
+    }
+
+    /// The structure that a packet's frame is told by, as far as it came.
+    fn structure_of(&self, seq: u64) -> Option<&Structure> {
+        if seq >= self.since {
+            return self.structure.as_ref();
+        }
+        self.previous.as_ref().filter(|(since, _)| seq >= *since).map(|(_, structure)| structure)
+    }
+
+    fn parse_structure(&mut self, seq: u64, bits: &mut Bits<'_>) -> Option<Structure> {
+        let structure = Structure::parse(bits);
+        if structure.is_none() && seq > self.since {
+            // What follows is not told by the one before.
+            let since = std::mem::replace(&mut self.since, seq);
+            self.previous = self.structure.take().map(|previous| (since, previous));
+        }
+        structure
+    }
+
+    /// Whether any structure came that may hold now.
+    pub fn has_structure(&self) -> bool {
+        self.structure.is_some()
+    }
+
+    fn note_structure(&mut self, seq: u64, structure: Structure, active: Option<u32>) {
+        if self.structure.is_none() || seq >= self.since {
+            self.note_active(seq, active.unwrap_or_else(|| structure.all_targets()), true);
+            let since = std::mem::replace(&mut self.since, seq);
+            let before = self.structure.replace(structure).map(|before| (since, before));
+            // The same packet may come twice.
+            self.previous = before.filter(|_| since != seq).or_else(|| self.previous.take());
+        } else if self.previous.as_ref().is_none_or(|(since, _)| seq >= *since) {
+            // It comes late, of an earlier sequence.
+            self.previous = Some((seq, structure));
+        }
     }
 
     fn note_active(&mut self, seq: u64, active: u32, has_changed: bool) {

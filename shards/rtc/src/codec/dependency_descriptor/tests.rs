@@ -61,6 +61,43 @@ fn a_structure_that_comes_late_does_not_replace_a_newer_one() {
 }
 
 #[test]
+fn a_packet_that_comes_late_is_read_by_the_structure_of_its_time() {
+    let (old, new) = (layered(1, 3, false), NewStructure { id_offset: 6, ..layered(1, 2, false) });
+    let mut reader = Reader::default();
+    let of_old = NewDescriptor { template: 4, ..NewDescriptor::default() }.write(&old);
+    let of_new = NewDescriptor { template: 2, ..NewDescriptor::default() }.write(&new);
+    reader.read(10, &key(&old)).unwrap();
+    for _ in 0..2 {
+        reader.read(20, &key(&new)).unwrap();
+    }
+    assert_eq!(reader.read(19, &of_old).unwrap().temporal, 2);
+    assert_eq!(reader.read(21, &of_new).unwrap().temporal, 1);
+    assert_eq!((reader.read(21, &of_old), reader.read(19, &of_new)), (None, None), "of another time");
+    assert_eq!(reader.read(9, &of_old), None, "of one that never came");
+    // One between the two that comes late.
+    let between = NewStructure { id_offset: 30, ..layered(2, 1, false) };
+    let of_between = NewDescriptor { template: 2, ..NewDescriptor::default() }.write(&between);
+    assert_eq!(reader.read(16, &of_between), None);
+    reader.read(15, &key(&between)).unwrap();
+    assert_eq!(reader.read(16, &of_between).unwrap().spatial, 1);
+    assert_eq!(reader.read(21, &of_new).unwrap().temporal, 1);
+}
+
+#[test]
+fn what_follows_a_structure_that_cannot_be_read_is_not_told_by_the_one_before() {
+    let structure = layered(1, 2, false);
+    let delta = NewDescriptor { template: 2, ..NewDescriptor::default() }.write(&structure);
+    let mut reader = Reader::default();
+    reader.read(10, &key(&structure)).unwrap();
+    let broken = key(&structure);
+    assert_eq!(reader.read(20, &broken[..6]), None);
+    assert!(!reader.has_structure());
+    assert_eq!((reader.read(21, &delta), reader.read(19, &delta).unwrap().temporal), (None, 1));
+    reader.read(30, &key(&structure)).unwrap();
+    assert!(reader.has_structure() && reader.read(31, &delta).is_some());
+}
+
+#[test]
 fn what_cannot_be_is_no_descriptor() {
     let mut structure = layered(4, 8, false);
     assert!(Reader::default().read(1, &key(&structure)).is_some(), "as many as there can be");
