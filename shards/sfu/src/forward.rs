@@ -268,8 +268,9 @@ impl Sfu {
         let producer = &mut producers[producer_id];
         let Some(stream) = producer.streams[index].as_mut() else { return 0 };
         let arrived = passing.arrived;
-        let offer = stream.offer(passing.now, arrived, passing.payload_type);
         let is_overtaken = arrived.is_key_frame && stream.has_newer_than(arrived.seq);
+        let tells_early = arrived.is_key_frame && stream.tells_early(arrived.seq) && is_overtaken;
+        let offer = stream.offer(passing.now, arrived, passing.payload_type);
         let (mut count, mut is_waited_for) = (0, false);
         for (place, egress) in producer.egresses.iter_mut().enumerate() {
             match offer_to(egress, &offer, passing, &mut audience, out) {
@@ -284,7 +285,7 @@ impl Sfu {
             }
         }
         keep(stream, passing, producer.asking > 0 || is_waited_for);
-        if !self.begun.is_empty() {
+        if tells_early || !self.begun.is_empty() {
             count += self.send_overtaken(passing.now, producer_id, index, arrived.seq, out);
         }
         count

@@ -6,10 +6,15 @@
 //! ```
 //! A consumer that waits for a key frame takes nothing before its first packet. What belongs behind it and came before it is in the
 //! producer's history, as everything is that somebody may want again, and is offered once more when the consumer has begun.
+//!
+//! Where dependency descriptors tell the layers, that first packet tells what the others are. Until it comes they are early, for
+//! consumers in layers that have begun, too.
 
+use ringsoup_rtc::codec::{Descriptor, Kept};
 use ringsoup_rtc::rtp::ExtensionBlock;
 use ringsoup_rtc::time::Time;
 
+use crate::consumer::egress::Egress;
 use crate::forward::{Audience, Offered, Passing, offer_to};
 use crate::outbox::{DATAGRAMS_FLUSH, Outbox};
 use crate::producer::Producer;
@@ -19,7 +24,7 @@ use crate::table::Id;
 
 /// How far behind the newest packet a key frame's first one may be for all that follow it to be sent at once: those of a round trip
 /// at some Mbit/s, when it had to be asked for. Of more, the receiver misses the rest and asks for it.
-const OVERTAKEN_MAX: u64 = 128;
+pub(crate) const OVERTAKEN_MAX: u64 = 128;
 
 /// The same for each of several receivers: together they are sent no more than is flushed at once. A large audience that waits for
 /// one key frame would fill the arena otherwise, and nobody would get anything.
@@ -28,8 +33,8 @@ fn overtaken_max(receivers: usize) -> u64 {
 }
 
 impl Sfu {
-    /// Sends to the egresses in `begun`, which began with packet `first` of a stream, what came before it and belongs behind it. Returns how
-    /// many packets went out.
+    /// Sends to the egresses in `begun`, which began with packet `first` of a stream, what came before it and belongs behind it; of that
+    /// what was early to all that withheld it. Returns how many packets went out.
     #[cold]
     pub(crate) fn send_overtaken(
         &mut self,
@@ -44,7 +49,7 @@ impl Sfu {
         let Producer { streams, egresses, .. } = &mut producers[producer];
         let mut count = 0;
         if let Some(stream) = streams[stream].as_mut()
-            && let Some(history) = stream.history.take()
+            && let Some(mut history) = stream.history.take()
         {
             let last = first + overtaken_max(begun.len());
             let newest = history.newer_than(first).unwrap_or(first).min(last);
@@ -72,9 +77,21 @@ impl Sfu {
                     shared: None,
                     sent_at: None,
                 };
-                for &place in &*begun {
-                    let offered = offer_to(&mut egresses[place], &offer, &mut passing, &mut audience, out);
+                let was_early = packet.kept == Kept::Early && arrived.descriptor != Descriptor::Early;
+                let mut send = |egress: &mut Egress| {
+                    let offered = offer_to(egress, &offer, &mut passing, &mut audience, out);
                     count += u32::from(matches!(offered, Offered::Sent { .. }));
+                };
+                if was_early {
+                    for (place, egress) in egresses.iter_mut().enumerate() {
+                        if egress.withholds_early() || begun.binary_search(&place).is_ok() {
+                            send(egress);
+                        }
+                    }
+                    let kept = arrived.descriptor.kept();
+                    history.keep_as(seq, kept);
+                } else {
+                    begun.iter().for_each(|place| send(&mut egresses[*place]));
                 }
             }
             stream.history = Some(history);

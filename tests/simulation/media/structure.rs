@@ -94,7 +94,8 @@ impl Structure {
         }
         let back = |other: u32| frame.number - other;
         let chains = self.newest.iter().map(|newest| newest.map_or(0, back));
-        let chains = chains.map(|back| u8::try_from(back).expect("base pictures are frequent")).collect();
+        // Of a layer that is not sent any more the last one may be further back than eight bits tell. Nobody goes by its chain.
+        let chains = chains.map(|back| u8::try_from(back).unwrap_or(u8::MAX)).collect();
         let key = (frame.is_key, frame.step % self.mode.pattern.0.len(), frame.spatial);
         let definition = Definition {
             spatial: frame.spatial,

@@ -159,6 +159,8 @@ pub enum Kept {
     Nothing,
     /// What its dependency descriptor said when it came: the structure that it refers to may have gone.
     Frame(dependency_descriptor::KeptFrame),
+    /// Nothing yet: see [`Descriptor::Early`].
+    Early,
     /// The number of a picture whose payload tells only the low seven bits of it.
     Picture(u16),
 }
@@ -181,8 +183,10 @@ pub enum Descriptor {
     Vp8(vp8::Descriptor),
     Vp9(vp9::Descriptor),
     Dependency(dependency_descriptor::Frame),
-    /// A dependency descriptor that says nothing: damaged, or of a structure that did not come.
+    /// A dependency descriptor that says nothing, in a stream of which no structure is known.
     Unresolved,
+    /// One that the known structures do not tell: that of its sequence comes behind it, or did not come.
+    Early,
 }
 
 impl Descriptor {
@@ -190,6 +194,7 @@ impl Descriptor {
     pub fn kept(&self) -> Kept {
         match self {
             Self::Dependency(frame) => Kept::Frame(frame.kept()),
+            Self::Early => Kept::Early,
             Self::Vp8(picture) if !picture.has_wide_picture_id => {
                 picture.picture_id.map_or(Kept::Nothing, Kept::Picture)
             }
@@ -202,7 +207,7 @@ impl Descriptor {
         match self {
             Self::Vp9(descriptor) => descriptor.layers.map_or(0, |layers| layers.spatial),
             Self::Dependency(frame) => frame.spatial,
-            Self::Vp8(_) | Self::None | Self::Unresolved => 0,
+            Self::Vp8(_) | Self::None | Self::Unresolved | Self::Early => 0,
         }
     }
 
@@ -212,7 +217,7 @@ impl Descriptor {
             Self::Vp8(descriptor) => descriptor.temporal_layer.unwrap_or(0),
             Self::Vp9(descriptor) => descriptor.layers.map_or(0, |layers| layers.temporal),
             Self::Dependency(frame) => frame.temporal,
-            Self::None | Self::Unresolved => 0,
+            Self::None | Self::Unresolved | Self::Early => 0,
         }
     }
 }

@@ -191,6 +191,13 @@ impl PacketHistory {
         })
     }
 
+    /// More is known of a stored packet.
+    pub fn keep_as(&mut self, seq: u64, kept: Kept) {
+        if let Some(record) = self.place_of(seq).and_then(|place| self.records.get_mut(place)) {
+            record.kept = kept;
+        }
+    }
+
     /// The newest packet's number when it is higher.
     pub fn newer_than(&self, seq: u64) -> Option<u64> {
         (!self.records.is_empty() && self.newest > seq).then_some(self.newest)
@@ -224,10 +231,13 @@ impl PacketHistory {
     }
 
     fn find(&self, seq: u64) -> Option<Record> {
+        self.records.get(self.place_of(seq)?).copied()
+    }
+
+    fn place_of(&self, seq: u64) -> Option<usize> {
         let ordinal = self.index.get(slot(seq, self.index.len()))?;
-        let offset = ordinal.wrapping_sub(self.first_ordinal);
-        let record = self.records.get(usize::try_from(offset).ok()?)?;
-        (record.seq == seq).then_some(*record)
+        let place = usize::try_from(ordinal.wrapping_sub(self.first_ordinal)).ok()?;
+        self.records.get(place).is_some_and(|record| record.seq == seq).then_some(place)
     }
 
     fn is_behind(&self, seq: u64) -> bool {
@@ -351,6 +361,28 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    #[test]
+    fn more_may_be_known_of_a_packet_later() {
+        let mut history = PacketHistory::new(AGE_MAX_VIDEO);
+        history.keep_as(5, Kept::Early);
+        let packet = |kept| HistoryPacket {
+            marker: false,
+            timestamp: 0,
+            extension: &[],
+            two_byte: false,
+            payload_type: 96,
+            kept,
+            payload: &[1],
+        };
+        for seq in [5, 7, 6] {
+            history.insert(Time::ZERO, seq, &packet(Kept::Early));
+        }
+        history.keep_as(7, Kept::Picture(3));
+        history.keep_as(8, Kept::Picture(4));
+        let kept = [5, 6, 7, 8].map(|seq| history.get(Time::ZERO, seq).map(|packet| packet.kept));
+        assert_eq!(kept, [Some(Kept::Early), Some(Kept::Early), Some(Kept::Picture(3)), None]);
+    }
     use proptest::prelude::*;
 
     fn ms(millis: u64) -> Time {

@@ -113,6 +113,11 @@ impl Egress {
         self.layers.decide(offer)
     }
 
+    /// Whether packets are not sent from here before their frames are known.
+    pub(crate) fn withholds_early(&self) -> bool {
+        !matches!(self.layers, Layers::Simple(_))
+    }
+
     /// Counts a packet that was put into the Outbox.
     #[inline]
     pub(crate) fn count(&mut self, now: Time, capture_age_us: i32, rewrite: &Rewrite, bytes: usize) {

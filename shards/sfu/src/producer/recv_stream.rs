@@ -4,9 +4,9 @@ mod told;
 
 use std::time::Duration;
 
-use ringsoup_rtc::codec::Descriptor;
 use ringsoup_rtc::codec::dependency_descriptor::Reader;
 use ringsoup_rtc::codec::vp8::PictureIds;
+use ringsoup_rtc::codec::{Descriptor, Kept};
 use ringsoup_rtc::jitter::Jitter;
 use ringsoup_rtc::loss::{LossReport, Sequence, SequenceStats};
 use ringsoup_rtc::nack::generator::NackGenerator;
@@ -21,6 +21,7 @@ use ringsoup_rtc::time::Time;
 
 use crate::consumer::decision::Offer;
 use crate::drop_reason::DropReason;
+use crate::overtaken::OVERTAKEN_MAX;
 use crate::producer::capture;
 use crate::producer::key_frames::KeyFrameRequests;
 use crate::producer::layer_rates::LayerRates;
@@ -102,11 +103,14 @@ pub struct SenderClock {
 }
 
 /// The stream's dependency descriptors.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Dependencies {
     /// The sender's id of the extension.
     id: u8,
     reader: Reader,
+    /// Packets since the last key frame that belong behind one that did not come.
+    early: u64,
+    newest_early: u64,
 }
 
 /// A media packet that is new to the stream, whether it came by itself or by RTX.
@@ -181,7 +185,7 @@ impl RecvStream {
     /// Reads the extension with this id, where the codec needs it.
     pub(crate) fn read_dependencies(&mut self, id: Option<u8>) {
         let id = id.filter(|_| self.params.mime_type.codec.needs_dependency_descriptor());
-        self.dependencies = id.map(|id| Box::new(Dependencies { id, reader: Reader::default() }));
+        self.dependencies = id.map(|id| Box::new(Dependencies { id, ..Dependencies::default() }));
     }
 
     pub(crate) fn ssrc(&self) -> u32 {
@@ -205,7 +209,7 @@ impl RecvStream {
         let is_new = self.window.insert(seq);
         self.jitter.update(received, packet.timestamp());
         // The packet that gave the restart away was refused: it may have been the key frame's first.
-        let mut needs_key_frame = has_restarted && !is_key_frame;
+        let mut needs_key_frame = (has_restarted && !is_key_frame) || self.lacks_beginning(&descriptor);
         if let Some(nack) = &mut self.nack {
             let heard = nack.receive(now, seq, is_key_frame, false);
             needs_key_frame |= heard.needs_key_frame;
@@ -313,6 +317,7 @@ impl RecvStream {
         self.window.clear();
         if let Some(dependencies) = &mut self.dependencies {
             dependencies.reader.reset();
+            (dependencies.early, dependencies.newest_early) = (0, 0);
         }
         if let Some(nack) = &mut self.nack {
             nack.reset();
@@ -341,6 +346,11 @@ impl RecvStream {
             let in_payload = codec.is_key_frame(payload).unwrap_or(false);
             return match dependencies.reader.read(seq, value) {
                 Some(frame) => (Descriptor::Dependency(frame), frame.is_key_frame || in_payload),
+                None if dependencies.reader.has_structure() && !in_payload => {
+                    dependencies.early += 1;
+                    dependencies.newest_early = dependencies.newest_early.max(seq);
+                    (Descriptor::Early, false)
+                }
                 None => (Descriptor::Unresolved, in_payload),
             };
         }
@@ -419,6 +429,19 @@ impl RecvStream {
         self.history.as_ref().is_some_and(|history| history.newer_than(seq).is_some())
     }
 
+    /// A key frame begins with packet `seq`. Whether packets came that nobody in layers got, and that its structure may tell.
+    pub(crate) fn tells_early(&mut self, seq: u64) -> bool {
+        let Some(dependencies) = &mut self.dependencies else { return false };
+        dependencies.early = 0;
+        dependencies.newest_early > seq
+    }
+
+    /// So many early packets came that all of them would not be sent any more: their beginning is lost.
+    fn lacks_beginning(&self, descriptor: &Descriptor) -> bool {
+        let early = self.dependencies.as_ref().map_or(0, |dependencies| dependencies.early);
+        *descriptor == Descriptor::Early && early.is_multiple_of(OVERTAKEN_MAX)
+    }
+
     /// Reads a kept packet again; `dependency` is its dependency descriptor. `None` when that says something else than when it came, its
     /// structure having changed: whoever gets the packet then gets it by what is kept of it.
     pub(crate) fn read_again<'a>(
@@ -436,7 +459,14 @@ impl RecvStream {
                 is_key_frame |= frame.is_key_frame;
                 Descriptor::Dependency(frame)
             }
-            (Some(_), Some(_), None) => Descriptor::Unresolved,
+            (Some(dependencies), Some(value), None) => match dependencies.reader.read(seq, value) {
+                Some(frame) => {
+                    is_key_frame |= frame.is_key_frame;
+                    Descriptor::Dependency(frame)
+                }
+                None if packet.kept == Kept::Early => Descriptor::Early,
+                None => Descriptor::Unresolved,
+            },
             _ => codec.describe_again(packet.payload, packet.kept),
         };
         Some(Arrived {

@@ -69,19 +69,28 @@ impl Scene {
         }
     }
 
-    fn packet(&mut self, stream: usize, payload: &[u8], marker: bool, descriptor: &[u8]) {
+    fn packet(&mut self, stream: usize, payload: &[u8], marker: bool, descriptor: &[u8]) -> Vec<u8> {
         self.seqs[stream] = self.seqs[stream].wrapping_add(1);
         let packet = RtpWriter::new(VIDEO, self.seqs[stream], self.pictures * 3_000, SOURCES[stream]);
         let packet = packet.marker(marker).extension(DESCRIPTOR_ID, descriptor).payload(payload);
+        packet.to_vec().expect("no CSRCs")
+    }
+
+    fn sends(&mut self, packet: &[u8]) {
         let sender = self.sender.clone();
-        self.world.from(&sender, &packet.to_vec().expect("no CSRCs"));
+        self.world.from(&sender, packet);
+    }
+
+    fn frame(&mut self, stream: usize, spatial: u8, temporal: u8, is_key: bool) {
+        let packets = self.write_frame(stream, spatial, temporal, is_key);
+        packets.iter().for_each(|packet| self.sends(packet));
     }
 
     /// A frame of two packets. The first one of a key picture brings the structure.
-    fn frame(&mut self, stream: usize, spatial: u8, temporal: u8, is_key: bool) {
+    fn write_frame(&mut self, stream: usize, spatial: u8, temporal: u8, is_key: bool) -> [Vec<u8>; 2] {
         self.frames = self.frames.wrapping_add(1);
         let structure = self.structure.clone();
-        for is_first in [true, false] {
+        [true, false].map(|is_first| {
             let begins = is_first && is_key && spatial == 0;
             let descriptor = NewDescriptor {
                 starts_frame: is_first,
@@ -93,8 +102,27 @@ impl Scene {
             };
             let nal = if begins { KEY_NAL } else { DELTA_NAL };
             let marker = !is_first && spatial + 1 == self.spatial;
-            self.packet(stream, &[nal, spatial, temporal, 9], marker, &descriptor.write(&structure));
-        }
+            self.packet(stream, &[nal, spatial, temporal, 9], marker, &descriptor.write(&structure))
+        })
+    }
+
+    /// The next picture's, not sent yet.
+    fn write_picture(&mut self, temporal: u8, is_key: bool) -> [Vec<u8>; 2] {
+        self.pictures += 1;
+        self.world.advance_ms(33);
+        self.write_frame(0, 0, temporal, is_key)
+    }
+
+    /// Temporal layers of the packets that came.
+    fn temporals(&mut self) -> Vec<u8> {
+        self.gets_packets().iter().map(|sent| sent.rtp().payload()[2]).collect()
+    }
+
+    /// How many of these numbers come again.
+    fn come_again(&mut self, seqs: &[u16]) -> usize {
+        let receiver = self.receiver.clone();
+        self.world.from(&receiver, &nack(SENT, seqs));
+        self.gets_packets().len()
     }
 
     /// A picture of all spatial layers.
@@ -247,7 +275,7 @@ fn nothing_is_sent_before_a_key_frame() {
 }
 
 #[test]
-fn frames_of_a_structure_that_did_not_come_pass() {
+fn frames_of_a_structure_that_did_not_come_are_not_sent() {
     let mut scene = Scene::svc(AV1, (1, 2), false);
     scene.picture(0, true);
     scene.prefer(0, 0);
@@ -255,12 +283,71 @@ fn frames_of_a_structure_that_did_not_come_pass() {
     assert_eq!(scene.gets().len(), 2);
     // The key frame that would have told is lost.
     scene.structure.id_offset = 20;
-    scene.pictures(&[0, 1]);
-    assert_eq!(scene.gets().len(), 2);
+    scene.write_picture(0, true);
+    scene.asked();
+    scene.pictures(&[0; 3]);
+    assert!(scene.gets_packets().is_empty());
+    scene.pictures(&[1; 60]);
+    assert_eq!(scene.asked(), 0);
+    scene.picture(1, false);
+    assert_eq!(scene.asked(), 1, "it will not come any more");
     assert_eq!(scene.dump(), [(0, 0), (0, 0)]);
     scene.picture(0, true);
     scene.pictures(&[1, 0]);
-    assert_eq!(scene.gets(), [(0, 0, true), (0, 0, true)]);
+    let sent = scene.gets_packets();
+    assert_contiguous(&seqs(&sent));
+    assert_eq!(sent.iter().map(|sent| sent.rtp().payload()[2]).collect::<Vec<_>>(), [0; 4]);
+    let before = seqs(&sent)[0].wrapping_sub(3);
+    assert_eq!(scene.come_again(&[before]), 0, "nor what nobody can tell");
+}
+
+/// Without any structure nothing can be told apart, and H264 tells key frames itself.
+#[test]
+fn a_stream_whose_structures_cannot_be_read_passes() {
+    let mut scene = Scene::svc(H264, (1, 2), false);
+    // One more than can be named.
+    let template = scene.structure.templates[0].clone();
+    scene.structure.templates.splice(0..0, vec![template; 64]);
+    scene.picture(0, true);
+    scene.pictures(&[1, 0]);
+    assert_eq!(scene.temporals(), [0, 0, 1, 1, 0, 0]);
+}
+
+#[test]
+fn what_comes_late_is_told_by_the_structure_of_its_time() {
+    for mime_type in [AV1, H264] {
+        let mut scene = Scene::svc(mime_type, (1, 2), false);
+        scene.picture(0, true);
+        scene.prefer(0, 0);
+        scene.pictures(&[0, 1]);
+        assert_eq!(scene.temporals(), [0; 4]);
+        let late = [scene.write_picture(0, false), scene.write_picture(1, false)];
+        scene.structure.id_offset = 20;
+        scene.picture(0, true);
+        let key = scene.gets_packets();
+        late.iter().flatten().for_each(|packet| scene.sends(packet));
+        let sent = scene.gets_packets();
+        assert_eq!(sent.iter().map(|sent| sent.rtp().payload()[2]).collect::<Vec<_>>(), [0; 2]);
+        let first = seqs(&sent)[0];
+        assert_eq!(seqs(&key)[0], first.wrapping_add(4));
+        let asked: Vec<_> = (0..4).map(|ahead| first.wrapping_add(ahead)).collect();
+        assert_eq!(scene.come_again(&asked), 2);
+    }
+}
+
+#[test]
+fn a_receiver_without_layers_waits_for_the_key_frames_that_descriptors_tell() {
+    let mut scene = Scene::svc(AV1, (1, 1), false);
+    scene.pictures(&[0]);
+    scene.picture(0, true);
+    scene.pictures(&[0]);
+    assert_eq!(scene.gets().len(), 2);
+    scene.world.consumer("c", ConsumerCommand::Pause);
+    scene.world.consumer("c", ConsumerCommand::Resume);
+    scene.pictures(&[0]);
+    assert_eq!(scene.gets().len(), 0);
+    scene.picture(0, true);
+    assert_eq!(scene.gets().len(), 1);
 }
 
 #[test]
@@ -305,6 +392,33 @@ fn temporal_layers_are_left_out_of_simulcast_too() {
     }
     assert_eq!(scene.gets(), [(0, 0, true), (0, 0, true)]);
     assert_eq!((scene.told(), scene.dump()), (vec![(1, 0)], [(1, 0), (1, 0)]));
+}
+
+#[test]
+fn what_comes_late_of_simulcast_is_of_the_layers_of_its_time() {
+    let mut scene = Scene::new(H264, ("L2T3", "L1T3"), (1, 3), false, 2);
+    scene.prefer(0, 2);
+    scene.picture(0, true);
+    scene.pictures(&[2]);
+    let [first, last] = scene.write_picture(2, false);
+    scene.sends(&first);
+    scene.prefer(0, 0);
+    scene.picture(0, false);
+    assert_eq!(scene.temporals(), [0, 0, 2, 2, 2, 0, 0]);
+    scene.sends(&last);
+    assert_eq!(scene.temporals(), [2], "the rest of a frame that was begun");
+    // Of a frame that was left out, which looks like a gap.
+    let left_out = scene.write_picture(2, false);
+    scene.picture(0, false);
+    let after = seqs(&scene.gets_packets());
+    left_out.iter().for_each(|packet| scene.sends(packet));
+    assert_eq!(scene.temporals(), []);
+    assert_eq!(scene.come_again(&[after[0].wrapping_sub(1), after[0].wrapping_sub(2)]), 0);
+    assert_eq!(scene.come_again(&after), 2);
+    scene.prefer(0, 2);
+    scene.pictures(&[0, 2]);
+    assert_eq!(scene.temporals(), [0, 0, 2, 2]);
+    assert_eq!(scene.come_again(&[after[0].wrapping_sub(1)]), 0, "now it would be of its layers");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Packets of a key frame that overtake its first one: whoever waited for it gets them too.
 
-use ringsoup_rtc::codec::dependency_descriptor::writer::{NewDescriptor, layered};
+use ringsoup_rtc::codec::dependency_descriptor::writer::{NewDescriptor, NewStructure, layered};
 use ringsoup_rtc::codec::vp8::Descriptor;
 use ringsoup_rtc::rtp::{ExtensionUri, RtpWriter};
 use ringsoup_sfu::command::{ConsumerCommand, Layers};
@@ -299,4 +299,43 @@ fn they_may_refer_to_a_structure_that_came_after_them() {
         assert_eq!(&again[0].rtp().payload()[2..], lost.rtp().payload());
         assert_eq!(again[0].rtp().marker(), lost.rtp().marker());
     }
+}
+
+/// Also to whoever has begun they are sent when the first one has told what they are.
+#[test]
+fn who_has_begun_gets_of_them_what_its_layers_have() {
+    let mut scene = Scene::new("video/AV1", ("L1T2", "L1T2"), 1);
+    let (mut structure, id_offset) = (layered(1, 2, false), 20);
+    let layers = Layers { spatial: 0, temporal: Some(0) };
+    scene.world.consumer("c", ConsumerCommand::SetPreferredLayers(layers));
+    let send = |scene: &mut Scene, structure: &NewStructure, seq: u16, template: u8| {
+        let brought = Some(structure).filter(|_| template == 0);
+        let whole = NewDescriptor { starts_frame: true, ends_frame: true, ..NewDescriptor::default() };
+        let value = NewDescriptor { template, structure: brought, ..whole }.write(structure);
+        let packet = RtpWriter::new(VIDEO, seq, u32::from(seq) * 3_000, SOURCES[0]).marker(true);
+        let payload = seq.to_be_bytes();
+        let packet = packet.extension(4, &value).payload(&payload).to_vec();
+        scene.sends(&packet.expect("no CSRCs"));
+    };
+    // Templates of delta frames: 1 of the lower temporal layer, 3 of the upper one.
+    send(&mut scene, &structure, 10, 0);
+    send(&mut scene, &structure, 11, 3);
+    structure.id_offset = id_offset;
+    for (seq, template) in [(14, 1), (13, 3), (15, 3), (16, 1)] {
+        send(&mut scene, &structure, seq, template);
+    }
+    let before = scene.gets();
+    assert_eq!(payloads(&before), [[0, 10]]);
+    let receiver = scene.receiver.clone();
+    send(&mut scene, &structure, 12, 0);
+    let sent = scene.gets();
+    assert_eq!(payloads(&sent), [[0, 12], [0, 14], [0, 16]]);
+    assert_contiguous(&seqs(&[before, sent.clone()].concat()));
+    send(&mut scene, &structure, 17, 1);
+    assert_contiguous(&seqs(&[sent.clone(), scene.gets()].concat()));
+    for lost in &sent {
+        scene.world.from(&receiver, &nack(SENT, &[lost.rtp().sequence_number()]));
+        assert_eq!(&scene.gets()[0].rtp().payload()[2..], lost.rtp().payload());
+    }
+    scene.world.assert_accounted();
 }

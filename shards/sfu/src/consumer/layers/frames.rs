@@ -1,6 +1,41 @@
 //! Frames that tell their layers in the dependency descriptor: which temporal layers a receiver can take.
 
+use std::collections::VecDeque;
+
 use ringsoup_rtc::codec::dependency_descriptor::Frame;
+
+/// Changes that are remembered, for packets that come late or are asked for again.
+const CHANGES_MAX: usize = 16;
+
+/// Up to which temporal layer frames were sent, and from which number on: what comes late is measured by the layers of its time.
+#[derive(Debug, Default)]
+pub(super) struct Opened(VecDeque<(u64, u8)>);
+
+impl Opened {
+    /// For streams with dependency descriptors: other ones never note anything.
+    pub(super) fn of_frames() -> Self {
+        Self(VecDeque::with_capacity(CHANGES_MAX))
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn note(&mut self, from: u64, temporal: u8) {
+        if self.0.back().is_some_and(|(_, last)| *last == temporal) {
+            return;
+        }
+        if self.0.len() == CHANGES_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((from, temporal));
+    }
+
+    /// `None` before the first, and where that is forgotten.
+    pub(super) fn at(&self, seq: u64) -> Option<u8> {
+        self.0.iter().rev().find(|(from, _)| *from <= seq).map(|(_, temporal)| *temporal)
+    }
+}
 
 /// The temporal layer up to which frames are sent from this frame on, of which packets up to `open` were sent before. Up goes at a
 /// frame that says so; down goes at once, but for frames that are under way.

@@ -1,6 +1,6 @@
 //! One stream in, one stream out: everything from the first key frame on.
 
-use ringsoup_rtc::codec::MimeType;
+use ringsoup_rtc::codec::{Descriptor, MimeType};
 
 use crate::consumer::decision::{Decision, LayerChange, Offer, Rewrite, Withheld};
 use crate::consumer::seq_map::SeqMap;
@@ -26,7 +26,9 @@ impl SimpleLayers {
 
     pub fn decide(&mut self, offer: &Offer<'_>) -> Decision {
         let arrived = offer.arrived;
-        if self.needs_sync && self.mime_type.can_be_key_framed() && !arrived.is_key_frame {
+        // Of AV1, dependency descriptors tell key frames, where there are any.
+        let tells = self.mime_type.can_be_key_framed() || arrived.descriptor != Descriptor::None;
+        if self.needs_sync && tells && !arrived.is_key_frame {
             return Decision::Withhold(Withheld::BeforeKeyFrame);
         }
         if self.ignores_dtx && self.mime_type.is_dtx(arrived.payload) {

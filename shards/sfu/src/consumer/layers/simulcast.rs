@@ -9,11 +9,11 @@
 //! chosen by the controller's preference among the streams that are alive. Between the two lies a key frame.
 
 use ringsoup_rtc::codec::dependency_descriptor::Frame;
-use ringsoup_rtc::codec::{Descriptor, MimeType};
+use ringsoup_rtc::codec::{Descriptor, Kept, MimeType};
 use ringsoup_rtc::rtx::HistoryPacket;
 
 use crate::consumer::decision::{Decision, LayerChange, Offer, Rewrite, Withheld};
-use crate::consumer::layers::frames::{open_from, still_reached};
+use crate::consumer::layers::frames::{Opened, open_from, still_reached};
 use crate::consumer::layers::pictures::Pictures;
 use crate::consumer::layers::timeline::Timeline;
 use crate::consumer::layers::{Again, Available, LayerPair, Retarget, Source, choose};
@@ -52,15 +52,17 @@ struct Run {
     sequence: SeqMap,
     timestamp_offset: u32,
     pictures: Pictures,
+    opened: Opened,
 }
 
 impl Run {
-    fn new(first_sequence_number: u16) -> Self {
+    fn new(first_sequence_number: u16, has_frames: bool) -> Self {
         Self {
             layer: None,
             sequence: SeqMap::new(first_sequence_number),
             timestamp_offset: 0,
             pictures: Pictures::default(),
+            opened: if has_frames { Opened::of_frames() } else { Opened::default() },
         }
     }
 }
@@ -79,6 +81,7 @@ pub struct NewSimulcast {
 
 impl SimulcastLayers {
     pub fn new(new: NewSimulcast) -> Self {
+        let has_frames = new.mime_type.codec.needs_dependency_descriptor();
         Self {
             mime_type: new.mime_type,
             mapped_ssrcs: new.mapped_ssrcs,
@@ -88,7 +91,7 @@ impl SimulcastLayers {
             current: None,
             told: None,
             needs_sync: false,
-            runs: std::array::from_fn(|_| Run::new(new.first_sequence_number)),
+            runs: std::array::from_fn(|_| Run::new(new.first_sequence_number, has_frames)),
             timeline: Timeline::new(new.clock_rate),
             frame_is_whole: true,
             open: 0,
@@ -152,7 +155,9 @@ impl SimulcastLayers {
             return Decision::Withhold(Withheld::Layer);
         }
         if switches || self.needs_sync {
-            if self.mime_type.can_be_key_framed() && !offer.arrived.is_key_frame {
+            // Of AV1, dependency descriptors tell key frames, where there are any.
+            let tells = self.mime_type.can_be_key_framed() || offer.arrived.descriptor != Descriptor::None;
+            if tells && !offer.arrived.is_key_frame {
                 return Decision::Withhold(Withheld::BeforeKeyFrame);
             }
             return self.begin_run(offer, layer, target);
@@ -174,14 +179,21 @@ impl SimulcastLayers {
         run.layer = Some(layer);
         run.timestamp_offset = timestamp_offset;
         run.pictures.follow(pictures);
+        run.opened.begin();
         let descriptor = &offer.arrived.descriptor;
         self.needs_sync = false;
         self.open = target.temporal;
         let temporal = descriptor.temporal_layer().min(target.temporal);
         self.current = Some(LayerPair { spatial: layer, temporal });
-        if let Descriptor::Vp8(picture) = descriptor {
-            run.pictures.begin(picture, temporal);
-            run.pictures.take(picture);
+        match descriptor {
+            Descriptor::Vp8(picture) => {
+                run.pictures.begin(picture, temporal);
+                run.pictures.take(picture);
+            }
+            Descriptor::Dependency(_) | Descriptor::Unresolved => {
+                run.opened.note(offer.arrived.seq, target.temporal);
+            }
+            _ => {}
         }
         self.send(offer, true)
     }
@@ -208,6 +220,7 @@ impl SimulcastLayers {
                 };
                 temporal
             }
+            Descriptor::Early => return Decision::Withhold(Withheld::BeforeKeyFrame),
             Descriptor::Unresolved => current.temporal,
             _ => 0,
         };
@@ -218,18 +231,19 @@ impl SimulcastLayers {
     /// The temporal layer that is sent with this frame; `None` leaves it out.
     fn admit(&mut self, frame: &Frame, offer: &Offer<'_>, current: u8, wanted: u8) -> Option<u8> {
         let arrived = offer.arrived;
-        let is_newest = arrived.seq >= self.runs[0].sequence.max_input();
-        if is_newest {
-            self.open = if arrived.is_key_frame {
-                wanted
-            } else {
-                open_from(frame, frame.spatial, self.open, wanted)
-            };
+        let run = &mut self.runs[0];
+        let is_newest = arrived.seq >= run.sequence.max_input();
+        if !is_newest {
+            return (frame.temporal <= run.opened.at(arrived.seq)?).then_some(current);
         }
-        let reached = match (is_newest, arrived.is_key_frame) {
-            (false, _) => current,
-            (true, true) => still_reached(frame, frame.spatial, current),
-            (true, false) => current.max(frame.temporal),
+        self.open = match arrived.is_key_frame {
+            true => wanted,
+            false => open_from(frame, frame.spatial, self.open, wanted),
+        };
+        run.opened.note(arrived.seq, self.open);
+        let reached = match arrived.is_key_frame {
+            true => still_reached(frame, frame.spatial, current),
+            false => current.max(frame.temporal),
         };
         (frame.temporal <= self.open).then_some(reached.min(self.open))
     }
@@ -284,6 +298,14 @@ impl SimulcastLayers {
 
     pub fn again(&self, source: &Source, packet: &HistoryPacket<'_>) -> Option<Again> {
         let run = self.runs.get(source.run)?;
+        let is_of_layers = match packet.kept {
+            Kept::Early => false,
+            Kept::Frame(frame) => frame.temporal <= run.opened.at(source.input)?,
+            _ => true,
+        };
+        if !is_of_layers {
+            return None;
+        }
         let prefix = match self.mime_type.codec.describe_again(packet.payload, packet.kept) {
             Descriptor::Vp8(picture) => run.pictures.prefix_again(&picture, packet.payload)?,
             _ => None,

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use ringsoup_rtc::codec::dependency_descriptor::{Active, Frame, KeptFrame};
-use ringsoup_rtc::codec::{Descriptor, MimeType, vp9};
+use ringsoup_rtc::codec::{Descriptor, Kept, MimeType, vp9};
 use ringsoup_rtc::rtx::HistoryPacket;
 
 use crate::consumer::decision::{Decision, LayerChange, Offer, Rewrite, Withheld};
@@ -140,6 +140,7 @@ impl SvcLayers {
                 admitted.passes.then_some(layers)
             }
             Descriptor::Dependency(frame) => self.admit_frame(frame, offer, is_newest, target),
+            Descriptor::Early => return Decision::Withhold(Withheld::BeforeKeyFrame),
             Descriptor::Unresolved => self.current.or_else(|| arrived.is_key_frame.then_some(LOWEST)),
             Descriptor::None => Some(self.current.unwrap_or(LOWEST)),
         };
@@ -405,6 +406,9 @@ impl SvcLayers {
     }
 
     pub fn again(&self, input: u64, packet: &HistoryPacket<'_>) -> Option<Again> {
+        if packet.kept == Kept::Early {
+            return None;
+        }
         let descriptor = self.mime_type.codec.describe_again(packet.payload, packet.kept);
         let prefix = match &descriptor {
             Descriptor::Vp8(picture) => self.pictures.prefix_again(picture, packet.payload)?,
