@@ -180,3 +180,13 @@ fn vp9_in_layers_is_decodable() {
 fn vp8_simulcast_is_decodable() {
     stages("vp8 simulcast", 8);
 }
+
+#[test]
+fn h264_in_temporal_layers_is_decodable() {
+    stages("h264", 4);
+}
+
+#[test]
+fn h264_simulcast_is_decodable() {
+    stages("h264 simulcast", 8);
+}
