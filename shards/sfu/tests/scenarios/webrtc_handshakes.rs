@@ -124,7 +124,9 @@ fn those_that_have_begun_are_not_held_up_by_those_that_come() {
     live(&mut world, &mut browsers, 1_500);
     // Two answers each, and now and then somebody else begins.
     live_busily(&mut world, &mut browsers, 8 * 2 * 4 / 3 + 2);
-    assert_eq!((connected(&browsers[..8]), connected(&browsers[8..])), (8, 0));
+    assert_eq!(connected(&browsers[..8]), 8);
+    // As many begin as there were pieces between, and the last ones may be somebody's two answers.
+    assert!(connected(&browsers[8..]) <= 1);
 }
 
 /// A transport of a server, named to the shard by `connect()`, and let in by a check: no more is heard of its peer.
