@@ -190,7 +190,7 @@ impl SvcLayers {
         }?;
         let is_of_another = self.is_k_svc && picture.is_inter_picture && own.spatial != layers.spatial;
         let is_above = own.spatial > layers.spatial || own.temporal > layers.temporal;
-        if is_newest && own.temporal > layers.temporal && !is_of_another {
+        if own.temporal > layers.temporal && !is_of_another {
             // Later pictures of its layer may refer to it; in K-SVC, those of its own spatial layer only.
             self.open = self.open.min(own.temporal - 1);
         }
