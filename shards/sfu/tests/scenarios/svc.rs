@@ -516,6 +516,27 @@ fn a_switching_point_opens_what_comes_after_it() {
 }
 
 #[test]
+fn a_picture_that_comes_late_and_is_left_out_closes_its_layer_as_any_other() {
+    let mut scene = Scene::new(VP9, "L3T3");
+    scene.begin();
+    scene.picture(0, false, true);
+    // A picture of the middle layer is late: the next base picture comes before it.
+    let before_late = scene.seq;
+    scene.seq = scene.seq.wrapping_add(3);
+    scene.picture(0, false, false);
+    let newest = std::mem::replace(&mut scene.seq, before_late);
+    scene.gets();
+    scene.picture(1, false, false);
+    assert!(scene.gets().is_empty(), "nothing of its layer was sent in its time");
+    scene.seq = newest;
+    scene.picture(1, false, false);
+    assert!(scene.gets().is_empty(), "and this one refers to it");
+    scene.picture(0, false, true);
+    scene.picture(1, false, false);
+    assert_eq!(scene.gets().len(), 6);
+}
+
+#[test]
 fn where_base_pictures_are_no_switching_points_layers_are_gone_up_to_one_by_one() {
     let mut scene = Scene::new(VP9, "L3T3");
     scene.begin();
