@@ -1,17 +1,22 @@
 //! Rooms of WebRTC peers on two shards, all on one port of one server.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use crate::channel::{Channel, Frame};
 use crate::listen::{Protocol, TCP, UDP, candidates, create_served, create_server};
 use crate::media::{self, Codec};
 use crate::request;
 use crate::webrtc_peer::{WebRtcPeer, connect, run_until};
-use crate::worker::{Launch, Worker};
+use crate::worker::{Launch, PATIENCE, Worker};
 
 const BOTH: (bool, bool) = (true, true);
 /// Packets that each peer publishes.
 pub const PACKETS: u16 = 50;
+
+/// Between two looks at what was read, and what peers by themselves send in that time at most.
+const SETTLING: Duration = Duration::from_millis(20);
+const SETTLED_MAX: u64 = 50;
 
 pub struct Rooms {
     pub worker: Worker,
@@ -83,8 +88,35 @@ impl Rooms {
         }
     }
 
+    /// Waits until the worker has read what was sent to it before. The kernel keeps some hundred datagrams for a socket and
+    /// throws away what comes beyond, which is no matter of the worker's.
+    fn settle(&mut self) {
+        let begun = Instant::now();
+        let mut read = self.received();
+        loop {
+            std::thread::sleep(SETTLING);
+            self.turn();
+            let now = self.received();
+            if now - read < SETTLED_MAX {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the worker goes on reading");
+            read = now;
+        }
+    }
+
+    /// Datagrams that the shards have read.
+    fn received(&mut self) -> u64 {
+        let id = self.next_id();
+        let frame = self.worker.channel.accepted(&request::worker_dump(id));
+        let dump = frame.response().and_then(|response| response.body_as_worker_dump_response());
+        let shards = dump.and_then(|dump| dump.ringsoup_shards()).expect("a worker's dump");
+        shards.iter().map(|shard| shard.received_packets()).sum()
+    }
+
     /// Every peer gets all that its partner sends from here on.
     pub fn exchange(&mut self) {
+        self.settle();
         let first = self.said;
         self.said += PACKETS;
         self.peers.iter_mut().for_each(|peer| peer.rtp.clear());
