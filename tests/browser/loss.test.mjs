@@ -31,8 +31,8 @@ const REPAIRED_MIN = 0.9;
 /** The same where what is sent again goes by the same SSRC, so that it counts as lost too when it is. */
 const REPAIRED_MIN_ALONE = 0.7;
 
-/** Packets of a stream that the network has to lose for that to say anything. */
-const LOST_MIN = 10;
+/** Packets of a stream that the network has to lose for that to say anything: a tenth of the smallest stream are some twenty. */
+const LOST_MIN = 5;
 
 /** Of the blocks of 50 ms in which a tone is to be heard; decoders conceal what is missing. */
 const HEARD_MIN = 0.7;
