@@ -19,9 +19,9 @@ fuzz_target!(|packets: Packets<'_>| {
         let Some((&len, after)) = rest.split_first() else { break };
         let (packet, after) = after.split_at(after.len().min(len.into()));
         rest = after;
-        let seq = if len & 7 == 0 { seq - 5 } else { seq };
+        let is_late = len & 7 == 0;
         read_vp8(&mut pictures, packet);
-        read_dependency(&mut reader, seq, packet);
+        read_dependency(&mut reader, if is_late { seq - 5 } else { seq }, packet, is_late);
         for codec in [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1] {
             let descriptor = codec.describe(packet);
             let again = codec.describe_again(packet, descriptor.kept());
@@ -55,7 +55,8 @@ fn read_vp8(pictures: &mut vp8::PictureIds, payload: &[u8]) {
 }
 
 /// A frame of which a receiver is told which decode targets are alive is the same frame, and telling it twice changes nothing.
-fn read_dependency(reader: &mut Reader, seq: u64, value: &[u8]) {
+/// What is late may be of an older structure, whose targets are others: it is told what it was told in its time.
+fn read_dependency(reader: &mut Reader, seq: u64, value: &[u8], is_late: bool) {
     let frame = reader.read(seq, value);
     if let Some(frame) = &frame {
         assert!(frame.spatial < SPATIAL_LAYERS_MAX && frame.temporal < TEMPORAL_LAYERS_MAX);
@@ -68,7 +69,7 @@ fn read_dependency(reader: &mut Reader, seq: u64, value: &[u8]) {
         let Some(len) = active.rewrite(value, &mut rewritten) else { continue };
         let rewritten = &rewritten[..len];
         // What could not be read for want of room may be, once zeros fill it: only what was read is compared.
-        if frame.is_some() {
+        if frame.is_some() && !is_late {
             assert_eq!(reader.clone().read(seq, rewritten), frame);
         }
         let mut twice = [0; REWRITTEN_BYTES_MAX];
