@@ -203,7 +203,8 @@ impl Row {
             (" beyond one by its address", self.extra_ns, figures.extra_ns_max),
         ] {
             let Some(max) = max else { continue };
-            hold(of.is_some_and(|of| of <= max), format!("{of:?} ns of CPU for each packet{name}"));
+            let told = of.map_or_else(|| "unknown".to_owned(), |of| format!("{of:.0}"));
+            hold(of.is_some_and(|of| of <= max), format!("{told} ns of CPU for each packet{name}"));
         }
         if let Some(handshakes) = &self.handshakes {
             hold(handshakes.connected > 0, "no handshake was finished".to_owned());
