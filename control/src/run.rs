@@ -1,7 +1,7 @@
 //! The control thread: one poll over the channel, the shards' doorbell and the signals.
 //!
 //! ```text
-//! fd 3 ─► channel ─► wire::decode ─► controller ─► effects ─┬─► shards ─► … ─► doorbell ─┐
+//! fd 3 ─► channel ─► wire::Decoder ► controller ─► effects ─┬─► shards ─► … ─► doorbell ─┐
 //!   ▲                                    ▲                  └─► wire::Encoder ─► fd 4    │
 //!   └─ not read while anything is full   └────────────────── replies, events ◄───────────┘
 //!                                                            not taken while fd 4 is full

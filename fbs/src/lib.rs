@@ -1,5 +1,6 @@
-//! The channel's schemas (mediasoup 3.27.1's, with our latency histograms
-//! appended to two dumps) and the code generated from them.
+//! The channel's schemas and the code generated from them: mediasoup 3.27.1's,
+//! with what is ours appended to some tables, which are latency histograms and
+//! what only older controllers ask for or read.
 //!
 //! `schemas/*.fbs` are the source; `src/generated` is what flatc makes of them
 //! and is never edited. After a change to a schema:
@@ -10,7 +11,9 @@
 //! ```
 //!
 //! A field may only be appended at the end of its table, and an enum's or a
-//! union's numbers never move: controllers read by slot, not by name. A new
+//! union's numbers never move: controllers read by slot, not by name (where a
+//! newer mediasoup moves them, the step back goes into
+//! `control/src/wire/generation/differences.rs`). A new
 //! flatc means the same version of the `flatbuffers` crate, and the other way
 //! round.
 //!
