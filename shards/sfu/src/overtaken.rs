@@ -51,10 +51,19 @@ impl Sfu {
         if let Some(stream) = streams[stream].as_mut()
             && let Some(mut history) = stream.history.take()
         {
+            let withhold_early = egresses.iter().filter(|egress| egress.withholds_early()).count();
+            // What was early goes to all that withheld it, the rest to who begins.
+            let last_early = first + overtaken_max(begun.len() + withhold_early);
             let last = first + overtaken_max(begun.len());
-            let newest = history.newer_than(first).unwrap_or(first).min(last);
+            let newest = history.newer_than(first).unwrap_or(first).min(first + OVERTAKEN_MAX);
             for seq in first + 1..=newest {
                 let Some(packet) = history.get(now, seq) else { continue };
+                let is_early = packet.kept == Kept::Early;
+                let is_sent = seq <= if is_early { last_early } else { last };
+                // What is not sent at once is asked for: if it was early, by what it is now known to be.
+                if !is_sent && !is_early {
+                    continue;
+                }
                 if packet.is_gap() {
                     for &place in &*begun {
                         egresses[place].skip(stream.mapped_ssrc, seq);
@@ -77,21 +86,23 @@ impl Sfu {
                     shared: None,
                     sent_at: None,
                 };
-                let was_early = packet.kept == Kept::Early && arrived.descriptor != Descriptor::Early;
+                let was_early = is_early && arrived.descriptor != Descriptor::Early;
                 let mut send = |egress: &mut Egress| {
                     let offered = offer_to(egress, &offer, &mut passing, &mut audience, out);
                     count += u32::from(matches!(offered, Offered::Sent { .. }));
                 };
-                if was_early {
+                if was_early && is_sent {
                     for (place, egress) in egresses.iter_mut().enumerate() {
                         if egress.withholds_early() || begun.binary_search(&place).is_ok() {
                             send(egress);
                         }
                     }
+                } else if is_sent {
+                    begun.iter().for_each(|place| send(&mut egresses[*place]));
+                }
+                if was_early {
                     let kept = arrived.descriptor.kept();
                     history.keep_as(seq, kept);
-                } else {
-                    begun.iter().for_each(|place| send(&mut egresses[*place]));
                 }
             }
             stream.history = Some(history);
