@@ -54,6 +54,16 @@ impl Scene {
         self.world.from(&sender, packet);
     }
 
+    /// A frame of one packet, by a template of the structure, which comes with template 0.
+    fn sends_frame(&mut self, structure: &NewStructure, seq: u16, template: u8) {
+        let brought = Some(structure).filter(|_| template == 0);
+        let whole = NewDescriptor { starts_frame: true, ends_frame: true, ..NewDescriptor::default() };
+        let value = NewDescriptor { template, structure: brought, ..whole }.write(structure);
+        let packet = RtpWriter::new(VIDEO, seq, u32::from(seq) * 3_000, SOURCES[0]).marker(true);
+        let packet = packet.extension(4, &value).payload(&seq.to_be_bytes()).to_vec();
+        self.sends(&packet.expect("no CSRCs"));
+    }
+
     fn gets(&mut self) -> Vec<Sent> {
         let receiver = self.receiver.clone();
         self.world.take_rtp(&receiver)
@@ -185,6 +195,40 @@ fn a_large_audience_is_sent_no_more_at_once_than_is_flushed() {
     assert_eq!(room.bob_gets().len(), 1, "the rest is there for who asks");
 }
 
+/// As many receivers in layers that have begun: what was early goes to all of them.
+#[test]
+fn a_large_audience_is_sent_no_more_of_what_was_early_than_is_flushed() {
+    const RECEIVERS: u32 = 100;
+    let mut scene = Scene::new("video/AV1", ("L1T2", "L1T2"), 1);
+    for index in 1..RECEIVERS {
+        let modes = (Some("L1T2"), Some("L1T2"));
+        let request = simulcast::consume(
+            &format!("c{index}"),
+            "video",
+            "video/AV1",
+            modes,
+            SENT + 10 * index,
+            &MAPPED[..1],
+        );
+        scene.world.consume("receiver", request);
+    }
+    let mut structure = layered(1, 2, false);
+    scene.sends_frame(&structure, 10, 0);
+    assert_eq!(scene.gets().len(), RECEIVERS as usize);
+    structure.id_offset = 20;
+    for seq in 12..112 {
+        scene.sends_frame(&structure, seq, 1);
+    }
+    assert!(scene.gets().is_empty(), "nobody knows what they are");
+    scene.sends_frame(&structure, 11, 0);
+    let sent = scene.gets();
+    assert!(
+        sent.len() > RECEIVERS as usize && sent.len() <= DATAGRAMS_FLUSH + RECEIVERS as usize,
+        "{}",
+        sent.len()
+    );
+}
+
 /// Without anybody who may ask for packets, none are kept but for this.
 #[test]
 fn a_receiver_that_may_not_ask_again_gets_them_too() {
@@ -308,30 +352,21 @@ fn who_has_begun_gets_of_them_what_its_layers_have() {
     let (mut structure, id_offset) = (layered(1, 2, false), 20);
     let layers = Layers { spatial: 0, temporal: Some(0) };
     scene.world.consumer("c", ConsumerCommand::SetPreferredLayers(layers));
-    let send = |scene: &mut Scene, structure: &NewStructure, seq: u16, template: u8| {
-        let brought = Some(structure).filter(|_| template == 0);
-        let whole = NewDescriptor { starts_frame: true, ends_frame: true, ..NewDescriptor::default() };
-        let value = NewDescriptor { template, structure: brought, ..whole }.write(structure);
-        let packet = RtpWriter::new(VIDEO, seq, u32::from(seq) * 3_000, SOURCES[0]).marker(true);
-        let payload = seq.to_be_bytes();
-        let packet = packet.extension(4, &value).payload(&payload).to_vec();
-        scene.sends(&packet.expect("no CSRCs"));
-    };
     // Templates of delta frames: 1 of the lower temporal layer, 3 of the upper one.
-    send(&mut scene, &structure, 10, 0);
-    send(&mut scene, &structure, 11, 3);
+    scene.sends_frame(&structure, 10, 0);
+    scene.sends_frame(&structure, 11, 3);
     structure.id_offset = id_offset;
     for (seq, template) in [(14, 1), (13, 3), (15, 3), (16, 1)] {
-        send(&mut scene, &structure, seq, template);
+        scene.sends_frame(&structure, seq, template);
     }
     let before = scene.gets();
     assert_eq!(payloads(&before), [[0, 10]]);
     let receiver = scene.receiver.clone();
-    send(&mut scene, &structure, 12, 0);
+    scene.sends_frame(&structure, 12, 0);
     let sent = scene.gets();
     assert_eq!(payloads(&sent), [[0, 12], [0, 14], [0, 16]]);
     assert_contiguous(&seqs(&[before, sent.clone()].concat()));
-    send(&mut scene, &structure, 17, 1);
+    scene.sends_frame(&structure, 17, 1);
     assert_contiguous(&seqs(&[sent.clone(), scene.gets()].concat()));
     for lost in &sent {
         scene.world.from(&receiver, &nack(SENT, &[lost.rtp().sequence_number()]));
