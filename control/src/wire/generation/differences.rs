@@ -8,8 +8,8 @@ use super::edits::Edit::{
     self, Also, AlsoValue, Moved, ReadAs, ReadFrom, Scalar, Table, Values, Without, WithoutValue, WriteFrom,
 };
 use super::edits::{OlderField, OlderKind};
-use super::schema::Scalar::{U32, U64};
 use crate::version::Version;
+use crate::wire::schema::Scalar::{U32, U64};
 
 /// What controllers before a version have otherwise than those from it on.
 pub(super) struct Step {

@@ -1,6 +1,6 @@
 //! What an older layout has otherwise: single changes, made to the next newer one.
 
-use super::schema::{Default, Field, Kind, Scalar, Schema};
+use crate::wire::schema::{Default, Field, Kind, Scalar, Schema};
 
 /// Names are the schemas'; "older" is the layout that the edit makes, "newer" the one it is made from.
 #[derive(Debug, Clone, Copy)]

@@ -9,9 +9,7 @@
 
 mod differences;
 mod edits;
-mod number;
 mod plan;
-mod schema;
 mod translate;
 
 #[cfg(test)]
@@ -23,8 +21,8 @@ use ringsoup_sfu::command::CommandError;
 
 use self::edits::Edit;
 use self::plan::{Direction, Plan};
-use self::schema::Schema;
 use self::translate::{Stop, translate};
+use super::schema::Schema;
 use super::{Builder, unverified};
 use crate::message::{DecodeError, Incoming, Request, RequestBody};
 use crate::method::Method;

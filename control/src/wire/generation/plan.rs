@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::edits::Edit;
-use super::schema::{Default, Field, Kind, Scalar, Schema, Values};
+use crate::wire::schema::{Default, Field, Kind, Scalar, Schema, Values};
 
 /// Index of a table's plan.
 pub(super) type PlanId = usize;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::layout;
-use super::schema::{Field, Kind, Scalar, Schema};
 use crate::version::Version;
+use crate::wire::schema::{Field, Kind, Scalar, Schema};
 
 /// What differs between versions, as the packages have it.
 const PUBLISHED: &str = include_str!("published.txt");

@@ -3,12 +3,12 @@
 use flatbuffers::{UnionWIPOffset, WIPOffset};
 use ringsoup_fbs::{MESSAGE_BYTES_MAX, PREFIX_BYTES, VERIFY_DEPTH_MAX, VERIFY_TABLES_MAX};
 
-use super::number::{Number, width};
 use super::plan::{
     FieldPlan, Lenient, Member, Numbers, Plan, PlanId, ScalarSource, ValuePlan, VtableOffset, WayStep,
 };
-use super::schema::{Default, Kind, Scalar};
 use crate::wire::Builder;
+use crate::wire::number::{Number, width};
+use crate::wire::schema::{Default, Kind, Scalar};
 use crate::wire::unverified::{Unverified, elements, target, u32_at};
 
 /// Why there is no message in the other layout.

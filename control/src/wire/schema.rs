@@ -1,13 +1,13 @@
 //! A layout of the channel's messages as data: which table has which fields, in the order of their slots.
 //!
-//! The newest one is what flatc says of `fbs/schemas`; older ones are made from it by [`edits`](super::edits).
+//! The newest one is what flatc says of `fbs/schemas`; older ones are made from it by `generation/edits.rs`.
 
 use std::collections::BTreeMap;
 
 use flatbuffers_reflection::reflection::{self, BaseType, Field as WireField, Schema as WireSchema, Type};
 
 /// What flatc made of the schemas (`fbs/generate.sh`).
-const NEWEST: &[u8] = include_bytes!("../../../../fbs/src/generated/message.bfbs");
+const NEWEST: &[u8] = include_bytes!("../../../fbs/src/generated/message.bfbs");
 
 /// A number of a fixed width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
