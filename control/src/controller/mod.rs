@@ -479,6 +479,7 @@ fn is_worker_method(method: Method) -> bool {
             | Method::WorkerCreateRouter
             | Method::WorkerCloseWebRtcServer
             | Method::WorkerCloseRouter
+            | Method::WorkerClose
     )
 }
 
