@@ -3,9 +3,11 @@
 //! `channel` moves frames, `wire` turns them into plain types, `controller` gives those a meaning, `shards`
 //! carries commands to where media is; `run` is the thread that owns all of it.
 
+pub mod behaviour;
 pub mod channel;
 pub mod controller;
 pub mod dtls_certificate;
+pub mod error_words;
 pub mod local_pipes;
 pub mod message;
 pub mod method;

@@ -96,6 +96,48 @@ methods! {
     RtpObserverRemoveProducer "rtpObserver.removeProducer",
 }
 
+impl Method {
+    /// As controllers of JSON read it: all kinds of transports are connected by one method.
+    pub fn name_before_3_13_0(self) -> &'static str {
+        match self {
+            Self::PlainTransportConnect | Self::PipeTransportConnect | Self::WebRtcTransportConnect => {
+                Self::TransportConnect.name()
+            }
+            method => method.name(),
+        }
+    }
+
+    /// The same, of controllers that close an object by its own method.
+    pub fn name_before_3_10_6(self) -> &'static str {
+        match self {
+            Self::WorkerCloseWebRtcServer => "webRtcServer.close",
+            Self::WorkerCloseRouter => "router.close",
+            Self::RouterCloseTransport => "transport.close",
+            Self::RouterCloseRtpObserver => "rtpObserver.close",
+            Self::TransportCloseProducer => "producer.close",
+            Self::TransportCloseConsumer => "consumer.close",
+            Self::TransportCloseDataProducer => "dataProducer.close",
+            Self::TransportCloseDataConsumer => "dataConsumer.close",
+            method => method.name_before_3_13_0(),
+        }
+    }
+
+    /// What kind of object it is for, in the words of error texts.
+    pub fn addressee(self) -> &'static str {
+        match self.name().split('.').next() {
+            Some("webRtcServer") => "WebRtcServer",
+            Some("router") => "Router",
+            Some("producer") => "Producer",
+            Some("consumer") => "Consumer",
+            Some("dataProducer") => "DataProducer",
+            Some("dataConsumer") => "DataConsumer",
+            Some("rtpObserver") => "RtpObserver",
+            Some("worker") => "Worker",
+            _ => "Transport",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

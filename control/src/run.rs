@@ -26,6 +26,7 @@ use ringsoup_sfu::event::{Event, LogLevel, LogTag, Weight};
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::served::ServerKey;
 
+use crate::behaviour::Behaviour;
 use crate::channel::fds::ChannelFds;
 use crate::channel::io::{Channel, Incoming};
 use crate::channel::writer::{Importance, QueueError};
@@ -133,7 +134,10 @@ impl ControlThread {
             None => dtls_certificate::generate()?,
         };
         let dtls = Arc::new(OpenSsl::new(&certificate).map_err(RunError::Dtls)?);
-        let channel = Channel::new(fds);
+        // What cannot be read as a version is refused before; nothing else than the newest could be meant.
+        let version = Version::parse(&config.controller_version);
+        let behaviour = version.map(Behaviour::of).unwrap_or_default();
+        let channel = Channel::new(fds, behaviour.payload_bytes_max);
         let poll = Poll::new().map_err(RunError::Poll)?;
         let watch = |fd, token, interest| {
             poll.registry().register(&mut SourceFd(&fd), token, interest).map_err(RunError::Poll)
@@ -142,13 +146,12 @@ impl ControlThread {
         watch(channel.write_fd(), WRITE, Interest::WRITABLE)?;
         watch(signals.fd(), SIGNALS, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), DOORBELL).map_err(RunError::Poll)?;
-        // What cannot be read as a version is refused before; nothing else than the newest could be meant.
-        let version = Version::parse(&config.controller_version);
         let generation = version.and_then(Generation::of).map(Arc::new);
         let controller = Controller::new(&ControllerConfig {
             pid: std::process::id(),
             shards: config.shards.count,
             log: config.log,
+            errors: behaviour.errors,
         });
         Ok(Self {
             poll,

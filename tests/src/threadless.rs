@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use ringsoup_control::controller::{Controller, ControllerConfig, Effect, Join, Listening};
+use ringsoup_control::error_words::ErrorWords;
 use ringsoup_control::message::{DecodeError, Incoming, Response, ResponseBody};
 use ringsoup_control::settings::{LogSettings, LogTags, Verbosity};
 use ringsoup_rtc::ice::Sealer;
@@ -84,7 +85,12 @@ impl<S: VirtualSockets> ThreadlessWorker<S> {
     pub fn new(shards: u16, now: Time, make: impl FnMut(u16) -> ShardParts<S> + 'static) -> Self {
         let log = LogSettings { verbosity: Verbosity::Error, tags: LogTags::default() };
         Self {
-            controller: Controller::new(&ControllerConfig { pid: 1, shards, log }),
+            controller: Controller::new(&ControllerConfig {
+                pid: 1,
+                shards,
+                log,
+                errors: ErrorWords::NEWEST,
+            }),
             now,
             told: Vec::new(),
             passed: VecDeque::new(),

@@ -36,8 +36,10 @@ pub struct Channel {
 }
 
 impl Channel {
-    pub fn new(fds: ChannelFds) -> Self {
-        let (reader, writer) = (FrameReader::default(), FrameWriter::default());
+    /// Messages without their prefix are at most `payload_bytes_max` long, both ways.
+    pub fn new(fds: ChannelFds, payload_bytes_max: usize) -> Self {
+        let reader = FrameReader::with_payload_max(payload_bytes_max);
+        let writer = FrameWriter::with_payload_max(payload_bytes_max);
         // The poll is edge-triggered: the first try finds out.
         Self { fds, reader, writer, readable: true, writable: true, deaf: false }
     }
@@ -147,6 +149,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::channel::{MESSAGE_BYTES_MAX, PREFIX_BYTES};
 
     /// A channel over sockets, and the controller's ends: where it writes, where it reads.
     fn channel() -> (Channel, UnixStream, UnixStream) {
@@ -157,7 +160,7 @@ mod tests {
             File::from(OwnedFd::from(stream))
         };
         let fds = ChannelFds { read: file(read), write: file(write) };
-        (Channel::new(fds), to_worker, from_worker)
+        (Channel::new(fds, MESSAGE_BYTES_MAX - PREFIX_BYTES), to_worker, from_worker)
     }
 
     #[test]

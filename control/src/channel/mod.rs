@@ -5,7 +5,8 @@ pub mod io;
 pub mod reader;
 pub mod writer;
 
-/// Longest message, prefix included, bytes: the original's since 3.20 (reference: 8 MiB).
+/// Longest message of any controller, prefix included, bytes: the original's since 3.21.0. Which limit a controller has
+/// is told by its [`Behaviour`](crate::behaviour::Behaviour).
 pub const MESSAGE_BYTES_MAX: usize = 8 << 20;
 /// Length of the size prefix, bytes.
 pub const PREFIX_BYTES: usize = 4;

@@ -72,21 +72,30 @@ pub struct FrameReader {
     scratch: AlignedBytes,
     /// Bytes of an over-long message still to be thrown away.
     skip: usize,
+    /// Longest message, prefix included.
+    message_bytes_max: usize,
 }
 
 impl Default for FrameReader {
+    /// For the longest messages there are.
     fn default() -> Self {
+        Self::with_payload_max(MESSAGE_BYTES_MAX - PREFIX_BYTES)
+    }
+}
+
+impl FrameReader {
+    /// For messages that are at most so long without their prefix.
+    pub fn with_payload_max(payload_bytes_max: usize) -> Self {
         Self {
             buffer: AlignedBytes::new(BUFFER_BYTES),
             start: 0,
             end: 0,
             scratch: AlignedBytes::new(0),
             skip: 0,
+            message_bytes_max: payload_bytes_max + PREFIX_BYTES,
         }
     }
-}
 
-impl FrameReader {
     /// Reads once from `source` into the free part of the buffer.
     ///
     /// # Errors
@@ -111,7 +120,7 @@ impl FrameReader {
     /// Whether [`next_frame`](Self::next_frame) has anything but [`Frame::Partial`] to give.
     pub fn has_frame(&mut self) -> bool {
         self.skip_some();
-        let whole_or_too_long = |total| total > MESSAGE_BYTES_MAX || self.end - self.start >= total;
+        let whole_or_too_long = |total| total > self.message_bytes_max || self.end - self.start >= total;
         self.pending_frame_bytes().is_some_and(whole_or_too_long)
     }
 
@@ -121,7 +130,7 @@ impl FrameReader {
         let Some(total) = self.pending_frame_bytes() else {
             return Frame::Partial;
         };
-        if total > MESSAGE_BYTES_MAX {
+        if total > self.message_bytes_max {
             self.skip = total;
             self.skip_some();
             return Frame::TooLong(total);
@@ -160,7 +169,7 @@ impl FrameReader {
     fn make_room(&mut self) {
         let left = self.end - self.start;
         let wanted = match self.pending_frame_bytes() {
-            Some(total) if self.skip == 0 => total.clamp(BUFFER_BYTES, MESSAGE_BYTES_MAX),
+            Some(total) if self.skip == 0 => total.clamp(BUFFER_BYTES, self.message_bytes_max),
             _ => BUFFER_BYTES,
         };
         let wanted = wanted.max((left + 1).next_power_of_two());
@@ -267,6 +276,28 @@ mod tests {
         for step in [999, 1 << 16] {
             assert_eq!(read_all(&stream, step), vec![Vec::new(), frame(b"after")]);
         }
+    }
+
+    #[test]
+    fn a_smaller_limit_is_kept_to_the_byte() {
+        let payload_max = 70_000;
+        let mut reader = FrameReader::with_payload_max(payload_max);
+        let mut stream = frame(&vec![1; payload_max]);
+        stream.extend(frame(&vec![2; payload_max + 1]));
+        stream.extend(frame(b"after"));
+        let mut source = Trickle { bytes: &stream, step: usize::MAX };
+        let mut lengths = Vec::new();
+        while reader.fill(&mut source).unwrap() == Fill::Read {
+            loop {
+                match reader.next_frame() {
+                    Frame::Whole(frame) => lengths.push(Ok(frame.len())),
+                    Frame::TooLong(bytes) => lengths.push(Err(bytes)),
+                    Frame::Partial => break,
+                }
+            }
+        }
+        let longest = payload_max + PREFIX_BYTES;
+        assert_eq!(lengths, [Ok(longest), Err(longest + 1), Ok(5 + PREFIX_BYTES)]);
     }
 
     #[test]

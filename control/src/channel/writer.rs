@@ -11,7 +11,7 @@
 
 use std::io::{self, Write};
 
-use super::MESSAGE_BYTES_MAX;
+use super::{MESSAGE_BYTES_MAX, PREFIX_BYTES};
 
 /// Queued bytes above which droppable frames are dropped and requests wait: one message of the largest size.
 pub const SOFT_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
@@ -41,21 +41,36 @@ pub enum QueueError {
     ControllerStuck,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameWriter {
     queue: Vec<u8>,
     /// Bytes of `queue` that were written already.
     written: usize,
     dropped: u64,
+    /// Longest message, prefix included.
+    message_bytes_max: usize,
+}
+
+impl Default for FrameWriter {
+    /// For the longest messages there are.
+    fn default() -> Self {
+        Self::with_payload_max(MESSAGE_BYTES_MAX - PREFIX_BYTES)
+    }
 }
 
 impl FrameWriter {
+    /// For messages that are at most so long without their prefix.
+    pub fn with_payload_max(payload_bytes_max: usize) -> Self {
+        let message_bytes_max = payload_bytes_max + PREFIX_BYTES;
+        Self { queue: Vec::new(), written: 0, dropped: 0, message_bytes_max }
+    }
+
     /// Queues a frame that carries its own size prefix.
     ///
     /// # Errors
     /// Nothing was queued then.
     pub fn push(&mut self, frame: &[u8], importance: Importance) -> Result<(), QueueError> {
-        if frame.len() > MESSAGE_BYTES_MAX {
+        if frame.len() > self.message_bytes_max {
             return Err(QueueError::MessageTooBig(frame.len()));
         }
         let queued = self.queued_bytes() + frame.len();
@@ -188,6 +203,15 @@ mod tests {
             FrameWriter::default().push(&too_big, Importance::Required),
             Err(QueueError::MessageTooBig(MESSAGE_BYTES_MAX + 1))
         );
+    }
+
+    #[test]
+    fn a_smaller_limit_is_kept_to_the_byte() {
+        let mut writer = FrameWriter::with_payload_max(1000);
+        writer.push(&[0; 1004], Importance::Required).unwrap();
+        let pushed = writer.push(&[0; 1005], Importance::Required);
+        assert_eq!(pushed, Err(QueueError::MessageTooBig(1005)));
+        assert_eq!(writer.queued_bytes(), 1004);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::Reply;
 use ringsoup_sfu::served::ServerKey;
 
+use crate::error_words::ErrorWords;
 use crate::local_pipes::LocalPipes;
 use crate::message::{
     DecodeError, Incoming, Method, Notification, NotificationBody, Request, Response, ResponseBody,
@@ -117,12 +118,14 @@ pub struct ControllerConfig {
     /// How many shards there may be, at least 1.
     pub shards: u16,
     pub log: LogSettings,
+    pub errors: ErrorWords,
 }
 
 #[derive(Debug)]
 pub struct Controller {
     pid: u32,
     log: LogSettings,
+    errors: ErrorWords,
     registry: Registry,
     placement: Placement,
     local_pipes: LocalPipes,
@@ -142,6 +145,7 @@ impl Controller {
         Self {
             pid: config.pid,
             log: config.log,
+            errors: config.errors.clone(),
             registry: Registry::new(shards),
             placement: Placement::new(shards, config.pid),
             local_pipes: LocalPipes::default(),
@@ -207,7 +211,7 @@ impl Controller {
     fn handle_object_request(&mut self, request: Request, out: &mut Vec<Effect>) -> Result<(), CommandError> {
         let Request { id, method, handler_id, body } = request;
         let Some(handler) = self.registry.find(&handler_id) else {
-            return Err(not_found(&format!("Channel request handler with ID {handler_id}"), method));
+            return Err(self.errors.unknown_handler(method, &handler_id));
         };
         if handler.kind == Kind::WebRtcServer {
             return self.handle_webrtc_server_request(id, method, &handler, out);
@@ -435,6 +439,7 @@ impl Controller {
     }
 
     fn refuse(&mut self, id: u32, method: Method, error: CommandError, out: &mut Vec<Effect>) {
+        let error = self.errors.tell(method, error);
         let text = format!(
             "Controller::refuse() | request failed [method:{}, id:{id}]: {}",
             method.name(),

@@ -8,8 +8,10 @@ use ringsoup_sfu::reply::{PipeTransportDump, ShardReport, TransportDump, Tuple};
 use ringsoup_sfu::rtp_parameters::{MediaKind, RtcpParameters, RtpMapping, RtpParameters};
 
 use super::*;
+use crate::behaviour::Behaviour;
 use crate::message::{BadBody, RequestBody};
 use crate::settings::{LogTags, Verbosity};
+use crate::version::Version;
 
 /// A controller with quiet logs and its effects as they come.
 pub(super) struct Bench {
@@ -25,8 +27,14 @@ pub(super) struct Sent {
 }
 
 pub(super) fn bench(shards: u16) -> Bench {
+    bench_of("3.27.1", shards)
+}
+
+/// With a controller of that version.
+fn bench_of(version: &str, shards: u16) -> Bench {
     let log = LogSettings { verbosity: Verbosity::None, tags: LogTags::default() };
-    Bench { controller: Controller::new(&ControllerConfig { pid: 0, shards, log }), next_id: 0 }
+    let errors = Behaviour::of(Version::parse(version).unwrap()).errors;
+    Bench { controller: Controller::new(&ControllerConfig { pid: 0, shards, log, errors }), next_id: 0 }
 }
 
 pub(super) fn one<T>(mut items: Vec<T>) -> T {
@@ -136,6 +144,37 @@ fn an_unknown_handler_is_not_found_and_says_where() {
     let refused = bench.refused(Method::RouterDump, "nobody", RequestBody::None);
     let reason = "Channel request handler with ID nobody not found [method:router.dump]";
     assert_eq!(refused, (ErrorClass::NotFound, reason.into()));
+}
+
+/// Whoever refuses: control by its books, or a shard.
+#[test]
+fn older_controllers_read_the_method_behind_every_reason() {
+    let mut bench = bench_of("3.19.22", 1);
+    let reason = "Channel request handler with ID nobody not found [method:router.dump]";
+    let refused = bench.refused(Method::RouterDump, "nobody", RequestBody::None);
+    assert_eq!(refused, (ErrorClass::Error, reason.into()));
+    bench.room();
+    let refused = bench.refused(Method::ProducerPause, "t", RequestBody::None);
+    assert_eq!(refused.1, "unknown method 'producer.pause' [method:producer.pause]");
+    let refused = bench.refused(Method::WorkerCreateRouter, "", router("r"));
+    assert_eq!(refused.1, "a Router with same routerId already exists [method:worker.createRouter]");
+    let sent = bench.sent(Method::TransportProduce, "t", produce("p2"));
+    match one(bench.reply(sent.token, Err(CommandError::type_error("empty codecs")))) {
+        Effect::Respond(Response { result: Err(error), .. }) => {
+            let expected = CommandError::type_error("empty codecs [method:transport.produce]");
+            assert_eq!(error, expected);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_request_to_close_is_answered_and_then_closes() {
+    let effects = bench_of("3.19.17", 1).request(Method::WorkerClose, "", RequestBody::None);
+    assert!(
+        matches!(effects[..], [Effect::Respond(Response { id: 1, result: Ok(_) }), Effect::Close]),
+        "{effects:?}"
+    );
 }
 
 #[test]

@@ -1,0 +1,96 @@
+//! What a controller expects by its version beside the layout of messages: one table of plain values, made once.
+//!
+//! To add what a new version does otherwise: give [`Behaviour::NEWEST`] the new value, and put a step on top of `STEPS`
+//! that takes it back for controllers before it. Facts are the published packages' (`worker/src`).
+
+use crate::error_words::{ErrorWords, UnknownHandler};
+use crate::method::Method;
+use crate::version::Version;
+
+/// Longest message without its prefix, bytes, in both directions: libraries have no room for more.
+const PAYLOAD_BYTES_MAX: usize = 8_388_604;
+const PAYLOAD_BYTES_MAX_BEFORE_3_21: usize = 4_194_304;
+
+#[derive(Debug, Clone)]
+pub struct Behaviour {
+    /// Longest message without its prefix, bytes, in both directions.
+    pub payload_bytes_max: usize,
+    pub errors: ErrorWords,
+}
+
+/// What controllers before a version expect otherwise than those from it on.
+struct Step {
+    before: Version,
+    take_back: fn(&mut Behaviour),
+}
+
+/// Newest first.
+const STEPS: &[Step] = &[
+    Step {
+        before: Version::new(3, 21, 0),
+        take_back: |behaviour| {
+            behaviour.payload_bytes_max = PAYLOAD_BYTES_MAX_BEFORE_3_21;
+            behaviour.errors.not_found_is_a_class = false;
+            behaviour.errors.method_behind_all = true;
+        },
+    },
+    Step {
+        before: Version::new(3, 13, 0),
+        take_back: |behaviour| behaviour.errors.method_name = Method::name_before_3_13_0,
+    },
+    Step {
+        before: Version::new(3, 10, 6),
+        take_back: |behaviour| {
+            behaviour.errors.method_name = Method::name_before_3_10_6;
+            behaviour.errors.unknown_handler = UnknownHandler::ByKind;
+        },
+    },
+];
+
+impl Behaviour {
+    const NEWEST: Self = Self { payload_bytes_max: PAYLOAD_BYTES_MAX, errors: ErrorWords::NEWEST };
+
+    /// Versions newer than the newest known behave like that.
+    pub fn of(version: Version) -> Self {
+        let mut behaviour = Self::NEWEST;
+        for step in STEPS.iter().filter(|step| version < step.before) {
+            (step.take_back)(&mut behaviour);
+        }
+        behaviour
+    }
+}
+
+impl Default for Behaviour {
+    /// The newest.
+    fn default() -> Self {
+        Self::NEWEST
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(version: &str) -> Behaviour {
+        Behaviour::of(Version::parse(version).unwrap())
+    }
+
+    #[test]
+    fn steps_stand_newest_first() {
+        assert!(STEPS.windows(2).all(|pair| pair[0].before > pair[1].before));
+    }
+
+    #[test]
+    fn messages_have_the_published_limits() {
+        for (version, bytes) in [
+            ("3.8.4", 4_194_304),
+            ("3.12.16", 4_194_304),
+            ("3.19.22", 4_194_304),
+            ("3.21.0", 8_388_604),
+            ("3.27.1", 8_388_604),
+            ("4.0.0", 8_388_604),
+        ] {
+            assert_eq!(of(version).payload_bytes_max, bytes, "{version}");
+        }
+    }
+}
