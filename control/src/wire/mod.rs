@@ -60,6 +60,8 @@ mod response_tests;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
+mod told_samples;
+#[cfg(test)]
 mod webrtc_tests;
 
 use std::borrow::Cow;

@@ -13,9 +13,13 @@ mod plan;
 mod translate;
 
 #[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
 mod published_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tree;
 
 use ringsoup_sfu::command::CommandError;
 

@@ -1,0 +1,313 @@
+//! What published libraries were heard to say to the worker and to read from it, byte by byte (`tests/golden`).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::translate::translate;
+use super::tree::tree;
+use super::{Generation, layout};
+use crate::message::{Incoming, Response};
+use crate::version::Version;
+use crate::wire::schema::Schema;
+use crate::wire::{Builder, Decoder, Encoder, node_frames, told_samples};
+
+/// One published version of each layout but the second, of which none was.
+const VERSIONS: [&str; 11] = [
+    "3.13.5", "3.13.24", "3.14.16", "3.16.7", "3.19.4", "3.19.7", "3.19.17", "3.19.22", "3.22.0", "3.26.0",
+    "3.27.1",
+];
+
+/// Fewer distinct messages say too little of a version.
+const MESSAGES_MIN: usize = 30;
+
+/// Who says a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    Library,
+    Worker,
+    /// The worker could: one of the samples.
+    Sample,
+}
+
+struct Recorded {
+    speaker: Speaker,
+    /// What the application was doing, or the sample's name.
+    doing: String,
+    /// What the library's reader made of it.
+    meaning: Value,
+    frame: Vec<u8>,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
+}
+
+fn recording(version: &str) -> Vec<Recorded> {
+    let path = folder().join(format!("{version}.txt"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let lines: Vec<_> = text.lines().skip(1).collect();
+    lines
+        .chunks(3)
+        .map(|message| {
+            let (speaker, doing) = message[0].split_at(2);
+            let speaker = match speaker {
+                "> " => Speaker::Library,
+                "< " => Speaker::Worker,
+                _ => Speaker::Sample,
+            };
+            Recorded {
+                speaker,
+                doing: doing.to_owned(),
+                meaning: serde_json::from_str(message[1]).unwrap(),
+                frame: node_frames::bytes(message[2]),
+            }
+        })
+        .collect()
+}
+
+fn schema(version: &str) -> Schema {
+    layout(Version::parse(version).unwrap()).map_or_else(Schema::newest, |(schema, _)| schema)
+}
+
+fn generation(version: &str) -> Option<Arc<Generation>> {
+    Generation::of(Version::parse(version).unwrap()).map(Arc::new)
+}
+
+#[test]
+fn every_library_says_and_reads_enough() {
+    for version in VERSIONS {
+        for speaker in [Speaker::Library, Speaker::Worker, Speaker::Sample] {
+            let mut messages: Vec<_> = recording(version)
+                .into_iter()
+                .filter(|recorded| recorded.speaker == speaker)
+                .map(|recorded| recorded.frame)
+                .collect();
+            messages.sort();
+            messages.dedup();
+            assert!(messages.len() >= MESSAGES_MIN, "{version} {speaker:?}: {}", messages.len());
+        }
+    }
+}
+
+/// Older names for what is the same: a name is nothing on the wire.
+const RENAMED: [(&str, &str); 4] = [
+    ("announcedIp", "announcedAddress"),
+    ("localIp", "localAddress"),
+    ("ip", "address"),
+    ("AudioLevel", "SsrcAudioLevel"),
+];
+
+fn renamed(name: &str) -> &str {
+    RENAMED.iter().find(|(older, _)| *older == name).map_or(name, |(_, newer)| newer)
+}
+
+/// Both as they are in the newest layout, or the older's name is kept in ours.
+fn lookup<'tree>(ours: &'tree serde_json::Map<String, Value>, name: &str) -> Option<&'tree Value> {
+    ours.get(name).or_else(|| ours.get(renamed(name)))
+}
+
+/// Where two readings differ. What is ours alone is read by nobody else.
+fn differences(read: &Value, ours: &Value, path: &str, found: &mut Vec<String>) {
+    match (read, ours) {
+        (Value::Object(read), Value::Object(ours)) => {
+            for (name, value) in read {
+                let path = format!("{path}.{name}");
+                match lookup(ours, name) {
+                    Some(ours) => differences(value, ours, &path, found),
+                    None => found.push(format!("{path}: {value}, not there")),
+                }
+            }
+            for (name, value) in ours {
+                let known = read.keys().any(|read| read == name || renamed(read) == name);
+                if !known && !name.starts_with("ringsoup") {
+                    found.push(format!("{path}.{name}: not there, {value}"));
+                }
+            }
+        }
+        (Value::Array(read), Value::Array(ours)) if read.len() == ours.len() => {
+            for (index, (read, ours)) in read.iter().zip(ours).enumerate() {
+                differences(read, ours, &format!("{path}[{index}]"), found);
+            }
+        }
+        (Value::Number(read), Value::Number(ours)) if read.as_f64() == ours.as_f64() => {}
+        (Value::String(read), Value::String(ours)) if same_name(read, ours) => {}
+        _ if read == ours => {}
+        _ => found.push(format!("{path}: {read}, not {ours}")),
+    }
+}
+
+/// flatc writes some values' names in another way in TypeScript.
+fn same_name(read: &str, ours: &str) -> bool {
+    let plain = |text: &str| text.replace('_', "").to_lowercase();
+    plain(read) == plain(ours) || renamed(read) == ours
+}
+
+/// What the version's own library does not know: later ones of its layout do, or it is ours.
+const UNKNOWN_TO_THE_LIBRARY: [(&str, &str); 5] = [
+    ("3.13.5 Library", "WebRtcTransportRequest.options.iceConsentTimeout: not there"),
+    ("3.13.5 Sample producer trace of a sender report", "TraceNotification."),
+    ("Sample", "uri: 12, not \"DependencyDescriptor\""),
+    ("Sample", "uri: 11, not \"PlayoutDelay\""),
+    ("Sample direct transport dump", "sctpParameters."),
+];
+
+#[test]
+fn libraries_read_what_the_layouts_say() {
+    let mut found = Vec::new();
+    for version in VERSIONS {
+        let schema = schema(version);
+        for Recorded { speaker, doing, meaning, frame } in recording(version) {
+            let path = format!("{version} {speaker:?} {doing}");
+            differences(&meaning, &tree(&schema, &frame), &path, &mut found);
+        }
+    }
+    let unknown = UNKNOWN_TO_THE_LIBRARY;
+    found.retain(|line| !unknown.iter().any(|(who, what)| line.contains(who) && line.contains(what)));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// What a library says on one occasion, and the versions that say it.
+#[derive(Default)]
+struct Readings {
+    /// In the order of the session.
+    occasions: Vec<String>,
+    versions: BTreeMap<String, Vec<(String, Vec<&'static str>)>>,
+}
+
+impl Readings {
+    fn add(&mut self, occasion: String, text: String, version: &'static str) {
+        if !self.versions.contains_key(&occasion) {
+            self.occasions.push(occasion.clone());
+        }
+        let texts = self.versions.entry(occasion).or_default();
+        match texts.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, versions)) => versions.push(version),
+            None => texts.push((text, vec![version])),
+        }
+    }
+
+    fn shown(&self) -> String {
+        let mut shown = String::new();
+        for occasion in &self.occasions {
+            writeln!(shown, "# {occasion}").unwrap();
+            for (text, versions) in &self.versions[occasion] {
+                writeln!(shown, "{}\n    {text}", versions.join(" ")).unwrap();
+            }
+        }
+        shown
+    }
+}
+
+/// What a recorded frame is to the worker.
+fn understood(decoder: &mut Decoder, frame: &[u8]) -> String {
+    match decoder.decode(frame).unwrap() {
+        Incoming::Request(mut request) => {
+            // Some versions ask for more before.
+            request.id = 0;
+            format!("{request:?}")
+        }
+        Incoming::Notification(notification) => format!("{notification:?}"),
+    }
+}
+
+/// What the recorded requests and notifications are to the worker: by what the application was doing, each reading with
+/// the versions that it is of.
+fn requests() -> String {
+    let mut readings = Readings::default();
+    for version in VERSIONS {
+        let mut decoder = Decoder::speaking(generation(version));
+        let mut seen = BTreeMap::<String, usize>::new();
+        for recorded in recording(version).into_iter().filter(|recorded| recorded.speaker == Speaker::Library)
+        {
+            let count = seen.entry(recorded.doing.clone()).or_default();
+            *count += 1;
+            let occasion = format!("{} ({count})", recorded.doing);
+            readings.add(occasion, understood(&mut decoder, &recorded.frame), version);
+        }
+    }
+    readings.shown()
+}
+
+#[test]
+fn requests_of_every_library_are_understood() {
+    let (path, made) = (folder().join("requests.txt"), requests());
+    if std::env::var_os("GOLDEN_REQUESTS").is_some() {
+        std::fs::write(&path, &made).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap();
+    for (made, expected) in made.lines().zip(expected.lines()) {
+        assert_eq!(made, expected);
+    }
+    assert_eq!(made.len(), expected.len());
+}
+
+/// Written from elsewhere in the newest layout, so that reading it back finds nothing there.
+const WRITTEN_FROM_ELSEWHERE: [&str; 2] = [".maxMessageSize: ", ".jitter: "];
+
+#[test]
+fn what_libraries_accepted_is_said_again_byte_by_byte() {
+    for version in VERSIONS {
+        let Some(generation) = generation(version) else { continue };
+        let schema = schema(version);
+        let mut newest = Builder::default();
+        for Recorded { speaker, doing, frame, .. } in recording(version) {
+            if speaker == Speaker::Library {
+                continue;
+            }
+            translate(&generation.read, &frame, &mut newest).unwrap();
+            let again = generation.encode(newest.finished_data()).unwrap();
+            let mut found = Vec::new();
+            differences(&tree(&schema, &frame), &tree(&schema, &again), &doing, &mut found);
+            assert!(found.is_empty() == (again == frame), "{version} {doing}");
+            found.retain(|line| !WRITTEN_FROM_ELSEWHERE.iter().any(|field| line.contains(field)));
+            assert!(found.is_empty(), "{version}:\n{}", found.join("\n"));
+        }
+    }
+}
+
+/// Every sample as a version is told it, if it is.
+fn samples(version: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let generation = generation(version);
+    let mut encoder = Encoder::speaking(generation);
+    let mut told = Vec::new();
+    for (name, result) in told_samples::answers() {
+        told.push((name, encoder.response(&Response { id: 9, result }).to_vec()));
+    }
+    for (name, event) in told_samples::events() {
+        told.extend(encoder.event(&event).map(|frame| (name, frame.to_vec())));
+    }
+    told.push(("log", encoder.log("Wa line").to_vec()));
+    told
+}
+
+#[test]
+fn samples_are_told_as_libraries_have_read_them() {
+    for version in VERSIONS {
+        let recorded = recording(version).into_iter().filter(|recorded| recorded.speaker == Speaker::Sample);
+        let recorded: Vec<_> = recorded.map(|recorded| (recorded.doing, recorded.frame)).collect();
+        let made = samples(version);
+        for ((name, made), (recorded, frame)) in made.iter().zip(&recorded) {
+            assert_eq!((name, made), (&recorded.as_str(), frame), "{version}: run tests/golden/run");
+        }
+        assert_eq!(made.len(), recorded.len(), "{version}: run tests/golden/run");
+    }
+}
+
+/// For `tests/golden/run`, which has the libraries read them.
+#[test]
+fn write_samples_where_it_is_said() {
+    let Some(folder) = std::env::var_os("GOLDEN_SAMPLES") else { return };
+    for version in VERSIONS {
+        let mut lines = String::new();
+        for (name, frame) in samples(version) {
+            write!(lines, "{name}\t").unwrap();
+            frame.iter().for_each(|byte| write!(lines, "{byte:02x}").unwrap());
+            lines.push('\n');
+        }
+        std::fs::write(Path::new(&folder).join(format!("{version}.txt")), lines).unwrap();
+    }
+}
