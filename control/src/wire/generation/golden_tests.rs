@@ -105,9 +105,9 @@ fn renamed(name: &str) -> &str {
     RENAMED.iter().find(|(older, _)| *older == name).map_or(name, |(_, newer)| newer)
 }
 
-/// Both as they are in the newest layout, or the older's name is kept in ours.
-fn lookup<'tree>(ours: &'tree serde_json::Map<String, Value>, name: &str) -> Option<&'tree Value> {
-    ours.get(name).or_else(|| ours.get(renamed(name)))
+/// A library has a table's name without its namespace.
+fn is_named(ours: &str, read: &str) -> bool {
+    ours == read || ours == renamed(read) || ours.rsplit('.').next() == Some(read)
 }
 
 /// Where two readings differ. What is ours alone is read by nobody else.
@@ -116,14 +116,13 @@ fn differences(read: &Value, ours: &Value, path: &str, found: &mut Vec<String>) 
         (Value::Object(read), Value::Object(ours)) => {
             for (name, value) in read {
                 let path = format!("{path}.{name}");
-                match lookup(ours, name) {
-                    Some(ours) => differences(value, ours, &path, found),
+                match ours.iter().find(|(ours, _)| is_named(ours, name)) {
+                    Some((_, ours)) => differences(value, ours, &path, found),
                     None => found.push(format!("{path}: {value}, not there")),
                 }
             }
             for (name, value) in ours {
-                let known = read.keys().any(|read| read == name || renamed(read) == name);
-                if !known && !name.starts_with("ringsoup") {
+                if !read.keys().any(|read| is_named(name, read)) && !name.starts_with("ringsoup") {
                     found.push(format!("{path}.{name}: not there, {value}"));
                 }
             }

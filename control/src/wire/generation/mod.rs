@@ -13,7 +13,11 @@ mod plan;
 mod translate;
 
 #[cfg(test)]
+mod any_message;
+#[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod property_tests;
 #[cfg(test)]
 mod published_tests;
 #[cfg(test)]

@@ -54,8 +54,7 @@ impl Tree<'_> {
                 let number = table.byte(slot - 2)?;
                 let (_, member) = self.schema.unions[name].iter().find(|(known, _)| *known == number)?;
                 let inner = self.table(member, target()?);
-                let last = member.rsplit('.').next().unwrap().to_owned();
-                Some(Value::Object(Map::from_iter([(last, inner)])))
+                Some(Value::Object(Map::from_iter([(member.clone(), inner)])))
             }
             Kind::Text => Some(self.text(target()?)),
             Kind::Table(name) => Some(self.table(name, target()?)),
@@ -101,7 +100,7 @@ fn named(values: &Values, number: Number) -> Value {
     found.map_or_else(|| shown(number, Scalar::U8), |(_, name)| Value::String(name.clone()))
 }
 
-fn camel_case(name: &str) -> String {
+pub(super) fn camel_case(name: &str) -> String {
     let mut camel = String::new();
     let mut upper = false;
     for letter in name.chars() {
