@@ -59,9 +59,8 @@ impl Missing {
 /// What an arriving packet meant to the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Received {
-    /// The packet was listed as missing or, when recovered by RTX, had not been seen at all: it
-    /// repairs the stream and must be forwarded.
-    pub was_missing: bool,
+    /// The packet had been asked for. One that comes before it was is merely out of order.
+    pub was_requested: bool,
     /// Too many packets are missing to be asked for one by one; ask for a key frame.
     pub needs_key_frame: bool,
 }
@@ -102,8 +101,8 @@ impl NackGenerator {
         }
     }
 
-    /// Takes note of a packet with extended sequence number `seq`. `is_recovered`: it came by RTX.
-    pub fn receive(&mut self, now: Time, seq: u64, is_key_frame: bool, is_recovered: bool) -> Received {
+    /// Takes note of a packet with extended sequence number `seq`, whichever way it came.
+    pub fn receive(&mut self, now: Time, seq: u64, is_key_frame: bool) -> Received {
         let Some(newest) = self.newest else {
             self.newest = Some(seq);
             if is_key_frame {
@@ -115,7 +114,7 @@ impl NackGenerator {
             return Received::default();
         }
         if seq < newest {
-            return Received { was_missing: self.remove(seq), needs_key_frame: false };
+            return Received { was_requested: self.remove(seq), needs_key_frame: false };
         }
         if is_key_frame {
             self.add_key_frame(seq);
@@ -123,7 +122,7 @@ impl NackGenerator {
         self.newest = Some(seq);
         self.forget_before(seq.saturating_sub(AGE_MAX_PACKETS));
         let has_listed = self.add_missing(now, newest + 1, seq);
-        Received { was_missing: is_recovered, needs_key_frame: !has_listed }
+        Received { was_requested: false, needs_key_frame: !has_listed }
     }
 
     /// When `handle_timeout` has something to do; `None` while nothing is missing.
@@ -189,13 +188,12 @@ impl NackGenerator {
         self.key_frames.push_back(seq);
     }
 
+    /// Whether the packet had been asked for.
     fn remove(&mut self, seq: u64) -> bool {
         let found = self.missing.binary_search_by_key(&seq, |missing| missing.seq);
-        if let Ok(index) = found {
-            self.missing.remove(index);
-            self.disarm_if_empty();
-        }
-        found.is_ok()
+        let removed = found.ok().and_then(|index| self.missing.remove(index));
+        self.disarm_if_empty();
+        removed.is_some_and(|missing| missing.requests > 0)
     }
 
     fn forget_before(&mut self, seq: u64) {
@@ -281,7 +279,7 @@ mod tests {
     fn in_order_packets_need_nothing() {
         let mut generator = NackGenerator::new();
         for seq in 65_530..65_560 {
-            assert_eq!(generator.receive(ms(seq), seq, false, false), Received::default());
+            assert_eq!(generator.receive(ms(seq), seq, false), Received::default());
         }
         assert_eq!(generator.next_timeout(), None);
         assert!(generator.is_empty());
@@ -290,23 +288,23 @@ mod tests {
     #[test]
     fn a_gap_is_asked_for_after_the_first_delay_then_by_round_trips() {
         let mut generator = NackGenerator::new();
-        generator.receive(ms(0), 65_534, false, false);
-        generator.receive(ms(5), 65_538, false, false);
+        generator.receive(ms(0), 65_534, false);
+        generator.receive(ms(5), 65_538, false);
         assert_eq!(generator.next_timeout(), Some(ms(15)));
         assert_eq!(due(&mut generator, ms(14)), []);
         assert_eq!(due(&mut generator, ms(15)), [65_535, 0, 1]);
         assert_eq!(generator.next_timeout(), Some(ms(115)));
-        assert!(generator.receive(ms(50), 65_536, false, false).was_missing);
-        assert!(!generator.receive(ms(51), 65_536, false, false).was_missing);
+        assert!(generator.receive(ms(50), 65_536, false).was_requested);
+        assert!(!generator.receive(ms(51), 65_536, false).was_requested);
         assert_eq!(due(&mut generator, ms(115)), [65_535, 1]);
     }
 
     #[test]
     fn reordering_within_the_first_delay_is_never_asked_for() {
         let mut generator = NackGenerator::new();
-        generator.receive(ms(0), 10, false, false);
-        generator.receive(ms(0), 12, false, false);
-        assert!(generator.receive(ms(3), 11, false, false).was_missing);
+        generator.receive(ms(0), 10, false);
+        generator.receive(ms(0), 12, false);
+        assert!(!generator.receive(ms(3), 11, false).was_requested, "merely out of order");
         assert_eq!(generator.next_timeout(), None);
         assert_eq!(due(&mut generator, ms(100)), []);
     }
@@ -314,8 +312,8 @@ mod tests {
     #[test]
     fn requests_run_out() {
         let mut generator = NackGenerator::new();
-        generator.receive(ms(0), 10, false, false);
-        generator.receive(ms(0), 12, false, false);
+        generator.receive(ms(0), 10, false);
+        generator.receive(ms(0), 12, false);
         let mut batches = Vec::new();
         let mut out = [0; 4];
         while let Some(now) = generator.next_timeout() {
@@ -324,14 +322,14 @@ mod tests {
         assert_eq!(batches.len(), usize::from(REQUESTS_MAX));
         assert!(batches.iter().all(|batch| batch.count == 1));
         assert_eq!(batches.iter().map(|batch| batch.exhausted).sum::<usize>(), 1);
-        assert!(!generator.receive(ms(9_000), 11, false, true).was_missing, "given up");
+        assert!(!generator.receive(ms(9_000), 11, false).was_requested, "given up");
     }
 
     #[test]
     fn a_tiny_round_trip_does_not_hurry_requests() {
         let mut generator = NackGenerator::new();
-        generator.receive(ms(0), 10, false, false);
-        generator.receive(ms(0), 12, false, false);
+        generator.receive(ms(0), 10, false);
+        generator.receive(ms(0), 12, false);
         generator.handle_timeout(ms(10), Duration::from_millis(1), &mut [0; 4]);
         assert_eq!(generator.next_timeout(), Some(ms(50)));
     }
@@ -339,8 +337,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_stays_due() {
         let mut generator = NackGenerator::new();
-        generator.receive(ms(0), 0, false, false);
-        generator.receive(ms(0), 6, false, false);
+        generator.receive(ms(0), 0, false);
+        generator.receive(ms(0), 6, false);
         let mut out = [0; 2];
         let mut asked = Vec::new();
         for _ in 0..3 {
@@ -352,26 +350,16 @@ mod tests {
     }
 
     #[test]
-    fn recovered_packets_ahead_are_news_and_are_not_listed() {
-        let mut generator = NackGenerator::new();
-        generator.receive(ms(0), 10, false, false);
-        assert!(generator.receive(ms(0), 12, false, true).was_missing);
-        assert!(!generator.receive(ms(0), 12, false, true).was_missing, "a second copy");
-        generator.receive(ms(0), 14, false, false);
-        assert_eq!(due(&mut generator, ms(10)), [11, 13]);
-    }
-
-    #[test]
     fn overflow_cuts_at_key_frames_first() {
         let mut generator = NackGenerator::new();
-        generator.receive(ms(0), 0, false, false);
-        generator.receive(ms(0), 601, true, false);
-        generator.receive(ms(0), 902, true, false);
+        generator.receive(ms(0), 0, false);
+        generator.receive(ms(0), 601, true);
+        generator.receive(ms(0), 902, true);
         assert_eq!(generator.len(), 900);
-        let received = generator.receive(ms(0), 1_200, false, false);
+        let received = generator.receive(ms(0), 1_200, false);
         assert!(!received.needs_key_frame);
         assert_eq!(generator.len(), 300 + 297, "cut before 601 only");
-        let received = generator.receive(ms(0), 2_000, false, false);
+        let received = generator.receive(ms(0), 2_000, false);
         assert!(received.needs_key_frame, "cutting before 902 too is not enough");
         assert!(generator.is_empty());
         assert_eq!(generator.next_timeout(), None);
@@ -380,20 +368,20 @@ mod tests {
     #[test]
     fn overflow_without_key_frames_asks_for_one() {
         let mut generator = NackGenerator::new();
-        generator.receive(ms(0), 0, false, false);
-        assert!(!generator.receive(ms(0), 1_001, false, false).needs_key_frame);
+        generator.receive(ms(0), 0, false);
+        assert!(!generator.receive(ms(0), 1_001, false).needs_key_frame);
         assert_eq!(generator.len(), LIST_MAX_PACKETS);
-        assert!(generator.receive(ms(0), 1_003, false, false).needs_key_frame);
+        assert!(generator.receive(ms(0), 1_003, false).needs_key_frame);
         assert!(generator.is_empty());
-        assert!(generator.receive(ms(0), u64::MAX, false, false).needs_key_frame);
+        assert!(generator.receive(ms(0), u64::MAX, false).needs_key_frame);
     }
 
     #[test]
     fn old_packets_are_forgotten() {
         let mut generator = NackGenerator::new();
-        generator.receive(ms(0), 0, false, false);
+        generator.receive(ms(0), 0, false);
         for seq in 2..=10_002 {
-            generator.receive(ms(0), seq, false, false);
+            generator.receive(ms(0), seq, false);
         }
         assert!(generator.is_empty());
         assert_eq!(generator.next_timeout(), None);
@@ -402,11 +390,11 @@ mod tests {
     #[test]
     fn reset_starts_over() {
         let mut generator = NackGenerator::new();
-        generator.receive(ms(0), 100, false, false);
-        generator.receive(ms(0), 105, false, false);
+        generator.receive(ms(0), 100, false);
+        generator.receive(ms(0), 105, false);
         generator.reset();
         assert_eq!(generator.next_timeout(), None);
-        assert_eq!(generator.receive(ms(1), 7, false, false), Received::default());
+        assert_eq!(generator.receive(ms(1), 7, false), Received::default());
         assert!(generator.is_empty());
     }
 
@@ -452,7 +440,7 @@ mod tests {
                 match (arrival, generator.next_timeout()) {
                     (Some(at), timeout) if timeout.is_none_or(|timeout| at <= timeout) => {
                         let (_, seq) = arrivals.next().unwrap();
-                        generator.receive(at, seq, false, false);
+                        generator.receive(at, seq, false);
                     }
                     (_, Some(now)) => {
                         let batch = generator.handle_timeout(now, RTT, &mut out);
@@ -473,17 +461,17 @@ mod tests {
 
         #[test]
         fn limits_hold_under_any_operations(
-            operations in proptest::collection::vec((any::<u16>(), 0u64..60, any::<[bool; 3]>()), 1..300),
+            operations in proptest::collection::vec((any::<u16>(), 0u64..60, any::<[bool; 2]>()), 1..300),
         ) {
             let mut generator = NackGenerator::new();
             let mut base = 1u64 << 40;
             let mut now = ms(0);
             let mut out = [0; 64];
-            for (seq, wait, [is_key_frame, is_recovered, far]) in operations {
+            for (seq, wait, [is_key_frame, far]) in operations {
                 now += Duration::from_millis(wait);
                 base += if far { u64::from(seq) } else { u64::from(seq % 32) };
                 let seq = base - u64::from(seq % 7);
-                generator.receive(now, seq, is_key_frame, is_recovered);
+                generator.receive(now, seq, is_key_frame);
                 generator.handle_timeout(now, RTT, &mut out);
                 prop_assert!(generator.len() <= LIST_MAX_PACKETS);
                 prop_assert!(generator.key_frames.len() <= KEY_FRAMES_MAX);

@@ -211,10 +211,10 @@ impl RecvStream {
         // The packet that gave the restart away was refused: it may have been the key frame's first.
         let mut needs_key_frame = (has_restarted && !is_key_frame) || self.lacks_beginning(&descriptor);
         if let Some(nack) = &mut self.nack {
-            let heard = nack.receive(now, seq, is_key_frame, false);
+            let heard = nack.receive(now, seq, is_key_frame);
             needs_key_frame |= heard.needs_key_frame;
             // Without RTX a retransmission looks like the packet itself.
-            if heard.was_missing && self.params.shown.rtx_ssrc.is_none() {
+            if heard.was_requested && self.params.shown.rtx_ssrc.is_none() {
                 self.counters.retransmitted += 1;
                 self.counters.repaired += 1;
             }
@@ -257,7 +257,7 @@ impl RecvStream {
         let payload_type = self.params.shown.payload_type;
         let (descriptor, is_key_frame) = self.describe(packet, seq, payload_type, original.payload);
         if let Some(nack) = &mut self.nack {
-            nack.receive(now, seq, is_key_frame, true);
+            nack.receive(now, seq, is_key_frame);
         }
         // Whether it was asked for or not: what the stream has not seen yet repairs it.
         if !self.window.insert(seq) {

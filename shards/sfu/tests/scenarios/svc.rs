@@ -1,11 +1,12 @@
 //! SVC consumers: what is above a receiver's layers is left out of the one stream there is.
 
+use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_sfu::command::{ConsumerCommand, Layers};
 use ringsoup_sfu::event::Event;
 use ringsoup_sfu::reply::{ConsumerDump, Reply};
 use ringsoup_sfu::rtp_parameters::RtpType;
 
-use crate::common::packets::{heard, nack, rtp};
+use crate::common::packets::{heard, nack, rtp, sender_report};
 use crate::common::simulcast::{self, VIDEO};
 use crate::common::{Peer, Sent, World};
 use crate::room::{assert_contiguous, seqs};
@@ -546,4 +547,32 @@ fn where_base_pictures_are_no_switching_points_layers_are_gone_up_to_one_by_one(
     scene.picture(1, false, true);
     scene.picture(2, false, true);
     assert_eq!(scene.gets().len(), 6);
+}
+
+/// Without RTX a repair looks like the packet itself, but what was not asked for yet is none: it costs the stream no score, and nobody a
+/// picture.
+#[test]
+fn packets_out_of_order_are_no_repairs() {
+    let mut scene = Scene::new(VP9, "L3T3");
+    scene.begin();
+    let sender = scene.sender.clone();
+    for second in 0..20 {
+        for _ in 0..30 {
+            scene.pictures += 1;
+            scene.world.advance_ms(33);
+            for (place, spatial) in [(3, 2), (1, 0), (2, 1)] {
+                let payload = vp9(spatial, 0, true, false);
+                let seq = scene.seq.wrapping_add(place);
+                scene.world.from(&sender, &rtp(VIDEO, seq, scene.pictures * 3_000, SOURCE, &payload));
+            }
+            scene.seq = scene.seq.wrapping_add(3);
+        }
+        let report = sender_report(SOURCE, NtpTime::from_parts(100 + second, 0), scene.pictures * 3_000);
+        scene.world.from(&sender, &report);
+        assert_eq!(scene.gets().len(), 90);
+    }
+    let scores = |event: &Event| matches!(event, Event::ProducerScore { .. } | Event::ConsumerScore { .. });
+    assert!(!scene.world.take_events().iter().any(scores));
+    let stats = scene.world.producer_stats("video").remove(0);
+    assert_eq!((stats.base.packets_repaired, stats.base.packets_retransmitted, stats.base.score), (0, 0, 10));
 }
