@@ -10,7 +10,7 @@
 //! Where dependency descriptors tell the layers, that first packet tells what the others are. Until it comes they are early, for
 //! consumers in layers that have begun, too.
 
-use ringsoup_rtc::codec::{Descriptor, Kept};
+use ringsoup_rtc::codec::Kept;
 use ringsoup_rtc::rtp::ExtensionBlock;
 use ringsoup_rtc::time::Time;
 
@@ -56,14 +56,15 @@ impl Sfu {
             let last_early = first + overtaken_max(begun.len() + withhold_early);
             let last = first + overtaken_max(begun.len());
             let newest = history.newer_than(first).unwrap_or(first).min(first + OVERTAKEN_MAX);
+            // What nobody could read passed whole to who had begun, and may be sent to them again as it was then.
+            let has_begun = |(place, egress): (usize, &Egress)| {
+                egress.has_begun(stream.mapped_ssrc) && begun.binary_search(&place).is_err()
+            };
+            let others_go_on = egresses.iter().enumerate().any(has_begun);
             for seq in first + 1..=newest {
                 let Some(packet) = history.get(now, seq) else { continue };
                 let is_early = packet.kept == Kept::Early;
                 let is_sent = seq <= if is_early { last_early } else { last };
-                // What is not sent at once is asked for: if it was early, by what it is now known to be.
-                if !is_sent && !is_early {
-                    continue;
-                }
                 if packet.is_gap() {
                     for &place in &*begun {
                         egresses[place].skip(stream.mapped_ssrc, seq);
@@ -74,6 +75,10 @@ impl Sfu {
                 let id = ExtensionUri::DependencyDescriptor.router_id();
                 let dependency = block.elements().find(|(element, _)| *element == id).map(|(_, value)| value);
                 let Some(arrived) = stream.read_again(now, seq, &packet, dependency) else { continue };
+                let is_news = packet.kept.frame().is_none() && arrived.descriptor.kept().frame().is_some();
+                if is_news && !is_early && others_go_on {
+                    continue;
+                }
                 let payload_type = packet.payload_type;
                 let offer = stream.offer(now, &arrived, payload_type);
                 let (csrcs, block) = (&[][..], &block);
@@ -86,12 +91,11 @@ impl Sfu {
                     shared: None,
                     sent_at: None,
                 };
-                let was_early = is_early && arrived.descriptor != Descriptor::Early;
                 let mut send = |egress: &mut Egress| {
                     let offered = offer_to(egress, &offer, &mut passing, &mut audience, out);
                     count += u32::from(matches!(offered, Offered::Sent { .. }));
                 };
-                if was_early && is_sent {
+                if is_early && is_news && is_sent {
                     for (place, egress) in egresses.iter_mut().enumerate() {
                         if egress.withholds_early() || begun.binary_search(&place).is_ok() {
                             send(egress);
@@ -100,7 +104,8 @@ impl Sfu {
                 } else if is_sent {
                     begun.iter().for_each(|place| send(&mut egresses[*place]));
                 }
-                if was_early {
+                // What is not sent at once is asked for, by what it is now known to be.
+                if is_news {
                     let kept = arrived.descriptor.kept();
                     history.keep_as(seq, kept);
                 }

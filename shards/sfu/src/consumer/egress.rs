@@ -118,6 +118,11 @@ impl Egress {
         !matches!(self.layers, Layers::Simple(_))
     }
 
+    /// Whether packets of a producer's stream are sent from here, in layers, and no key frame is waited for first.
+    pub(crate) fn has_begun(&self, mapped_ssrc: u32) -> bool {
+        self.is_active && self.takes(mapped_ssrc) && self.layers.has_begun(mapped_ssrc)
+    }
+
     /// Counts a packet that was put into the Outbox.
     #[inline]
     pub(crate) fn count(&mut self, now: Time, capture_age_us: i32, rewrite: &Rewrite, bytes: usize) {

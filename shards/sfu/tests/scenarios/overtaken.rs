@@ -345,6 +345,35 @@ fn they_may_refer_to_a_structure_that_came_after_them() {
     }
 }
 
+/// Nobody knew what they were when they came, so that they are kept as what they turned out to be.
+#[test]
+fn what_came_before_any_structure_comes_again_as_it_was_sent() {
+    let mut scene = Scene::new("video/AV1", ("L2T1", "L2T1"), 1);
+    let structure = layered(2, 1, false);
+    let send = |scene: &mut Scene, seq: u16, descriptor: &NewDescriptor<'_>| {
+        let packet = RtpWriter::new(VIDEO, seq, 1_000, SOURCES[0]);
+        let value = descriptor.write(&structure);
+        let payload = seq.to_be_bytes();
+        scene.sends(&packet.extension(4, &value).payload(&payload).to_vec().expect("no CSRCs"));
+    };
+    let first = NewDescriptor { starts_frame: true, structure: Some(&structure), ..NewDescriptor::default() };
+    let last = NewDescriptor { ends_frame: true, ..NewDescriptor::default() };
+    send(&mut scene, 12, &NewDescriptor { template: 2, starts_frame: true, ..last.clone() });
+    send(&mut scene, 11, &last);
+    send(&mut scene, 10, &first);
+    let sent = scene.gets();
+    assert_eq!(payloads(&sent), [[0, 10], [0, 11]], "the lower layer is all that was known to be sent");
+    assert!(sent[1].rtp().marker());
+    let receiver = scene.receiver.clone();
+    for lost in &sent {
+        scene.world.from(&receiver, &nack(SENT, &[lost.rtp().sequence_number()]));
+        let again = scene.gets();
+        let (again, lost) = (again[0].rtp(), lost.rtp());
+        assert_eq!((&again.payload()[2..], again.marker()), (lost.payload(), lost.marker()));
+        assert!(again.extensions().eq(lost.extensions()), "with the mask it had");
+    }
+}
+
 /// Also to whoever has begun they are sent when the first one has told what they are.
 #[test]
 fn who_has_begun_gets_of_them_what_its_layers_have() {

@@ -112,6 +112,15 @@ impl Layers {
         true
     }
 
+    /// Whether layers of a stream are sent now.
+    pub fn has_begun(&self, mapped_ssrc: u32) -> bool {
+        match self {
+            Self::Simple(_) => false,
+            Self::Simulcast(simulcast) => simulcast.has_begun(mapped_ssrc),
+            Self::Svc(svc) => svc.has_begun(),
+        }
+    }
+
     /// Leaves a packet out that another rule withheld, so that no gap is seen.
     pub fn skip(&mut self, mapped_ssrc: u32, seq: u64) {
         match self {

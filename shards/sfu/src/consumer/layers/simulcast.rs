@@ -144,6 +144,10 @@ impl SimulcastLayers {
         self.current.is_some_and(|current| current.spatial == layer)
     }
 
+    pub fn has_begun(&self, mapped_ssrc: u32) -> bool {
+        !self.needs_sync && self.layer_of(mapped_ssrc).is_some_and(|layer| self.is_current(layer))
+    }
+
     pub fn decide(&mut self, offer: &Offer<'_>) -> Decision {
         let Some(layer) = self.layer_of(offer.mapped_ssrc) else {
             return Decision::Withhold(Withheld::Layer);

@@ -109,6 +109,10 @@ impl SvcLayers {
         Some(LayerPair { temporal: current.temporal.min(self.reached), ..current })
     }
 
+    pub fn has_begun(&self) -> bool {
+        !self.needs_sync && self.target.is_some()
+    }
+
     pub fn sync(&mut self) {
         self.needs_sync = true;
     }
