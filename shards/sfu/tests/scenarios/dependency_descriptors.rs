@@ -527,3 +527,36 @@ fn a_receiver_of_fewer_layers_is_told_which_decode_targets_are_alive() {
     scene.picture(1, false);
     assert_eq!(told_active(&scene.gets_packets()), [None; 8]);
 }
+
+/// The sender's mask that revives a layer may come behind the first frame of it, or never.
+#[test]
+fn a_frame_of_a_layer_that_was_dead_is_told_as_alive() {
+    let mut scene = Scene::svc(AV1, (2, 2), false);
+    scene.begin();
+    scene.prefer(1, 0);
+    scene.picture(0, true);
+    scene.gets_packets();
+    let masked = |scene: &mut Scene, mask: u32, number: u16| {
+        scene.pictures += 1;
+        let descriptor = NewDescriptor {
+            starts_frame: true,
+            ends_frame: true,
+            template: 1,
+            number,
+            active: Some(mask),
+            ..NewDescriptor::default()
+        };
+        let value = descriptor.write(&scene.structure);
+        scene.packet(0, &[DELTA_NAL, 0, 0, 9], true, &value)
+    };
+    let down = masked(&mut scene, 0b0011, 1);
+    scene.sends(&down);
+    assert_eq!(told_active(&scene.gets_packets()), [Some(0b0001)]);
+    let up = masked(&mut scene, 0b1111, 2);
+    scene.frame(0, 1, 0, false);
+    assert_eq!(told_active(&scene.gets_packets()), [Some(0b0101); 2]);
+    scene.sends(&up);
+    assert_eq!(told_active(&scene.gets_packets()), [Some(0b0001)], "as it was then");
+    scene.frame(0, 0, 0, false);
+    assert_eq!(told_active(&scene.gets_packets()), [Some(0b0101); 2]);
+}

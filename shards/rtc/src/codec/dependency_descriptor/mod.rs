@@ -138,7 +138,9 @@ impl Reader {
     pub fn read(&mut self, seq: u64, value: &[u8]) -> Option<Frame> {
         let ([first, _, _], extended) = value.split_first_chunk()?;
         if extended.is_empty() {
-            return frame(self.structure_of(seq)?, *first, None);
+            let frame = frame(self.structure_of(seq)?, *first, None)?;
+            self.note_alive(seq, &frame);
+            return Some(frame);
         }
         let mut bits = Bits::new(extended);
         let brings_structure = bits.flag()?;
@@ -159,6 +161,8 @@ impl Reader {
             self.note_structure(seq, structure, active);
         } else if let Some(active) = active.filter(|_| seq >= self.active_since) {
             self.note_active(seq, active, active != self.active);
+        } else {
+            self.note_alive(seq, &frame);
         }
         Some(Frame { is_key_frame: brings_structure, ..frame })
     }
@@ -196,6 +200,20 @@ impl Reader {
         } else if self.previous.as_ref().is_none_or(|(since, _)| seq >= *since) {
             // It comes late, of an earlier sequence.
             self.previous = Some((seq, structure));
+        }
+    }
+
+    /// A frame of dead decode targets only tells that they are alive again: what says so is late, or lost. That still counts when it comes.
+    #[inline]
+    fn note_alive(&mut self, seq: u64, frame: &Frame) {
+        let Some(structure) = &self.structure else { return };
+        let all = structure.all_targets();
+        if self.active != all && seq > self.active_since.max(self.since) {
+            let own = structure.targets_of(frame);
+            if own & self.active == 0 {
+                self.active |= own;
+                self.generation = self.generation.wrapping_add(1);
+            }
         }
     }
 

@@ -3,7 +3,9 @@
 //! Differences between frames and chains are read over: a decoder needs them, a forwarder does not.
 
 use super::bits::Bits;
-use super::{DECODE_TARGETS_MAX, SPATIAL_LAYERS_MAX, TEMPLATES_MAX, TEMPORAL_LAYERS_MAX, place};
+use super::{
+    DECODE_TARGETS_MAX, Frame, Indication, SPATIAL_LAYERS_MAX, TEMPLATES_MAX, TEMPORAL_LAYERS_MAX, place,
+};
 
 /// What frames of one kind have in common.
 #[derive(Debug, Clone, Copy, Default)]
@@ -129,6 +131,13 @@ impl Structure {
     pub(super) fn layers_of_targets(&self) -> impl Iterator<Item = (u8, u8)> {
         let places = &self.places[..self.decode_target_count];
         places.iter().map(|place| (place / TEMPORAL_LAYERS_MAX, place % TEMPORAL_LAYERS_MAX))
+    }
+
+    /// The decode targets that a frame is for, one bit each.
+    pub(super) fn targets_of(&self, frame: &Frame) -> u32 {
+        let is_for = |own: (u8, u8)| frame.indication(own.0, own.1) != Indication::NotPresent;
+        let targets = self.layers_of_targets().enumerate();
+        targets.filter(|(_, own)| is_for(*own)).fold(0, |mask, (target, _)| mask | 1 << target)
     }
 
     /// All decode targets, one bit each.

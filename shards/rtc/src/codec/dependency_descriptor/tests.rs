@@ -200,6 +200,28 @@ fn a_receiver_of_fewer_layers_is_told_which_targets_are_alive() {
     assert!(!targets.are_all(&targets.within(1, 0, false)));
 }
 
+#[test]
+fn frames_of_dead_targets_revive_theirs_until_their_own_mask_comes() {
+    let structure = layered(2, 2, false);
+    let mut reader = reader_of(&structure);
+    let frame = |template: u8, active: Option<u32>| {
+        NewDescriptor { template, active, ..NewDescriptor::default() }.write(&structure)
+    };
+    reader.read(9, &frame(1, Some(0b0011))).unwrap();
+    let generation = reader.generation;
+    reader.read(8, &frame(5, None)).unwrap();
+    reader.read(10, &frame(1, None)).unwrap();
+    assert_eq!(
+        (reader.active, reader.generation),
+        (0b0011, generation),
+        "late, or of the layer that is alive"
+    );
+    reader.read(12, &frame(5, None)).unwrap();
+    assert_eq!((reader.active, reader.generation), (0b1111, generation + 1));
+    reader.read(11, &frame(1, Some(0b0111))).unwrap();
+    assert_eq!(reader.active, 0b0111, "late, and newer than what was told");
+}
+
 proptest! {
     /// Whatever else a descriptor says, it says it with the mask too.
     #[test]
