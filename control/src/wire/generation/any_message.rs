@@ -73,7 +73,7 @@ impl Writer<'_> {
         for (slot, field) in schema.tables[name].iter().enumerate() {
             let slot = u16::try_from(4 + 2 * slot).unwrap();
             // Types of unions are never absent without their table.
-            let present = field.required || self.byte() % 4 > 0;
+            let present = field.required || !self.byte().is_multiple_of(4);
             match &field.kind {
                 Kind::Union(union) => {
                     if let Some((number, offset)) = self.union(name, union, present, depth) {
