@@ -240,6 +240,13 @@ impl MimeType {
         matches!(self.kind, MediaKind::Video) && matches!(self.codec, Codec::Vp8 | Codec::Vp9 | Codec::H264)
     }
 
+    /// Whether it comes in the stream of sound instead of the sound: keys, comfort noise, redundancy (RFC 2198). Redundant video hides its
+    /// key frames.
+    pub fn is_beside_sound(self) -> bool {
+        let is_beside = self.codec.is_complementary() || self.codec == Codec::Red;
+        is_beside && self.kind == MediaKind::Audio
+    }
+
     /// Whether `payload` is silence kept alive by Opus DTX; false for any other codec.
     pub fn is_dtx(self, payload: &[u8]) -> bool {
         matches!(self.codec, Codec::Opus | Codec::MultiOpus) && opus::is_dtx(payload)

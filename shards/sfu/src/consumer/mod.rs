@@ -11,7 +11,7 @@ pub(crate) mod stamps;
 
 use std::num::NonZeroU32;
 
-use ringsoup_rtc::codec::{Codec, MimeType};
+use ringsoup_rtc::codec::MimeType;
 use ringsoup_rtc::rtp::{ExtensionBlock, ExtensionMap};
 use ringsoup_rtc::rtx::PacketHistory;
 use ringsoup_rtc::score::SCORE_MAX;
@@ -371,12 +371,9 @@ fn media_payload_types(parameters: &RtpParameters) -> u128 {
     payload_types(parameters, |mime_type| mime_type.codec.is_media())
 }
 
-/// Forwarded: beside the media what a receiver of sound asked for that comes in the same stream. (Redundant video hides its key frames.)
+/// Forwarded: beside the media what a receiver of sound asked for that comes in the same stream.
 fn passed_payload_types(parameters: &RtpParameters) -> u128 {
-    payload_types(parameters, |mime_type| {
-        let is_beside = mime_type.codec.is_complementary() || mime_type.codec == Codec::Red;
-        mime_type.codec.is_media() || (is_beside && mime_type.kind == MediaKind::Audio)
-    })
+    payload_types(parameters, |mime_type| mime_type.codec.is_media() || mime_type.is_beside_sound())
 }
 
 fn payload_types(parameters: &RtpParameters, which: impl Fn(MimeType) -> bool) -> u128 {

@@ -9,6 +9,7 @@ pub mod recv_window;
 
 use std::time::Duration;
 
+use ringsoup_rtc::codec::MimeType;
 use ringsoup_rtc::rtp::RtpPacket;
 use ringsoup_rtc::time::Time;
 
@@ -22,7 +23,9 @@ use crate::observer::Seat;
 use crate::parameter_check;
 use crate::reply::{ProducerDump, RecvStats};
 use crate::router::Router;
-use crate::rtp_parameters::{MediaKind, RtpEncodingParameters, RtpMapping, RtpParameters, RtpType};
+use crate::rtp_parameters::{
+    MediaKind, RtpCodecParameters, RtpEncodingParameters, RtpMapping, RtpParameters, RtpType,
+};
 use crate::stream_params::StreamParams;
 use crate::table::Id;
 use crate::transport::Transport;
@@ -131,7 +134,7 @@ impl Producer {
         let index = self.encoding_of(packet)?;
         let encoding = &self.parameters.encodings[index];
         let payload_type = packet.payload_type();
-        if encoding.codec_payload_type == Some(payload_type) {
+        if encoding.codec_payload_type == Some(payload_type) || self.rides_beside_sound(payload_type) {
             if self.streams[index].is_some() {
                 // The encoding has its stream; a second SSRC for it is not ours.
                 return None;
@@ -146,6 +149,15 @@ impl Producer {
         let stream = self.streams[index].as_mut().filter(|stream| stream.rtx_ssrc().is_none())?;
         stream.params.set_rtx(packet.ssrc(), payload_type);
         Some(StreamMatch { index, is_rtx: true, is_new: false })
+    }
+
+    /// Redundant sound, comfort noise and keys come in the stream of the sound, and may be all that comes in it.
+    fn rides_beside_sound(&self, payload_type: u8) -> bool {
+        let is_beside = |codec: &RtpCodecParameters| {
+            let is_it = |mime_type: MimeType| mime_type.is_beside_sound();
+            codec.payload_type == payload_type && codec.mime_type.parse().is_ok_and(is_it)
+        };
+        self.mapping.payload_type(payload_type).is_some() && self.parameters.codecs.iter().any(is_beside)
     }
 
     /// The encoding a packet names: its SSRC, its RID, or being the only one that names neither.

@@ -254,6 +254,31 @@ fn redundant_sound_and_keys_pass_to_who_asked_for_them() {
     assert_eq!(dump.supported_codec_payload_types, [types(&plain)[0]], "as the original shows it");
 }
 
+/// Browsers that negotiated redundancy send nothing else, and a tone may be the first that is heard.
+#[test]
+fn a_stream_of_sound_may_begin_with_what_rides_beside_it() {
+    for first in ["audio/red", "audio/telephone-event", "audio/CN"] {
+        let mut world = World::new();
+        let (sender, receiver) = (world.plain("sender"), world.plain("receiver"));
+        let (beside, unmapped) = (63, 64);
+        let mut request = produce_audio("audio", 2_000, 5_001);
+        request
+            .rtp_parameters
+            .codecs
+            .extend([codec(first, beside, 48_000), codec("audio/red", unmapped, 48_000)]);
+        request.rtp_mapping.codecs.push(CodecMapping { payload_type: beside, mapped_payload_type: beside });
+        world.produce("sender", request);
+        let mut request = consume_audio("c", "audio", 9_000, 5_001);
+        request.rtp_parameters.codecs.push(codec(first, beside, 48_000));
+        world.consume("receiver", request);
+        for (seq, payload_type) in (1..).zip([unmapped, beside, beside, OPUS]) {
+            world.from(&sender, &rtp(payload_type, seq, u32::from(seq) * 960, 2_000, &[0x78, 1, 2, 3]));
+        }
+        assert_eq!(world.take_rtp(&receiver).len(), 3, "{first}");
+        assert_eq!(world.dropped(DropReason::UnknownStream), 1, "{first}");
+    }
+}
+
 /// The RTX payload type is of the speech: by it a tone would come back as speech.
 #[test]
 fn what_rides_beside_the_sound_is_sent_again_as_what_it_is() {
