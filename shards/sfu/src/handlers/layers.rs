@@ -155,10 +155,10 @@ impl Sfu {
         &mut self.producers[consumer.producer].egresses[consumer.streams[0].egress].layers
     }
 
-    /// Sets the timer for the next look at a stream's spatial layers.
+    /// Sets the timer for the next look at the layers of a stream that is its producer's only one. Of several, each is known by its score.
     pub(crate) fn schedule_layer_check(&mut self, now: Time, id: Id<Producer>, index: usize) {
-        let Some(stream) = self.producers[id].streams[index].as_mut() else { return };
-        if stream.layers.as_ref().is_some_and(|layers| layers.spatial_layers() > 1) {
+        let [Some(stream)] = self.producers[id].streams.as_mut_slice() else { return };
+        if stream.layers.is_some() {
             let deadline = now + LAYER_CHECK_INTERVAL;
             stream.layer_timer = Some(deadline);
             self.timers.set(deadline, Timer::ProducerLayers(id, u8::try_from(index).unwrap_or(u8::MAX)));
@@ -173,12 +173,18 @@ impl Sfu {
             return;
         }
         let has_changed = stream.layers.as_mut().is_some_and(|layers| layers.look(now));
-        if has_changed {
-            for consumer in producer.consumers().collect::<Vec<_>>() {
+        for consumer in producer.consumers().collect::<Vec<_>>() {
+            if has_changed || self.is_without_layers(consumer) {
                 self.retarget_layers(now, consumer, out);
             }
         }
         self.schedule_layer_check(now, id, index);
+    }
+
+    /// It found nothing when it chose among layers. They may have come and gone and come between two looks.
+    fn is_without_layers(&mut self, id: Id<Consumer>) -> bool {
+        let layers = self.layers_of(id);
+        layers.preferred().is_some() && layers.target().is_none()
     }
 }
 
@@ -190,10 +196,12 @@ fn available(now: Time, consumer: &Consumer, producer: &Producer) -> Vec<Option<
         return (0..consumer.mapped_ssrcs().count()).map(score).collect();
     }
     let Some(stream) = stream(0) else { return Vec::new() };
-    let has_bitrate = |spatial| match &stream.layers {
-        Some(layers) => layers.has_spatial(now, spatial),
-        None => spatial == 0 && stream.traffic.bitrate(now) > 0,
+    let spatial_layers = stream.params.shown.spatial_layers;
+    // The only one there is need not be told from others: what comes is of it.
+    let has_bitrate = |spatial| {
+        let has_spatial = || stream.layers.as_ref().is_some_and(|layers| layers.has_spatial(now, spatial));
+        spatial_layers == 1 || has_spatial()
     };
     let layer = |spatial| Some(Available { score: stream.score.value(), has_bitrate: has_bitrate(spatial) });
-    (0..stream.params.shown.spatial_layers).map(layer).collect()
+    (0..spatial_layers).map(layer).collect()
 }

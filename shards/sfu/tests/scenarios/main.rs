@@ -23,7 +23,6 @@ mod lying_feedback;
 mod notifications;
 mod observers;
 mod overtaken;
-
 mod pausing;
 mod pipe_consumer;
 mod pipe_data;
@@ -34,6 +33,7 @@ mod refusals;
 mod repair;
 mod reports;
 mod room;
+mod silent_senders;
 mod simulcast;
 mod srtp;
 mod srtp_attacks;
