@@ -172,26 +172,28 @@ impl Sfu {
     ) -> Result<Arrived<'a>, DropReason> {
         let arrived = self.producers[producer].receive(now, received, packet, matched);
         self.schedule_nacks(producer, matched.index);
+        let is_key_frame = arrived.is_ok_and(|arrived| arrived.is_key_frame);
+        if is_key_frame && let Some(stream) = self.producers[producer].streams[matched.index].as_mut() {
+            stream.key_frames.begins();
+        }
         if matched.is_new {
             // Only media can show that its beginning was missed.
             let lacks_key_frame = arrived.is_ok_and(|arrived| !arrived.is_key_frame);
             self.announce_stream(now, producer, matched.index, lacks_key_frame, out);
         }
         let arrived = arrived?;
-        if arrived.is_key_frame
-            && let Some(stream) = self.producers[producer].streams[matched.index].as_mut()
-        {
-            stream.key_frames.received();
-        }
         if arrived.has_restarted {
             self.restart_consumers(producer, matched.index);
-        }
-        if arrived.needs_key_frame {
-            self.request_key_frame(now, producer, matched.index, out);
         }
         if arrived.score.is_some() {
             self.schedule_inactivity(producer, matched.index);
             self.announce_score(now, producer, out);
+        }
+        if is_key_frame && let Some(stream) = self.producers[producer].streams[matched.index].as_mut() {
+            stream.key_frames.has_begun();
+        }
+        if arrived.needs_key_frame {
+            self.request_key_frame(now, producer, matched.index, out);
         }
         Ok(arrived)
     }

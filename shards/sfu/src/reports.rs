@@ -52,9 +52,15 @@ impl Sfu {
 
     pub(crate) fn consumer_connected(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
         self.consumers[id].connected = true;
+        self.begin_consumer(now, id, out);
+    }
+
+    /// What kept a consumer from taking packets is over, on its own side.
+    pub(crate) fn begin_consumer(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
         let change = self.refresh_egress(now, id);
         self.settle_layers(now, id, change, out);
-        if change == Change::Activated {
+        // With layers, choosing them has asked.
+        if change == Change::Activated && self.layers_of(id).preferred().is_none() {
             self.request_key_frame_for(now, id, KeyFrameOf::Sent, out);
         }
     }
@@ -270,6 +276,10 @@ impl Sfu {
             return;
         }
         stream.key_frame_timer = None;
+        let mapped_ssrc = stream.mapped_ssrc;
+        if !producer.egresses.iter().any(|egress| egress.uses(mapped_ssrc)) {
+            stream.key_frames.give_up();
+        }
         let asks = stream.key_frames.handle_timeout(now);
         if asks && !producer.paused {
             self.send_key_frame_request(now, id, index, out);

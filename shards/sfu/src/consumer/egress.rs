@@ -93,6 +93,11 @@ impl Egress {
         self.wants.is_none_or(|wants| wants.get() == mapped_ssrc)
     }
 
+    /// Whether a stream's packets are sent from here, or would be after a key frame.
+    pub(crate) fn uses(&self, mapped_ssrc: u32) -> bool {
+        self.is_active && self.takes(mapped_ssrc) && self.layers.uses(mapped_ssrc)
+    }
+
     /// Leaves a packet of a stream out without a gap.
     pub(crate) fn skip(&mut self, mapped_ssrc: u32, seq: u64) {
         if self.takes(mapped_ssrc) {

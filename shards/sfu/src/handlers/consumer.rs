@@ -7,7 +7,6 @@ use crate::consumer::Consumer;
 use crate::consumer::egress::{Egress, NewEgress};
 use crate::consumer::layers::KeyFrameOf;
 use crate::event::Event;
-use crate::handlers::Change;
 use crate::outbox::Outbox;
 use crate::reply::{ConsumeReply, Reply};
 use crate::rtp_parameters::RtpType;
@@ -166,11 +165,7 @@ impl Sfu {
             }
             ConsumerCommand::Resume => {
                 consumer.paused = false;
-                let change = self.refresh_egress(now, id);
-                self.settle_layers(now, id, change, out);
-                if change == Change::Activated {
-                    self.request_key_frame_for(now, id, KeyFrameOf::Sent, out);
-                }
+                self.begin_consumer(now, id, out);
             }
             ConsumerCommand::SetPreferredLayers(layers) => {
                 out.reply_here();

@@ -1,8 +1,8 @@
 //! Key-frame requests towards one stream: coalesced, repeated, delayed when the controller asks for it.
 //!
 //! However many consumers ask, the sender is asked once until its key frame comes, and again every [`RETRY_AFTER`] while it
-//! does not, [`RETRIES_MAX`] times (and not more often than `keyFrameRequestDelay` allows): a storm of PLI downstream stays
-//! one PLI upstream, and a PLI that is lost is repeated.
+//! does not, [`RETRIES_MAX`] times: a storm of PLI downstream stays one PLI upstream, and a PLI that is lost is repeated. Where the
+//! controller set a `keyFrameRequestDelay` that is longer, it lies between the repetitions but for the first.
 //!
 //! A sender that answers at once would have to go on answering while the storm lasts. So where the controller set no delay, what
 //! receivers ask for is asked for once in [`RECEIVERS_INTERVAL`] in the long run; a wish that comes too soon waits, and is met by
@@ -35,6 +35,8 @@ pub struct KeyFrameRequests {
     pending: Option<Pending>,
     delayed: Option<Delayed>,
     receivers: Receivers,
+    /// The packet at hand begins a key frame.
+    begins: bool,
 }
 
 /// What receivers have asked for.
@@ -83,6 +85,9 @@ impl KeyFrameRequests {
 
     /// Somebody needs a key frame. True when the sender must be asked now.
     pub fn need(&mut self, now: Time) -> bool {
+        if self.begins {
+            return false;
+        }
         if !self.delay.is_zero() {
             match &mut self.delayed {
                 Some(delayed) => {
@@ -127,9 +132,25 @@ impl KeyFrameRequests {
         self.pending = Some(Pending { deadline: now + RETRY_AFTER, retries: RETRIES_MAX });
     }
 
-    pub fn received(&mut self) {
+    /// A key frame is there, and not yet with those who need one: to ask for another would be in vain until [`Self::has_begun`].
+    pub fn begins(&mut self) {
         self.pending = None;
         self.receivers.waiting = None;
+        self.begins = true;
+    }
+
+    /// Who needs a key frame from now on needs another one.
+    pub fn has_begun(&mut self) {
+        self.begins = false;
+    }
+
+    /// Nobody is waiting for this stream any more.
+    pub fn give_up(&mut self) {
+        self.pending = None;
+        self.receivers.waiting = None;
+        if let Some(delayed) = &mut self.delayed {
+            delayed.wanted = false;
+        }
     }
 
     pub fn next_timeout(&self) -> Option<Time> {
@@ -145,7 +166,12 @@ impl KeyFrameRequests {
             // The request may have been lost, or come too soon.
             let retries = self.pending.take().and_then(|pending| pending.retries.checked_sub(1));
             ask = retries.is_some();
-            self.pending = retries.map(|retries| Pending { deadline: now + RETRY_AFTER, retries });
+            let deadline = now + RETRY_AFTER.max(self.delay);
+            self.pending = retries.map(|retries| Pending { deadline, retries });
+            if ask && !self.delay.is_zero() {
+                let wanted = self.delayed.take().is_some_and(|delayed| delayed.wanted);
+                self.delayed = Some(Delayed { deadline: now + self.delay, wanted });
+            }
         }
         if self.delayed.as_ref().is_some_and(|delayed| delayed.deadline <= now) {
             let wanted = self.delayed.take().is_some_and(|delayed| delayed.wanted);
@@ -167,6 +193,11 @@ mod tests {
 
     fn at(millis: u64) -> Time {
         Time::from_millis(millis)
+    }
+
+    fn received(requests: &mut KeyFrameRequests) {
+        requests.begins();
+        requests.has_begun();
     }
 
     /// When the sender is asked, in milliseconds, if nothing but time passes.
@@ -204,16 +235,45 @@ mod tests {
     fn a_key_frame_ends_the_wait() {
         let mut requests = KeyFrameRequests::default();
         assert!(requests.need(at(0)));
-        requests.received();
+        received(&mut requests);
         assert_eq!(requests.next_timeout(), None);
         assert!(requests.need(at(10)));
+    }
+
+    #[test]
+    fn who_is_about_to_get_a_key_frame_asks_for_none() {
+        let mut requests = KeyFrameRequests::new(Duration::from_millis(3_000));
+        requests.begins();
+        assert!(!requests.need(at(0)) && !requests.need_of_receiver(at(0)));
+        assert_eq!(requests.next_timeout(), None, "nor is anything held back");
+        requests.has_begun();
+        assert!(requests.need(at(1)));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_not_asked_for_again() {
+        let mut requests = KeyFrameRequests::new(Duration::from_millis(3_000));
+        assert!(requests.need(at(0)) && !requests.need(at(10)));
+        requests.give_up();
+        assert_eq!(requests.next_timeout(), Some(at(3_000)));
+        assert!(!requests.handle_timeout(at(3_000)));
+        assert_eq!(requests.next_timeout(), None);
+    }
+
+    #[test]
+    fn the_delay_lies_between_retries_too_but_for_the_first() {
+        let mut requests = KeyFrameRequests::new(Duration::from_millis(4_000));
+        assert!(requests.need(at(0)));
+        assert!(requests.handle_timeout(at(1_000)));
+        assert!(!requests.handle_timeout(at(4_000)), "a wish waits as long as after any request");
+        assert_eq!(asked_alone(&mut requests), [5_000, 9_000, 13_000, 17_000].map(at));
     }
 
     #[test]
     fn the_delay_holds_wishes_back() {
         let mut requests = KeyFrameRequests::new(Duration::from_millis(3_000));
         assert!(requests.need(at(0)));
-        requests.received();
+        received(&mut requests);
         assert!(!requests.need(at(100)));
         assert_eq!(requests.next_timeout(), Some(at(3_000)));
         assert!(requests.handle_timeout(at(3_000)));
@@ -224,7 +284,7 @@ mod tests {
         let mut asked: Vec<u64> = Vec::new();
         for now in millis {
             if asked.last().is_some_and(|last| last + 5 == now) {
-                requests.received();
+                received(requests);
             }
             let is_due = requests.next_timeout().is_some_and(|due| due <= at(now));
             if (is_due && requests.handle_timeout(at(now))) || requests.need_of_receiver(at(now)) {
@@ -250,11 +310,11 @@ mod tests {
         let mut requests = KeyFrameRequests::default();
         for millis in 0..3 {
             assert!(requests.need_of_receiver(at(5_000 + millis)));
-            requests.received();
+            received(&mut requests);
         }
         assert!(!requests.need_of_receiver(at(5_010)));
         assert_eq!(requests.next_timeout(), Some(at(6_000)));
-        requests.received();
+        received(&mut requests);
         assert_eq!(requests.next_timeout(), None);
         assert!(!requests.need_of_receiver(at(5_020)));
         assert!(requests.handle_timeout(at(6_000)), "and else by one that is asked for");

@@ -18,6 +18,7 @@ mod extensions;
 mod feedback;
 mod forwarding;
 mod key_frames;
+mod key_frames_of_layers;
 mod layers_in_the_wild;
 mod lying_feedback;
 mod notifications;

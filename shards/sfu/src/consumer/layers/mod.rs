@@ -121,6 +121,15 @@ impl Layers {
         }
     }
 
+    /// Whether this stream's packets are sent, or are to be.
+    pub fn uses(&self, mapped_ssrc: u32) -> bool {
+        match self {
+            Self::Simple(_) => true,
+            Self::Simulcast(simulcast) => simulcast.uses(mapped_ssrc),
+            Self::Svc(svc) => svc.target().is_some(),
+        }
+    }
+
     /// Leaves a packet out that another rule withheld, so that no gap is seen.
     pub fn skip(&mut self, mapped_ssrc: u32, seq: u64) {
         match self {

@@ -140,6 +140,11 @@ impl SimulcastLayers {
         u8::try_from(layer).ok()
     }
 
+    pub fn uses(&self, mapped_ssrc: u32) -> bool {
+        let is_wanted = |layer| self.target.is_some_and(|target| target.spatial == layer);
+        self.layer_of(mapped_ssrc).is_some_and(|layer| self.is_current(layer) || is_wanted(layer))
+    }
+
     fn is_current(&self, layer: u8) -> bool {
         self.current.is_some_and(|current| current.spatial == layer)
     }
@@ -347,11 +352,5 @@ impl SimulcastLayers {
             return Retarget::Nothing;
         }
         Retarget::NeedsKeyFrame(wanted.spatial.into())
-    }
-
-    /// Whether the layer still waits for a key frame of this stream.
-    pub fn waits_for(&self, layer: usize) -> bool {
-        let wants = self.target.is_some_and(|target| usize::from(target.spatial) == layer);
-        wants && self.current.is_none_or(|current| usize::from(current.spatial) != layer)
     }
 }
