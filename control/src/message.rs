@@ -233,6 +233,8 @@ pub struct WorkerDump {
     pub routers: Vec<Name>,
     pub request_handlers: Vec<Name>,
     pub notification_handlers: Vec<Name>,
+    /// Those that took requests with a payload while payloads had a channel of their own.
+    pub payload_request_handlers: Vec<Name>,
     /// One per configured shard, in order of their indexes.
     pub shards: Vec<ShardDump>,
 }

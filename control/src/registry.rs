@@ -43,6 +43,11 @@ impl Kind {
     pub(crate) fn takes_notifications(self) -> bool {
         self.is_transport() || matches!(self, Self::Producer | Self::DataProducer)
     }
+
+    /// Whether requests with a payload may address it.
+    fn takes_payload_requests(self) -> bool {
+        self.is_transport() || self == Self::DataConsumer
+    }
 }
 
 #[derive(Debug)]
@@ -220,6 +225,10 @@ impl Registry {
 
     pub fn notification_handlers(&self) -> Vec<Name> {
         self.names(|entry| entry.kind.takes_notifications())
+    }
+
+    pub fn payload_request_handlers(&self) -> Vec<Name> {
+        self.names(|entry| entry.kind.takes_payload_requests())
     }
 
     fn names(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Name> {

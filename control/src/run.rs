@@ -347,8 +347,8 @@ impl ControlThread {
             }
             Effect::Notify(event) => {
                 let importance = importance(&event);
-                let Some(frame) = self.encoder.event(&event) else { return };
-                let pushed = self.channel.push(frame, importance);
+                let Some(told) = self.encoder.event(&event) else { return };
+                let pushed = self.channel.push(told.message, importance);
                 self.check_pushed(pushed);
             }
             Effect::Log(line) => {

@@ -252,8 +252,8 @@ impl Worker {
             match told {
                 Told::Response(response) => accepted += self.respond(response),
                 Told::Event(event) => {
-                    if let Some(frame) = self.encoder.event(&event) {
-                        verify_message(frame).expect("events are written validly");
+                    if let Some(told) = self.encoder.event(&event) {
+                        verify_message(told.message).expect("events are written validly");
                     }
                 }
                 Told::Log(text) => {

@@ -127,6 +127,7 @@ impl Controller {
             routers: self.registry.routers(),
             request_handlers: self.registry.request_handlers(),
             notification_handlers: self.registry.notification_handlers(),
+            payload_request_handlers: self.registry.payload_request_handlers(),
             shards: (0..).zip(&self.started).map(|(index, _)| ShardDump { index, report: None }).collect(),
         });
         if started.is_empty() {

@@ -7,6 +7,7 @@ use ringsoup_sfu::command::{CommandError, Consume, ConsumerTraceEvent, Layers};
 use ringsoup_sfu::event::{ConsumerTrace, TraceInfo};
 use ringsoup_sfu::reply::{ConsumeReply, ConsumerDump, ConsumerScore, ConsumerStats};
 
+use super::encoder::Dumps;
 use super::{Builder, Union, bytes, rtp_packet, rtp_parameters, rtp_stream, tables, unknown_number};
 use crate::message::RequestBody;
 
@@ -92,8 +93,8 @@ pub(super) fn priority(builder: &mut Builder, priority: u8) -> Union {
     wire::SetPriorityResponse::create(builder, &args).as_union_value()
 }
 
-pub(super) fn dump(builder: &mut Builder, dump: &ConsumerDump) -> Union {
-    let base = Some(base_dump(builder, dump));
+pub(super) fn dump(builder: &mut Builder, dump: &ConsumerDump, dumps: Dumps) -> Union {
+    let base = Some(base_dump(builder, dump, dumps));
     let rtp_streams = Some(tables(builder, &dump.rtp_streams, rtp_stream::dump));
     // -1 is said, not left out.
     let layers = dump.layers;
@@ -111,13 +112,18 @@ pub(super) fn dump(builder: &mut Builder, dump: &ConsumerDump) -> Union {
     wire::DumpResponse::create(builder, &wire::DumpResponseArgs { data }).as_union_value()
 }
 
-fn base_dump(builder: &mut Builder, dump: &ConsumerDump) -> WIPOffset<wire::BaseConsumerDump<'static>> {
+fn base_dump(
+    builder: &mut Builder,
+    dump: &ConsumerDump,
+    dumps: Dumps,
+) -> WIPOffset<wire::BaseConsumerDump<'static>> {
     let id = Some(builder.create_string(&dump.id));
     let producer_id = Some(builder.create_string(&dump.producer));
-    let rtp_parameters = Some(rtp_parameters::encode(builder, &rtp_parameters::dumped(&dump.rtp_parameters)));
+    let rtp_parameters = rtp_parameters::dumped(&dump.rtp_parameters, dumps);
+    let rtp_parameters = Some(rtp_parameters::encode(builder, &rtp_parameters));
     let consumable_rtp_encodings = Some(rtp_parameters::encode_encodings(
         builder,
-        &rtp_parameters::dumped_encodings(&dump.consumable_rtp_encodings),
+        &rtp_parameters::dumped_encodings(&dump.consumable_rtp_encodings, dumps),
     ));
     let supported_codec_payload_types = Some(builder.create_vector(&dump.supported_codec_payload_types));
     let enabled: Vec<_> = TRACE_EVENTS

@@ -43,7 +43,7 @@ fn reply(reply: Reply, check: impl FnOnce(WireResponse<'_>)) {
 
 fn tell(event: &Event, number: Number, check: impl FnOnce(Notification<'_>)) {
     let mut encoder = Encoder::new();
-    let message = verify_message(encoder.event(event).unwrap()).unwrap();
+    let message = verify_message(encoder.event(event).unwrap().message).unwrap();
     let notification = message.data_as_notification().unwrap();
     assert_eq!((notification.handler_id(), notification.event()), ("dc", number));
     check(notification);
@@ -127,7 +127,7 @@ fn messages_of_the_application() {
     assert_eq!(read(&data_samples::send(b"", true)), (message(b""), audience));
 }
 
-fn stream() -> StreamParameters {
+pub(super) fn stream() -> StreamParameters {
     StreamParameters {
         stream_id: 0,
         ordered: true,
@@ -138,16 +138,7 @@ fn stream() -> StreamParameters {
 
 #[test]
 fn data_producers() {
-    let dump = |stream: Option<StreamParameters>| {
-        Reply::DataProducerDump(Box::new(DataProducerDump {
-            id: "dp".to_owned(),
-            data_type: if stream.is_some() { DataType::Sctp } else { DataType::Direct },
-            stream,
-            label: "label".to_owned(),
-            protocol: String::new(),
-            paused: true,
-        }))
-    };
+    let dump = |stream| Reply::DataProducerDump(Box::new(data_producer_dump(stream)));
     reply(dump(Some(stream())), |response| {
         let dump = response.body_as_data_producer_dump_response().unwrap();
         assert_eq!((dump.id(), dump.type_()), ("dp", wire_producer::Type::SCTP));
@@ -160,23 +151,36 @@ fn data_producers() {
         let dump = response.body_as_data_producer_dump_response().unwrap();
         assert_eq!((dump.type_(), dump.sctp_stream_parameters()), (wire_producer::Type::DIRECT, None));
     });
-    let stats = DataProducerStats {
-        timestamp_ms: 77,
-        label: "label".to_owned(),
-        protocol: "protocol".to_owned(),
-        messages_received: 5,
-        bytes_received: 5_000_000_000,
-    };
-    reply(Reply::DataProducerStats(Box::new(stats)), |response| {
+    reply(Reply::DataProducerStats(Box::new(data_producer_stats())), |response| {
         let stats = response.body_as_data_producer_get_stats_response().unwrap();
         assert_eq!((stats.timestamp(), stats.label(), stats.protocol()), (77, "label", "protocol"));
         assert_eq!((stats.messages_received(), stats.bytes_received()), (5, 5_000_000_000));
     });
 }
 
-#[test]
-fn data_consumers() {
-    let dump = DataConsumerDump {
+pub(super) fn data_producer_dump(stream: Option<StreamParameters>) -> DataProducerDump {
+    DataProducerDump {
+        id: "dp".to_owned(),
+        data_type: if stream.is_some() { DataType::Sctp } else { DataType::Direct },
+        stream,
+        label: "label".to_owned(),
+        protocol: String::new(),
+        paused: true,
+    }
+}
+
+pub(super) fn data_producer_stats() -> DataProducerStats {
+    DataProducerStats {
+        timestamp_ms: 77,
+        label: "label".to_owned(),
+        protocol: "protocol".to_owned(),
+        messages_received: 5,
+        bytes_received: 5_000_000_000,
+    }
+}
+
+pub(super) fn data_consumer_dump() -> DataConsumerDump {
+    DataConsumerDump {
         id: "dc".to_owned(),
         data_producer: "dp".into(),
         data_type: DataType::Sctp,
@@ -188,8 +192,23 @@ fn data_consumers() {
         paused: false,
         data_producer_paused: true,
         subchannels: vec![4, 3],
-    };
-    reply(Reply::DataConsumerDump(Box::new(dump)), |response| {
+    }
+}
+
+pub(super) fn data_consumer_stats() -> DataConsumerStats {
+    DataConsumerStats {
+        timestamp_ms: 77,
+        label: "label".to_owned(),
+        protocol: "protocol".to_owned(),
+        messages_sent: 6,
+        bytes_sent: 7,
+        buffered_amount: 8,
+    }
+}
+
+#[test]
+fn data_consumers() {
+    reply(Reply::DataConsumerDump(Box::new(data_consumer_dump())), |response| {
         let dump = response.body_as_data_consumer_dump_response().unwrap();
         assert_eq!((dump.id(), dump.data_producer_id()), ("dc", "dp"));
         assert_eq!(dump.type_(), wire_consumer::Type::SCTP);
@@ -199,15 +218,7 @@ fn data_consumers() {
         assert_eq!((dump.paused(), dump.data_producer_paused()), (false, true));
         assert_eq!(dump.subchannels().iter().collect::<Vec<_>>(), [4, 3]);
     });
-    let stats = DataConsumerStats {
-        timestamp_ms: 77,
-        label: "label".to_owned(),
-        protocol: "protocol".to_owned(),
-        messages_sent: 6,
-        bytes_sent: 7,
-        buffered_amount: 8,
-    };
-    reply(Reply::DataConsumerStats(Box::new(stats)), |response| {
+    reply(Reply::DataConsumerStats(Box::new(data_consumer_stats())), |response| {
         let stats = response.body_as_data_consumer_get_stats_response().unwrap();
         assert_eq!((stats.timestamp(), stats.label(), stats.protocol()), (77, "label", "protocol"));
         assert_eq!((stats.messages_sent(), stats.bytes_sent(), stats.buffered_amount()), (6, 7, 8));
@@ -281,7 +292,7 @@ fn events_of_associations() {
     });
 }
 
-fn sctp() -> SctpDump {
+pub(super) fn sctp() -> SctpDump {
     SctpDump {
         port: 5_000,
         max_send_message_size: 1,

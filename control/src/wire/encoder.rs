@@ -1,4 +1,4 @@
-//! Everything the worker says, as frames.
+//! Everything the worker says, as messages of the kind that the controller speaks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,18 +10,46 @@ use ringsoup_fbs::finish_message;
 use ringsoup_sfu::command::CommandError;
 use ringsoup_sfu::event::Event;
 
+use super::json::{JsonEncoder, Packet};
 use super::{Builder, Generation, event, response};
 use crate::message::Response;
+use crate::version::Version;
 
-/// Writes frames, each with its size prefix, into one buffer that is reused: a frame lives until the next call.
+/// Writes messages into a buffer that is reused: one lives until the next call.
 ///
-/// Frames are not cut to [`MESSAGE_BYTES_MAX`](ringsoup_fbs::MESSAGE_BYTES_MAX): whoever writes them refuses longer
-/// ones.
+/// In flatbuffers a message is a frame with its size prefix, in JSON it is the text without any framing. Messages are
+/// not cut to [`MESSAGE_BYTES_MAX`](ringsoup_fbs::MESSAGE_BYTES_MAX): whoever writes them refuses longer ones.
 #[derive(Default)]
 pub struct Encoder {
     builder: Builder,
-    /// What the controller speaks, if it is not the newest layout, and where frames of it are written.
-    older: Option<(Arc<Generation>, Builder)>,
+    speech: Speech,
+}
+
+/// What the controller speaks.
+#[derive(Default)]
+enum Speech {
+    #[default]
+    Newest,
+    /// An older layout, and where frames of it are written.
+    Older(Arc<Generation>, Builder),
+    Json(Box<JsonEncoder>),
+}
+
+/// How much dumps say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dumps {
+    /// As mediasoup's from 3.13.0 on, which lose some parameters of media.
+    Published,
+    /// All of it, as before 3.13.0.
+    Whole,
+}
+
+/// A message to the controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told<'a> {
+    pub message: &'a [u8],
+    /// What follows it on the payload channel of JSON controllers; everything without one is for the other channel.
+    pub payload: Option<&'a [u8]>,
 }
 
 impl fmt::Debug for Encoder {
@@ -38,11 +66,16 @@ impl Encoder {
 
     /// For an older layout, if one is given.
     pub fn speaking(generation: Option<Arc<Generation>>) -> Self {
-        let older = generation.map(|generation| (generation, Builder::default()));
-        Self { builder: Builder::default(), older }
+        let older = generation.map(|generation| Speech::Older(generation, Builder::default()));
+        Self { builder: Builder::default(), speech: older.unwrap_or_default() }
     }
 
-    /// What the controller's layout has no word for is an error instead: every request gets an answer.
+    /// For controllers of this version, which is one before 3.13.0.
+    pub fn speaking_json(version: Version) -> Self {
+        Self { builder: Builder::default(), speech: Speech::Json(Box::new(JsonEncoder::new(version))) }
+    }
+
+    /// What the controller has no word for is an error instead: every request gets an answer.
     pub fn response(&mut self, response: &Response) -> &[u8] {
         self.write_response(response);
         if self.told().is_none() {
@@ -53,22 +86,38 @@ impl Encoder {
     }
 
     fn write_response(&mut self, response: &Response) {
+        let whole = matches!(self.speech, Speech::Json(_));
+        let dumps = if whole { Dumps::Whole } else { Dumps::Published };
         self.builder.reset();
-        let response = response::encode(&mut self.builder, response);
+        let response = response::encode(&mut self.builder, response, dumps);
         finish_message(&mut self.builder, Body::Response, response.as_union_value());
     }
 
     /// `None` for [`Event::Log`] and [`Event::TransportFailed`], which controllers are not told in this form, and for
-    /// what the controller's layout has no word for.
-    pub fn event(&mut self, event: &Event) -> Option<&[u8]> {
+    /// what the controller has no word for.
+    pub fn event<'a>(&'a mut self, event: &'a Event) -> Option<Told<'a>> {
+        if matches!(self.speech, Speech::Json(_))
+            && let Some(packet) = Packet::of(event)
+        {
+            return self.packet(packet);
+        }
         self.builder.reset();
         let notification = event::encode(&mut self.builder, event)?;
         finish_message(&mut self.builder, Body::Notification, notification.as_union_value());
-        self.told()
+        self.told().map(|message| Told { message, payload: None })
+    }
+
+    fn packet<'a>(&'a mut self, packet: Packet<'a>) -> Option<Told<'a>> {
+        let Speech::Json(json) = &mut self.speech else { return None };
+        let message = json.head(&packet)?;
+        Some(Told { message, payload: Some(packet.payload) })
     }
 
     /// A line for the controller's log: its first character says the level (`D`, `W`, `E`, or `X` for a dump).
-    pub fn log(&mut self, text: &str) -> &[u8] {
+    pub fn log<'a>(&'a mut self, text: &'a str) -> &'a [u8] {
+        if matches!(self.speech, Speech::Json(_)) {
+            return text.as_bytes();
+        }
         self.builder.reset();
         let data = Some(self.builder.create_string(text));
         let log = Log::create(&mut self.builder, &LogArgs { data });
@@ -87,11 +136,13 @@ impl Encoder {
         self.told().unwrap_or_default()
     }
 
-    /// The frame that the builder holds, in the controller's layout.
+    /// What the builder holds, as the controller speaks.
     fn told(&mut self) -> Option<&[u8]> {
-        match &mut self.older {
-            None => Some(self.builder.finished_data()),
-            Some((generation, builder)) => generation.encode_into(self.builder.finished_data(), builder),
+        let frame = self.builder.finished_data();
+        match &mut self.speech {
+            Speech::Newest => Some(frame),
+            Speech::Older(generation, builder) => generation.encode_into(frame, builder),
+            Speech::Json(json) => json.tell(frame),
         }
     }
 }

@@ -22,7 +22,7 @@ fn name(name: &str) -> Name {
 /// Encodes, verifies, and hands the notification to `check`.
 fn tell(event: &Event, handler: &str, number: Number, check: impl FnOnce(Notification<'_>)) {
     let mut encoder = Encoder::new();
-    let message: Message<'_> = verify_message(encoder.event(event).unwrap()).unwrap();
+    let message: Message<'_> = verify_message(encoder.event(event).unwrap().message).unwrap();
     let notification = message.data_as_notification().unwrap();
     assert_eq!((notification.handler_id(), notification.event()), (handler, number));
     check(notification);
@@ -159,7 +159,7 @@ fn layers_are_told_and_their_absence_too() {
     });
 }
 
-fn packet() -> TraceInfo {
+pub(super) fn packet(is_rtx: bool) -> TraceInfo {
     let packet = RtpPacketDump {
         payload_type: 96,
         sequence_number: 65_535,
@@ -176,7 +176,7 @@ fn packet() -> TraceInfo {
         rrid: Some(String::new()),
         wide_sequence_number: Some(0),
     };
-    TraceInfo::Packet { packet: Box::new(packet), is_rtx: true }
+    TraceInfo::Packet { packet: Box::new(packet), is_rtx }
 }
 
 fn sender_report() -> TraceInfo {
@@ -188,8 +188,8 @@ fn producer_traces() {
     use ProducerTraceEvent as E;
     use producer::{TraceEventType as T, TraceInfo as I};
     for (event, info, wire_event, wire_info) in [
-        (E::Rtp, packet(), T::RTP, I::RtpTraceInfo),
-        (E::KeyFrame, packet(), T::KEYFRAME, I::KeyFrameTraceInfo),
+        (E::Rtp, packet(true), T::RTP, I::RtpTraceInfo),
+        (E::KeyFrame, packet(true), T::KEYFRAME, I::KeyFrameTraceInfo),
         (E::Nack, TraceInfo::None, T::NACK, I::NONE),
         (E::Pli, TraceInfo::Ssrc(1), T::PLI, I::PliTraceInfo),
         (E::Fir, TraceInfo::Ssrc(1), T::FIR, I::FirTraceInfo),
@@ -220,8 +220,8 @@ fn consumer_traces() {
     use ConsumerTraceEvent as E;
     use consumer::{TraceEventType as T, TraceInfo as I};
     for (event, info, wire_event, wire_info) in [
-        (E::Rtp, packet(), T::RTP, I::RtpTraceInfo),
-        (E::KeyFrame, packet(), T::KEYFRAME, I::KeyFrameTraceInfo),
+        (E::Rtp, packet(true), T::RTP, I::RtpTraceInfo),
+        (E::KeyFrame, packet(true), T::KEYFRAME, I::KeyFrameTraceInfo),
         (E::Nack, TraceInfo::None, T::NACK, I::NONE),
         (E::Pli, TraceInfo::Ssrc(1), T::PLI, I::PliTraceInfo),
         (E::Fir, TraceInfo::Ssrc(1), T::FIR, I::FirTraceInfo),

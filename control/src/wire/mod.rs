@@ -75,7 +75,7 @@ use ringsoup_sfu::command::CommandError;
 use crate::message::{DecodeError, Incoming};
 
 pub use decoder::Decoder;
-pub use encoder::Encoder;
+pub use encoder::{Encoder, Told};
 pub use generation::{Generation, NEWEST, OLDEST};
 pub use json::Dialect;
 

@@ -7,6 +7,7 @@ use ringsoup_sfu::event::{ProducerScore, ProducerTrace, TraceInfo};
 use ringsoup_sfu::reply::{ProducerDump, RecvStats};
 use ringsoup_sfu::rtp_parameters::RtpType;
 
+use super::encoder::Dumps;
 use super::{Builder, Union, optional_text, rtp_packet, rtp_parameters, rtp_stream, tables, unknown_number};
 use crate::message::RequestBody;
 
@@ -47,9 +48,10 @@ pub(super) fn produced(builder: &mut Builder, rtp_type: RtpType) -> Union {
     ProduceResponse::create(builder, &args).as_union_value()
 }
 
-pub(super) fn dump(builder: &mut Builder, dump: &ProducerDump) -> Union {
+pub(super) fn dump(builder: &mut Builder, dump: &ProducerDump, dumps: Dumps) -> Union {
     let id = Some(builder.create_string(&dump.id));
-    let rtp_parameters = Some(rtp_parameters::encode(builder, &rtp_parameters::dumped(&dump.rtp_parameters)));
+    let rtp_parameters = rtp_parameters::dumped(&dump.rtp_parameters, dumps);
+    let rtp_parameters = Some(rtp_parameters::encode(builder, &rtp_parameters));
     let rtp_mapping = Some(rtp_parameters::encode_mapping(builder, &dump.rtp_mapping));
     let rtp_streams = Some(tables(builder, &dump.rtp_streams, rtp_stream::dump));
     let enabled: Vec<_> = TRACE_EVENTS

@@ -14,6 +14,7 @@ use ringsoup_sfu::reply::{
 use ringsoup_sfu::rtp_parameters::{MediaKind, RtpType};
 
 use super::samples;
+use crate::message::{ShardDump, WorkerDump};
 
 fn latency() -> LatencyHistogram {
     LatencyHistogram { count: 5, p99_us: 99, encoded: vec![1, 2, 3], ..LatencyHistogram::default() }
@@ -31,6 +32,21 @@ pub(super) fn shard_report() -> ShardReport {
         latency: latency(),
         io: vec![("sends", 5)],
         ..ShardReport::default()
+    }
+}
+
+pub(super) fn worker_dump() -> WorkerDump {
+    WorkerDump {
+        pid: 42,
+        web_rtc_servers: vec!["w".into()],
+        routers: vec!["r1".into(), "r2".into()],
+        request_handlers: vec!["r1".into()],
+        notification_handlers: Vec::new(),
+        payload_request_handlers: vec!["dc".into()],
+        shards: vec![
+            ShardDump { index: 0, report: Some(Box::new(shard_report())) },
+            ShardDump { index: 1, report: None },
+        ],
     }
 }
 

@@ -5,15 +5,20 @@ use ringsoup_fbs::fbs::response as wire;
 use ringsoup_sfu::command::{CommandError, ErrorClass};
 use ringsoup_sfu::reply::Reply;
 
+use super::encoder::Dumps;
 use super::{
     Builder, Union, consumer, data_consumer, data_producer, direct_transport, pipe_transport,
     plain_transport, producer, router, webrtc_server, webrtc_transport, worker,
 };
 use crate::message::{Response, ResponseBody};
 
-pub(super) fn encode(builder: &mut Builder, response: &Response) -> WIPOffset<wire::Response<'static>> {
+pub(super) fn encode(
+    builder: &mut Builder,
+    response: &Response,
+    dumps: Dumps,
+) -> WIPOffset<wire::Response<'static>> {
     let body = match &response.result {
-        Ok(body) => encode_body(builder, body),
+        Ok(body) => encode_body(builder, body, dumps),
         Err(error) => return refused(builder, response.id, error),
     };
     let (body_type, body) = match body {
@@ -43,14 +48,14 @@ fn refused(builder: &mut Builder, id: u32, error: &CommandError) -> WIPOffset<wi
 }
 
 /// `None` for a plain accept.
-fn encode_body(builder: &mut Builder, body: &ResponseBody) -> Option<(wire::Body, Union)> {
+fn encode_body(builder: &mut Builder, body: &ResponseBody, dumps: Dumps) -> Option<(wire::Body, Union)> {
     match body {
-        ResponseBody::Shard(reply) => encode_reply(builder, reply),
+        ResponseBody::Shard(reply) => encode_reply(builder, reply, dumps),
         ResponseBody::WebRtcServerDump(dump) => {
             Some((wire::Body::WebRtcServer_DumpResponse, webrtc_server::dump(builder, dump)))
         }
         ResponseBody::WorkerDump(dump) => {
-            Some((wire::Body::Worker_DumpResponse, worker::dump(builder, dump)))
+            Some((wire::Body::Worker_DumpResponse, worker::dump(builder, dump, dumps)))
         }
         ResponseBody::ResourceUsage(usage) => {
             Some((wire::Body::Worker_ResourceUsageResponse, worker::resource_usage(builder, usage)))
@@ -58,7 +63,7 @@ fn encode_body(builder: &mut Builder, body: &ResponseBody) -> Option<(wire::Body
     }
 }
 
-fn encode_reply(builder: &mut Builder, reply: &Reply) -> Option<(wire::Body, Union)> {
+fn encode_reply(builder: &mut Builder, reply: &Reply, dumps: Dumps) -> Option<(wire::Body, Union)> {
     Some(match reply {
         // A shard's reports are parts of the worker's or a server's dump and have no body of their own.
         Reply::Done | Reply::ShardReport(_) | Reply::WebRtcServerReport(_) => return None,
@@ -103,11 +108,15 @@ fn encode_reply(builder: &mut Builder, reply: &Reply) -> Option<(wire::Body, Uni
             (wire::Body::Transport_ProduceResponse, producer::produced(builder, *rtp_type))
         }
         Reply::Consume(reply) => (wire::Body::Transport_ConsumeResponse, consumer::consumed(builder, reply)),
-        Reply::ProducerDump(dump) => (wire::Body::Producer_DumpResponse, producer::dump(builder, dump)),
+        Reply::ProducerDump(dump) => {
+            (wire::Body::Producer_DumpResponse, producer::dump(builder, dump, dumps))
+        }
         Reply::ProducerStats(stats) => {
             (wire::Body::Producer_GetStatsResponse, producer::stats(builder, stats))
         }
-        Reply::ConsumerDump(dump) => (wire::Body::Consumer_DumpResponse, consumer::dump(builder, dump)),
+        Reply::ConsumerDump(dump) => {
+            (wire::Body::Consumer_DumpResponse, consumer::dump(builder, dump, dumps))
+        }
         Reply::ConsumerStats(stats) => {
             (wire::Body::Consumer_GetStatsResponse, consumer::stats(builder, stats))
         }

@@ -7,13 +7,13 @@ use ringsoup_fbs::fbs::srtp_parameters::SrtpCryptoSuite;
 use ringsoup_fbs::fbs::{consumer, producer, transport};
 use ringsoup_fbs::verify_message;
 use ringsoup_sfu::command::{CommandError, Layers};
-use ringsoup_sfu::name::Name;
 use ringsoup_sfu::piped::PipeKey;
 use ringsoup_sfu::reply::{PipeTransportStats, Reply};
 use ringsoup_sfu::rtp_parameters::RtpType;
 
+use super::encoder::Dumps;
 use super::{Encoder, reply_samples as replies, rtp_parameters, samples};
-use crate::message::{ResourceUsage, Response, ResponseBody, ShardDump, WorkerDump};
+use crate::message::{ResourceUsage, Response, ResponseBody};
 
 /// Encodes, verifies, and hands the response to `check`.
 pub(super) fn respond(body: ResponseBody, check: impl FnOnce(WireResponse<'_>)) {
@@ -28,10 +28,6 @@ pub(super) fn respond(body: ResponseBody, check: impl FnOnce(WireResponse<'_>)) 
 
 pub(super) fn reply(reply: Reply, check: impl FnOnce(WireResponse<'_>)) {
     respond(ResponseBody::Shard(reply), check);
-}
-
-fn name(name: &str) -> Name {
-    name.into()
 }
 
 #[test]
@@ -59,18 +55,7 @@ fn plain_accepts() {
 
 #[test]
 fn worker_dump() {
-    let dump = WorkerDump {
-        pid: 42,
-        web_rtc_servers: vec![name("w")],
-        routers: vec![name("r1"), name("r2")],
-        request_handlers: vec![name("r1")],
-        notification_handlers: Vec::new(),
-        shards: vec![
-            ShardDump { index: 0, report: Some(Box::new(replies::shard_report())) },
-            ShardDump { index: 1, report: None },
-        ],
-    };
-    respond(ResponseBody::WorkerDump(Box::new(dump)), |response| {
+    respond(ResponseBody::WorkerDump(Box::new(replies::worker_dump())), |response| {
         let dump = response.body_as_worker_dump_response().unwrap();
         assert_eq!(dump.pid(), 42);
         assert_eq!(dump.web_rtc_server_ids().iter().collect::<Vec<_>>(), ["w"]);
@@ -263,7 +248,7 @@ fn producer_dump() {
             ("p", WireKind::VIDEO, Type::SIMULCAST, true)
         );
         // Reading it as a request's parameters gives back what was put in, but for what dumps keep to themselves.
-        let dumped = rtp_parameters::dumped(&samples::rich_parameters());
+        let dumped = rtp_parameters::dumped(&samples::rich_parameters(), Dumps::Published);
         assert_eq!(rtp_parameters::decode(dump.rtp_parameters()).unwrap(), dumped);
         assert_eq!(rtp_parameters::decode_mapping(dump.rtp_mapping()), samples::rich_mapping());
         let stream = dump.rtp_streams().get(0);

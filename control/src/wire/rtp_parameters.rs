@@ -9,6 +9,7 @@ use ringsoup_sfu::rtp_parameters::{
     RtpParameters, RtpType,
 };
 
+use super::encoder::Dumps;
 use super::loose_values::{LOOSE_INTEGERS, LOOSE_TRUE, loose_integers};
 use super::{
     Builder, Tables, Union, canonical_mime_type, non_empty, optional_text, present_text, tables,
@@ -179,21 +180,30 @@ pub(super) fn decode_mapping(mapping: wire::RtpMapping<'_>) -> RtpMapping {
     }
 }
 
-/// What dumps tell of parameters, as the original does: it loses booleans, keeps the highest bitrate to itself and
-/// has a name for an encoding without layers.
-pub(super) fn dumped(parameters: &RtpParameters) -> RtpParameters {
+/// What dumps tell of parameters, as the original does: from 3.13.0 on it loses booleans, keeps the highest bitrate to
+/// itself and has a name for an encoding without layers.
+pub(super) fn dumped(parameters: &RtpParameters, dumps: Dumps) -> RtpParameters {
     let mut dumped = parameters.clone();
+    if dumps == Dumps::Whole {
+        return dumped;
+    }
     let codecs = dumped.codecs.iter_mut().map(|codec| &mut codec.parameters);
     let extensions = dumped.header_extensions.iter_mut().map(|extension| &mut extension.parameters);
     for parameters in codecs.chain(extensions) {
         parameters.retain(|parameter| !matches!(parameter.value, ParameterValue::Boolean(_)));
     }
-    dumped.encodings = dumped_encodings(&parameters.encodings);
+    dumped.encodings = dumped_encodings(&parameters.encodings, dumps);
     dumped
 }
 
 /// See [`dumped`].
-pub(super) fn dumped_encodings(encodings: &[RtpEncodingParameters]) -> Vec<RtpEncodingParameters> {
+pub(super) fn dumped_encodings(
+    encodings: &[RtpEncodingParameters],
+    dumps: Dumps,
+) -> Vec<RtpEncodingParameters> {
+    if dumps == Dumps::Whole {
+        return encodings.to_vec();
+    }
     let dumped = encodings.iter().cloned().map(|mut encoding| {
         encoding.scalability_mode.get_or_insert_with(|| ONE_LAYER.to_owned());
         encoding.max_bitrate = None;

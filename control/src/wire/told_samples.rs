@@ -25,7 +25,7 @@ use ringsoup_sfu::reply::{
 use ringsoup_sfu::rtp_parameters::RtpType;
 
 use super::reply_samples as replies;
-use crate::message::{ResourceUsage, ResponseBody, ShardDump, WebRtcServerDump, WorkerDump};
+use crate::message::{ResourceUsage, ResponseBody, WebRtcServerDump};
 
 /// What a request can be answered.
 pub(super) type Answer = Result<ResponseBody, CommandError>;
@@ -39,17 +39,6 @@ pub(super) fn answers() -> Vec<(&'static str, Answer)> {
 }
 
 fn of_the_worker() -> Vec<(&'static str, Answer)> {
-    let dump = WorkerDump {
-        pid: 42,
-        web_rtc_servers: vec!["w".into()],
-        routers: vec!["r1".into(), "r2".into()],
-        request_handlers: vec!["r1".into()],
-        notification_handlers: Vec::new(),
-        shards: vec![
-            ShardDump { index: 0, report: Some(Box::new(replies::shard_report())) },
-            ShardDump { index: 1, report: None },
-        ],
-    };
     let usage = ResourceUsage {
         ru_utime: u64::MAX,
         ru_stime: 2,
@@ -78,7 +67,7 @@ fn of_the_worker() -> Vec<(&'static str, Answer)> {
         ],
     };
     vec![
-        ("worker dump", Ok(ResponseBody::WorkerDump(Box::new(dump)))),
+        ("worker dump", Ok(ResponseBody::WorkerDump(Box::new(replies::worker_dump())))),
         ("worker dump of nothing", Ok(ResponseBody::WorkerDump(Box::default()))),
         ("resource usage", Ok(ResponseBody::ResourceUsage(Box::new(usage)))),
         ("server dump", Ok(ResponseBody::WebRtcServerDump(Box::new(server)))),

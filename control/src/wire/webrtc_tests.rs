@@ -170,7 +170,7 @@ fn connect_names_known_algorithms_and_roles() {
     assert_eq!(body_error(&connect(0, 3)), "unknown DTLS role 3");
 }
 
-fn credentials() -> Credentials {
+pub(super) fn credentials() -> Credentials {
     Credentials { username_fragment: "fragment".into(), password: "password".into() }
 }
 
@@ -178,9 +178,8 @@ fn candidate(protocol: CandidateProtocol) -> Candidate {
     Candidate { protocol, priority: 4_000_000_000, address: "sfu.test".into(), port: 44_444 }
 }
 
-#[test]
-fn a_transport_shows_its_ice_and_dtls() {
-    let dump = WebRtcTransportDump {
+pub(super) fn transport_dump() -> WebRtcTransportDump {
+    WebRtcTransportDump {
         base: replies::transport_dump(),
         ice_parameters: credentials(),
         ice_candidates: vec![candidate(CandidateProtocol::Udp), candidate(CandidateProtocol::Tcp)],
@@ -189,8 +188,34 @@ fn a_transport_shows_its_ice_and_dtls() {
         dtls_role: Role::Server,
         dtls_fingerprints: vec![Fingerprint::of(FingerprintAlgorithm::Sha224, b"x")],
         dtls_state: dtls::State::Failed,
-    };
-    reply(Reply::WebRtcTransportDump(Box::new(dump)), |response| {
+    }
+}
+
+pub(super) fn transport_stats() -> WebRtcTransportStats {
+    WebRtcTransportStats {
+        base: replies::transport_stats(),
+        ice_state: ice::State::Disconnected,
+        ice_selected_tuple: None,
+        dtls_state: dtls::State::Connecting,
+    }
+}
+
+pub(super) fn server_dump() -> WebRtcServerDump {
+    let transports = vec![
+        ServedTransport { transport: "t".into(), username_fragments: vec!["new".into(), "old".into()] },
+        ServedTransport { transport: "u".into(), username_fragments: vec!["only".into()] },
+    ];
+    WebRtcServerDump {
+        server: "s".into(),
+        udp_sockets: vec!["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()],
+        tcp_servers: vec!["127.0.0.1:3".parse().unwrap()],
+        transports,
+    }
+}
+
+#[test]
+fn a_transport_shows_its_ice_and_dtls() {
+    reply(Reply::WebRtcTransportDump(Box::new(transport_dump())), |response| {
         let dump = response.body_as_web_rtc_transport_dump_response().unwrap();
         check_transport_dump(dump.base());
         let parameters = dump.ice_parameters();
@@ -216,13 +241,7 @@ fn a_transport_shows_its_ice_and_dtls() {
         assert_eq!(fingerprint.algorithm(), wire::FingerprintAlgorithm::SHA224);
         assert_eq!(fingerprint.value().len(), 3 * 28 - 1);
     });
-    let stats = WebRtcTransportStats {
-        base: replies::transport_stats(),
-        ice_state: ice::State::Disconnected,
-        ice_selected_tuple: None,
-        dtls_state: dtls::State::Connecting,
-    };
-    reply(Reply::WebRtcTransportStats(Box::new(stats)), |response| {
+    reply(Reply::WebRtcTransportStats(Box::new(transport_stats())), |response| {
         let stats = response.body_as_web_rtc_transport_get_stats_response().unwrap();
         assert_eq!(stats.base().bytes_received(), 1);
         assert_eq!(
@@ -250,17 +269,7 @@ fn answers_to_connect_and_restart() {
 
 #[test]
 fn a_server_shows_its_addresses_and_its_transports() {
-    let transports = vec![
-        ServedTransport { transport: "t".into(), username_fragments: vec!["new".into(), "old".into()] },
-        ServedTransport { transport: "u".into(), username_fragments: vec!["only".into()] },
-    ];
-    let dump = WebRtcServerDump {
-        server: "s".into(),
-        udp_sockets: vec!["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()],
-        tcp_servers: vec!["127.0.0.1:3".parse().unwrap()],
-        transports,
-    };
-    respond(ResponseBody::WebRtcServerDump(Box::new(dump)), |response| {
+    respond(ResponseBody::WebRtcServerDump(Box::new(server_dump())), |response| {
         let dump = response.body_as_web_rtc_server_dump_response().unwrap();
         assert_eq!(dump.id(), "s");
         let sockets: Vec<_> =

@@ -4,6 +4,7 @@ use ringsoup_fbs::fbs::{ringsoup, worker as wire};
 use ringsoup_sfu::command::CommandError;
 use ringsoup_sfu::reply::ShardReport;
 
+use super::encoder::Dumps;
 use super::{Builder, Union, latency, tables, texts};
 use crate::message::{RequestBody, ResourceUsage, ShardDump, WorkerDump};
 
@@ -22,15 +23,19 @@ pub(super) fn close_router(body: wire::CloseRouterRequest<'_>) -> Result<Request
     Ok(RequestBody::CloseRouter { router: body.router_id().into() })
 }
 
-pub(super) fn dump(builder: &mut Builder, dump: &WorkerDump) -> Union {
+pub(super) fn dump(builder: &mut Builder, dump: &WorkerDump, dumps: Dumps) -> Union {
     let web_rtc_server_ids = Some(texts(builder, &dump.web_rtc_servers));
     let router_ids = Some(texts(builder, &dump.routers));
     let channel_request_handlers = Some(texts(builder, &dump.request_handlers));
     let channel_notification_handlers = Some(texts(builder, &dump.notification_handlers));
-    let handlers = wire::ChannelMessageHandlers::create(
-        builder,
-        &wire::ChannelMessageHandlersArgs { channel_request_handlers, channel_notification_handlers },
-    );
+    let payload_channel_request_handlers =
+        (dumps == Dumps::Whole).then(|| texts(builder, &dump.payload_request_handlers));
+    let args = wire::ChannelMessageHandlersArgs {
+        channel_request_handlers,
+        channel_notification_handlers,
+        payload_channel_request_handlers,
+    };
+    let handlers = wire::ChannelMessageHandlers::create(builder, &args);
     let ringsoup_shards = Some(tables(builder, &dump.shards, shard));
     let args = wire::DumpResponseArgs {
         pid: dump.pid,

@@ -277,7 +277,7 @@ fn samples(version: &str) -> Vec<(&'static str, Vec<u8>)> {
         told.push((name, encoder.response(&Response { id: 9, result }).to_vec()));
     }
     for (name, event) in told_samples::events() {
-        told.extend(encoder.event(&event).map(|frame| (name, frame.to_vec())));
+        told.extend(encoder.event(&event).map(|told| (name, told.message.to_vec())));
     }
     told.push(("log", encoder.log("Wa line").to_vec()));
     told

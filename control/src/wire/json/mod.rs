@@ -7,10 +7,21 @@
 //! As with older layouts ([`generation`](super::generation)) there is no second codec: what the schemas say of tables and
 //! fields is what JSON objects are read and written by, and what differs stands in tables.
 
-#[allow(dead_code, reason = "what reads and writes JSON by these names comes next")]
+mod adjust;
+mod encode;
+#[allow(dead_code, reason = "what reads JSON by these names comes next")]
 mod names;
+mod shapes;
+mod tell;
+
+#[cfg(test)]
+mod event_tests;
+#[cfg(test)]
+mod tell_tests;
 
 use crate::version::Version;
+
+pub(super) use encode::{JsonEncoder, Packet};
 
 /// How a controller before 3.13.0 writes its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

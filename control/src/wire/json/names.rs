@@ -4,11 +4,13 @@ use ringsoup_rtc::rtp::extension::ExtensionUri;
 
 use crate::wire::schema::Schema;
 
-/// A field's name: camelCase, but for two that the SCTP parameters have in capitals (RFC 4960's own names).
+/// A field's name: camelCase, but for two that the SCTP parameters have in capitals (RFC 4960's own names) and those of
+/// getrusage(2).
 pub(super) fn member_name(field: &str) -> String {
     match field {
         "os" => "OS".to_owned(),
         "mis" => "MIS".to_owned(),
+        _ if field.starts_with("ru_") => field.to_owned(),
         _ => {
             let mut words = field.split('_');
             let first = words.next().unwrap_or_default().to_owned();
@@ -90,6 +92,7 @@ mod tests {
             ("max_rtp_packet_life_time", "maxRtpPacketLifeTime"),
             ("os", "OS"),
             ("mis", "MIS"),
+            ("ru_utime", "ru_utime"),
         ] {
             assert_eq!(member_name(field), name);
         }

@@ -20,6 +20,7 @@ impl<'a> ::flatbuffers::Follow<'a> for ChannelMessageHandlers<'a> {
 impl<'a> ChannelMessageHandlers<'a> {
   pub const VT_CHANNEL_REQUEST_HANDLERS: ::flatbuffers::VOffsetT = 4;
   pub const VT_CHANNEL_NOTIFICATION_HANDLERS: ::flatbuffers::VOffsetT = 6;
+  pub const VT_PAYLOAD_CHANNEL_REQUEST_HANDLERS: ::flatbuffers::VOffsetT = 8;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -31,6 +32,7 @@ impl<'a> ChannelMessageHandlers<'a> {
     args: &'args ChannelMessageHandlersArgs<'args>
   ) -> ::flatbuffers::WIPOffset<ChannelMessageHandlers<'bldr>> {
     let mut builder = ChannelMessageHandlersBuilder::new(_fbb);
+    if let Some(x) = args.payload_channel_request_handlers { builder.add_payload_channel_request_handlers(x); }
     if let Some(x) = args.channel_notification_handlers { builder.add_channel_notification_handlers(x); }
     if let Some(x) = args.channel_request_handlers { builder.add_channel_request_handlers(x); }
     builder.finish()
@@ -51,6 +53,13 @@ impl<'a> ChannelMessageHandlers<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>(ChannelMessageHandlers::VT_CHANNEL_NOTIFICATION_HANDLERS, None).unwrap()}
   }
+  #[inline]
+  pub fn payload_channel_request_handlers(&self) -> Option<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>(ChannelMessageHandlers::VT_PAYLOAD_CHANNEL_REQUEST_HANDLERS, None)}
+  }
 }
 
 impl ::flatbuffers::Verifiable for ChannelMessageHandlers<'_> {
@@ -61,6 +70,7 @@ impl ::flatbuffers::Verifiable for ChannelMessageHandlers<'_> {
     v.visit_table(pos)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("channel_request_handlers", Self::VT_CHANNEL_REQUEST_HANDLERS, true)?
      .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("channel_notification_handlers", Self::VT_CHANNEL_NOTIFICATION_HANDLERS, true)?
+     .visit_field::<::flatbuffers::ForwardsUOffset<::flatbuffers::Vector<'_, ::flatbuffers::ForwardsUOffset<&'_ str>>>>("payload_channel_request_handlers", Self::VT_PAYLOAD_CHANNEL_REQUEST_HANDLERS, false)?
      .finish();
     Ok(())
   }
@@ -68,6 +78,7 @@ impl ::flatbuffers::Verifiable for ChannelMessageHandlers<'_> {
 pub struct ChannelMessageHandlersArgs<'a> {
     pub channel_request_handlers: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
     pub channel_notification_handlers: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
+    pub payload_channel_request_handlers: Option<::flatbuffers::WIPOffset<::flatbuffers::Vector<'a, ::flatbuffers::ForwardsUOffset<&'a str>>>>,
 }
 impl<'a> Default for ChannelMessageHandlersArgs<'a> {
   #[inline]
@@ -75,6 +86,7 @@ impl<'a> Default for ChannelMessageHandlersArgs<'a> {
     ChannelMessageHandlersArgs {
       channel_request_handlers: None, // required field
       channel_notification_handlers: None, // required field
+      payload_channel_request_handlers: None,
     }
   }
 }
@@ -91,6 +103,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> ChannelMessageHandlersBuilder
   #[inline]
   pub fn add_channel_notification_handlers(&mut self, channel_notification_handlers: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<&'b  str>>>) {
     self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(ChannelMessageHandlers::VT_CHANNEL_NOTIFICATION_HANDLERS, channel_notification_handlers);
+  }
+  #[inline]
+  pub fn add_payload_channel_request_handlers(&mut self, payload_channel_request_handlers: ::flatbuffers::WIPOffset<::flatbuffers::Vector<'b , ::flatbuffers::ForwardsUOffset<&'b  str>>>) {
+    self.fbb_.push_slot_always::<::flatbuffers::WIPOffset<_>>(ChannelMessageHandlers::VT_PAYLOAD_CHANNEL_REQUEST_HANDLERS, payload_channel_request_handlers);
   }
   #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> ChannelMessageHandlersBuilder<'a, 'b, A> {
@@ -114,6 +130,7 @@ impl ::core::fmt::Debug for ChannelMessageHandlers<'_> {
     let mut ds = f.debug_struct("ChannelMessageHandlers");
       ds.field("channel_request_handlers", &self.channel_request_handlers());
       ds.field("channel_notification_handlers", &self.channel_notification_handlers());
+      ds.field("payload_channel_request_handlers", &self.payload_channel_request_handlers());
       ds.finish()
   }
 }
