@@ -20,6 +20,7 @@ use ringsoup_sfu::rtp_parameters::{
     RtcpParameters, RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionParameters, RtpMapping,
     RtpParameters, RtpType,
 };
+use ringsoup_sfu::rules::Rules;
 use ringsoup_sfu::sfu::{Datagram, Sfu, SfuConfig};
 use ringsoup_sfu::sockets::{BindError, BoundSocket, SocketId, Sockets, TcpListen, UdpBind};
 
@@ -180,6 +181,7 @@ impl Router {
             rtc_ports: (10_000, 59_999),
             certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
             dtls: Arc::new(NoHandshakes),
+            rules: Rules::NEWEST,
         };
         let (packet, payload_at) = set_up.media.packet(packet_bytes, true);
         let mut router = Self {

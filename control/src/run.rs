@@ -157,7 +157,7 @@ impl ControlThread {
             poll,
             channel,
             signals,
-            shards: Shards::new(config.shards.clone(), certificate, dtls, waker),
+            shards: Shards::new(config.shards.clone(), behaviour.rules, certificate, dtls, waker),
             controller,
             decoder: wire::Decoder::speaking(generation.clone()),
             encoder: wire::Encoder::speaking(generation),

@@ -17,6 +17,7 @@ use ringsoup_runtime::{Clock, FromShard, ListenSocket, Listener, Mesh, PortBook,
 use ringsoup_sfu::command::{Command, CommandError, ListenInfo, Protocol};
 use ringsoup_sfu::listen;
 use ringsoup_sfu::name::Name;
+use ringsoup_sfu::rules::Rules;
 use ringsoup_sfu::served::ServerKey;
 use ringsoup_sfu::sfu::SfuConfig;
 
@@ -92,6 +93,7 @@ impl Backlog {
 
 pub(crate) struct Shards {
     settings: ShardSettings,
+    rules: Rules,
     /// What all DTLS peers are shown.
     certificate: Arc<Certificate>,
     dtls: Arc<dyn Connector>,
@@ -107,6 +109,7 @@ pub(crate) struct Shards {
 impl Shards {
     pub(crate) fn new(
         settings: ShardSettings,
+        rules: Rules,
         certificate: Certificate,
         dtls: Arc<dyn Connector>,
         waker: Waker,
@@ -116,6 +119,7 @@ impl Shards {
         let doorbell = Arc::new(Doorbell { rung: AtomicBool::new(false), waker });
         Self {
             settings,
+            rules,
             certificate: Arc::new(certificate),
             dtls,
             clock: Clock::start(),
@@ -232,6 +236,7 @@ impl Shards {
             rtc_ports: self.settings.rtc_ports,
             certificate: Arc::clone(&self.certificate),
             dtls: Arc::clone(&self.dtls),
+            rules: self.rules,
         };
         let config = ShardConfig {
             index,

@@ -12,6 +12,7 @@ use ringsoup_control::wire::{Encoder, decode};
 use ringsoup_fbs::verify_message;
 use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
 use ringsoup_rtc::time::Time;
+use ringsoup_sfu::rules::Rules;
 use ringsoup_sfu::sfu::SfuConfig;
 use ringsoup_tests::script::{Action, body_of_event, body_of_method, number_or_name, parse, templates};
 use ringsoup_tests::threadless::{ShardParts, ThreadlessWorker, Told};
@@ -332,6 +333,7 @@ fn parts(index: u16) -> ShardParts<VirtualSockets> {
         rtc_ports: RTC_PORTS,
         certificate: Arc::new(Certificate::new(b"certificate".to_vec(), b"key".to_vec())),
         dtls: Arc::new(NoHandshakes),
+        rules: Rules::NEWEST,
     };
     let key_source = Box::new(|target: &mut [u8]| target.fill(0x5a));
     ShardParts { config, key_source, sockets: VirtualSockets::new(true) }

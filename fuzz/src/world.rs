@@ -15,6 +15,7 @@ use ringsoup_sfu::command::Command;
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::outbox::Outbox;
 use ringsoup_sfu::reply::{Reply, ShardReport};
+use ringsoup_sfu::rules::Rules;
 use ringsoup_sfu::sfu::{Sfu, SfuConfig};
 use ringsoup_sfu::sockets::SocketId;
 
@@ -105,6 +106,7 @@ impl World {
             rtc_ports: (10_000, 10_010),
             certificate: Arc::new(Certificate::new(b"certificate".to_vec(), b"key".to_vec())),
             dtls: Arc::new(NoHandshakes),
+            rules: Rules::NEWEST,
         };
         let mut key = 0_u8;
         let key_source = Box::new(move |target: &mut [u8]| {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
 use ringsoup_runtime::shard::COALESCE_DEFAULT;
 use ringsoup_runtime::{Clock, Mesh, PortBook, ShardConfig, ShardHandle};
+use ringsoup_sfu::rules::Rules;
 use ringsoup_sfu::sfu::SfuConfig;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,6 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             rtc_ports: (10_000, 59_999),
             certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
             dtls: Arc::new(NoHandshakes),
+            rules: Rules::NEWEST,
         };
         let config = ShardConfig {
             index,

@@ -222,6 +222,7 @@ mod tests {
     use crate::mailbox::{FromShard, ToShard};
     use crate::socket::listen::{ListenSocket, Listener, ServerSockets};
     use crate::test_options::{listen_info, transport_options};
+    use ringsoup_sfu::rules::Rules;
 
     /// No answer takes this long unless the shard hangs.
     const PATIENCE: Duration = Duration::from_secs(1);
@@ -236,6 +237,7 @@ mod tests {
             rtc_ports: (10_000, 59_999),
             certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
             dtls: Arc::new(NoHandshakes),
+            rules: Rules::NEWEST,
         };
         ShardConfig {
             index,

@@ -33,6 +33,7 @@ mod reports;
 mod resends;
 pub mod router;
 pub mod rtp_parameters;
+pub mod rules;
 pub mod served;
 pub mod sfu;
 pub mod sockets;

@@ -2,20 +2,21 @@
 //!
 //! Every failure is the controller's `TypeError`, in the words its library and tests know.
 
-use ringsoup_rtc::codec::{Codec, MimeType};
+use ringsoup_rtc::codec::{Codec, MimeType, MimeTypeError};
 
 use crate::command::CommandError;
 use crate::rtp_parameters::{
     RtpCodecParameters, RtpEncodingParameters, RtpParameters, RtpType, is_scalability_mode,
     layers_of_scalability_mode,
 };
+use crate::rules::Rules;
 
 /// Checks `parameters` and fills in what may be left out (an encoding's payload type).
 ///
 /// # Errors
 /// `TypeError` naming the first thing that is wrong.
-pub fn check(parameters: &mut RtpParameters) -> Result<(), CommandError> {
-    let codecs = mime_types(parameters)?;
+pub fn check(parameters: &mut RtpParameters, rules: &Rules) -> Result<(), CommandError> {
+    let codecs = mime_types(parameters, rules)?;
     let wrong = |reason: &str| Err(CommandError::type_error(reason));
     if codecs.is_empty() {
         return wrong("empty codecs");
@@ -44,9 +45,12 @@ pub fn drop_unknown_modes(encodings: &mut [RtpEncodingParameters]) {
     }
 }
 
-fn mime_types(parameters: &RtpParameters) -> Result<Vec<(&RtpCodecParameters, MimeType)>, CommandError> {
-    let parse = |codec: &'_ RtpCodecParameters| {
-        let mime_type = codec.mime_type.parse::<MimeType>();
+fn mime_types<'a>(
+    parameters: &'a RtpParameters,
+    rules: &Rules,
+) -> Result<Vec<(&'a RtpCodecParameters, MimeType)>, CommandError> {
+    let parse = |codec: &RtpCodecParameters| {
+        let mime_type = known_mime_type(&codec.mime_type, rules);
         let mime_type = mime_type.map_err(|error| CommandError::type_error(error.to_string()))?;
         if mime_type.codec == Codec::Rtx && codec.integer("apt").is_none_or(|apt| apt < 0) {
             return Err(CommandError::type_error("missing apt parameter in RTX codec"));
@@ -54,6 +58,15 @@ fn mime_types(parameters: &RtpParameters) -> Result<Vec<(&RtpCodecParameters, Mi
         Ok(mime_type)
     };
     parameters.codecs.iter().map(|codec| Ok((codec, parse(codec)?))).collect()
+}
+
+/// What a controller does not know is refused as what nobody knows.
+fn known_mime_type(text: &str, rules: &Rules) -> Result<MimeType, MimeTypeError> {
+    let mime_type: MimeType = text.parse()?;
+    if rules.unknown_codecs.contains(&mime_type.codec) {
+        return Err(MimeTypeError::UnknownCodec(mime_type.codec.as_str().to_ascii_lowercase()));
+    }
+    Ok(mime_type)
 }
 
 fn check_codecs(codecs: &[(&RtpCodecParameters, MimeType)]) -> Result<(), CommandError> {
@@ -120,7 +133,7 @@ fn fill_encodings(parameters: &mut RtpParameters) -> Result<(), CommandError> {
 ///
 /// # Errors
 /// `TypeError` when the codec cannot be sent in that way.
-pub fn type_of(parameters: &RtpParameters) -> Result<(RtpType, MimeType), CommandError> {
+pub fn type_of(parameters: &RtpParameters, rules: &Rules) -> Result<(RtpType, MimeType), CommandError> {
     let encoding = &parameters.encodings[0];
     let codec = parameters.codec_of(encoding).expect("check() gives every encoding a codec");
     let mime_type: MimeType = codec.mime_type.parse().expect("check() parsed every MIME type");
@@ -129,14 +142,14 @@ pub fn type_of(parameters: &RtpParameters) -> Result<(RtpType, MimeType), Comman
         RtpType::Simulcast
     } else if spatial == 1 && temporal == 1 {
         RtpType::Simple
-    } else if allows(RtpType::Svc, mime_type) {
+    } else if allows(RtpType::Svc, mime_type, rules) || !rules.has_simulcast_of_one {
         RtpType::Svc
-    } else if allows(RtpType::Simulcast, mime_type) {
+    } else if allows(RtpType::Simulcast, mime_type, rules) {
         RtpType::Simulcast
     } else {
         return Err(CommandError::type_error("invalid RTP parameters"));
     };
-    if !allows(rtp_type, mime_type) {
+    if !allows(rtp_type, mime_type, rules) {
         let name = name_of(rtp_type);
         return Err(CommandError::type_error(format!("{mime_type} codec not supported for {name}")));
     }
@@ -144,11 +157,11 @@ pub fn type_of(parameters: &RtpParameters) -> Result<(RtpType, MimeType), Comman
 }
 
 /// The codecs that can be sent in layers.
-pub fn allows(rtp_type: RtpType, mime_type: MimeType) -> bool {
+pub fn allows(rtp_type: RtpType, mime_type: MimeType, rules: &Rules) -> bool {
     match rtp_type {
         RtpType::Simple | RtpType::Pipe => true,
         RtpType::Simulcast => matches!(mime_type.codec, Codec::Vp8 | Codec::H264),
-        RtpType::Svc => matches!(mime_type.codec, Codec::Vp8 | Codec::Vp9 | Codec::H264 | Codec::Av1),
+        RtpType::Svc => rules.svc_codecs.contains(&mime_type.codec),
     }
 }
 
@@ -168,14 +181,14 @@ mod tests {
     use crate::test_parameters::{h264_with_rtx, opus};
 
     fn refusal(mut parameters: RtpParameters) -> String {
-        check(&mut parameters).expect_err("refused").reason
+        check(&mut parameters, &Rules::NEWEST).expect_err("refused").reason
     }
 
     #[test]
     fn good_parameters_get_their_payload_types_filled_in() {
         let mut parameters = h264_with_rtx(1, 2);
         parameters.encodings[0].codec_payload_type = None;
-        check(&mut parameters).expect("good");
+        check(&mut parameters, &Rules::NEWEST).expect("good");
         assert_eq!(parameters.encodings[0].codec_payload_type, Some(112));
         let rtx = parameters.rtx_codec_of(&parameters.encodings[0]).expect("has RTX");
         assert_eq!(rtx.payload_type, 113);
@@ -272,10 +285,10 @@ mod tests {
     fn a_mode_that_is_none_is_forgotten() {
         let mut parameters = opus(1);
         parameters.encodings[0].scalability_mode = Some("S99".into());
-        check(&mut parameters).expect("good");
+        check(&mut parameters, &Rules::NEWEST).expect("good");
         assert_eq!(parameters.encodings[0].scalability_mode, None);
         parameters.encodings[0].scalability_mode = Some("L1T1_whatever".into());
-        check(&mut parameters).expect("good");
+        check(&mut parameters, &Rules::NEWEST).expect("good");
         assert!(parameters.encodings[0].scalability_mode.is_some());
     }
 
@@ -297,14 +310,19 @@ mod tests {
         ] {
             let mut parameters = opus(1);
             parameters.codecs[0].mime_type = codec.into();
-            check(&mut parameters).expect(codec);
-            assert_eq!(type_of(&parameters).map(|(rtp_type, _)| rtp_type), Ok(RtpType::Simple));
+            check(&mut parameters, &Rules::NEWEST).expect(codec);
+            assert_eq!(
+                type_of(&parameters, &Rules::NEWEST).map(|(rtp_type, _)| rtp_type),
+                Ok(RtpType::Simple)
+            );
             parameters.encodings[0].scalability_mode = Some("L3T3".into());
             let expected = match codec {
                 "video/VP8" | "video/VP9" | "video/H264" | "video/AV1" => Ok(RtpType::Svc),
                 _ => Err("invalid RTP parameters".to_owned()),
             };
-            let of = type_of(&parameters).map(|(rtp_type, _)| rtp_type).map_err(|error| error.reason);
+            let of = type_of(&parameters, &Rules::NEWEST)
+                .map(|(rtp_type, _)| rtp_type)
+                .map_err(|error| error.reason);
             assert_eq!(of, expected, "{codec}");
         }
     }
@@ -312,8 +330,8 @@ mod tests {
     #[test]
     fn types_follow_encodings_and_codec() {
         let type_of_checked = |mut parameters: RtpParameters| {
-            check(&mut parameters).expect("good");
-            type_of(&parameters).map(|(rtp_type, _)| rtp_type).map_err(|error| error.reason)
+            check(&mut parameters, &Rules::NEWEST).expect("good");
+            type_of(&parameters, &Rules::NEWEST).map(|(rtp_type, _)| rtp_type).map_err(|error| error.reason)
         };
         assert_eq!(type_of_checked(opus(1)), Ok(RtpType::Simple));
         let mut parameters = h264_with_rtx(1, 2);

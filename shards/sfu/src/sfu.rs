@@ -31,6 +31,7 @@ use crate::random::Random;
 use crate::reply::{Reply, ShardReport};
 use crate::resends::ResendCounters;
 use crate::router::Router;
+use crate::rules::Rules;
 use crate::served::{HandOver, Served};
 use crate::sockets::{SocketId, Sockets};
 use crate::stats::{Latency, Outcome, ShardCounters};
@@ -55,6 +56,8 @@ pub struct SfuConfig {
     pub certificate: Arc<Certificate>,
     /// Shows that certificate in handshakes.
     pub dtls: Arc<dyn dtls::Connector>,
+    /// What the controller expects of media.
+    pub rules: Rules,
 }
 
 /// A received datagram. The buffer is decrypted in place.
@@ -523,6 +526,7 @@ mod tests {
             rtc_ports: (40_000, 40_001),
             certificate: Arc::new(certificate),
             dtls: Arc::new(connector),
+            rules: Rules::NEWEST,
         };
         Sfu::new(config, Box::new(|key| key.fill(1)))
     }

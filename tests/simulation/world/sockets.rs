@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use ringsoup_sfu::rules::Rules;
 use ringsoup_sfu::sfu::SfuConfig;
 use ringsoup_sfu::sockets::SocketId;
 use ringsoup_tests::threadless::{ShardParts, VirtualSockets};
@@ -38,6 +39,7 @@ pub(super) fn parts(seed: u64, worker: usize, shard: u16) -> ShardParts<FakeSock
         rtc_ports: (port_min, port_min + PORTS_OF_SHARD - 1),
         certificate: Arc::clone(&dtls::identity().certificate),
         dtls: Arc::clone(&dtls::identity().connector),
+        rules: Rules::NEWEST,
     };
     // Every key differs from every other.
     let mut count = 0_u64;

@@ -1,10 +1,11 @@
 //! What a media payload says about itself: its MIME type, whether it starts a key frame.
 //!
-//! The set of codecs is closed and equals the one mediasoup's worker accepts; a MIME type outside
+//! The set of codecs is closed and is what mediasoup's workers accept or did; a MIME type outside
 //! it is the controller's error and is answered with the same words.
 
 pub mod dependency_descriptor;
 pub mod h264;
+pub mod h265;
 pub mod opus;
 pub mod vp8;
 pub mod vp9;
@@ -42,6 +43,10 @@ pub enum Codec {
     Vp8,
     Vp9,
     H264,
+    /// Of controllers before 3.16.6.
+    H264Svc,
+    /// Of controllers before 3.16.6.
+    H265,
     Av1,
     ComfortNoise,
     TelephoneEvent,
@@ -53,7 +58,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 21] = [
         Self::Opus,
         Self::MultiOpus,
         Self::Pcma,
@@ -65,6 +70,8 @@ impl Codec {
         Self::Vp8,
         Self::Vp9,
         Self::H264,
+        Self::H264Svc,
+        Self::H265,
         Self::Av1,
         Self::ComfortNoise,
         Self::TelephoneEvent,
@@ -89,6 +96,8 @@ impl Codec {
             Self::Vp8 => "VP8",
             Self::Vp9 => "VP9",
             Self::H264 => "H264",
+            Self::H264Svc => "H264-SVC",
+            Self::H265 => "H265",
             Self::Av1 => "AV1",
             Self::ComfortNoise => "CN",
             Self::TelephoneEvent => "telephone-event",
@@ -146,7 +155,8 @@ impl Codec {
         match self {
             Self::Vp8 => Some(vp8::is_key_frame(payload)),
             Self::Vp9 => Some(vp9::is_key_frame(payload)),
-            Self::H264 => Some(h264::is_key_frame(payload)),
+            Self::H264 | Self::H264Svc => Some(h264::is_key_frame(payload)),
+            Self::H265 => Some(h265::is_key_frame(payload)),
             _ => None,
         }
     }
@@ -237,7 +247,8 @@ impl MimeType {
 
     /// Whether a consumer must wait for a key frame before it can show anything.
     pub const fn can_be_key_framed(self) -> bool {
-        matches!(self.kind, MediaKind::Video) && matches!(self.codec, Codec::Vp8 | Codec::Vp9 | Codec::H264)
+        matches!(self.kind, MediaKind::Video)
+            && matches!(self.codec, Codec::Vp8 | Codec::Vp9 | Codec::H264 | Codec::H264Svc | Codec::H265)
     }
 
     /// Whether it comes in the stream of sound instead of the sound: keys, comfort noise, redundancy (RFC 2198). Redundant video hides its
@@ -325,7 +336,7 @@ mod tests {
             assert_eq!(refusal(text), "wrong codec MIME");
         }
         assert_eq!(refusal("TEXT/opus"), "unknown codec MIME type 'text'");
-        assert_eq!(refusal("video/H265"), "unknown codec MIME subtype 'h265'");
+        assert_eq!(refusal("video/H266"), "unknown codec MIME subtype 'h266'");
         assert_eq!(refusal("video/VP8/x"), "unknown codec MIME subtype 'vp8/x'");
     }
 
@@ -375,7 +386,8 @@ mod tests {
         #[test]
         fn any_payload_is_answered(payload in proptest::collection::vec(any::<u8>(), 0..64)) {
             for codec in Codec::ALL {
-                let readable = matches!(codec, Codec::Vp8 | Codec::Vp9 | Codec::H264);
+                let readable =
+                    matches!(codec, Codec::Vp8 | Codec::Vp9 | Codec::H264 | Codec::H264Svc | Codec::H265);
                 prop_assert_eq!(codec.is_key_frame(&payload).is_some(), readable);
                 MimeType::new(MediaKind::Audio, codec).is_dtx(&payload);
             }

@@ -12,6 +12,7 @@ use ringsoup_sfu::rtp_parameters::{
     CodecMapping, EncodingMapping, MediaKind, RtcpParameters, RtpCodecParameters, RtpEncodingParameters,
     RtpMapping, RtpParameters, RtpType,
 };
+use ringsoup_sfu::rules::Rules;
 use ringsoup_sfu::sfu::SfuConfig;
 
 use super::*;
@@ -35,6 +36,7 @@ fn driver(mesh: &Arc<Mesh>, clock: Clock) -> Driver {
         rtc_ports: (10_000, 59_999),
         certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
         dtls: Arc::new(NoHandshakes),
+        rules: Rules::NEWEST,
     };
     let (_, end) = mailbox(Box::new(|| ()), mesh.flag(0).unwrap());
     let config = ShardConfig {

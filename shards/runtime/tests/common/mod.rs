@@ -23,6 +23,7 @@ use ringsoup_sfu::rtp_parameters::{
     CodecMapping, EncodingMapping, MediaKind, RtcpParameters, RtpCodecParameters, RtpEncodingParameters,
     RtpMapping, RtpParameters, RtpType,
 };
+use ringsoup_sfu::rules::Rules;
 use ringsoup_sfu::sfu::SfuConfig;
 
 use test_options::{listen_info, transport_options};
@@ -43,6 +44,7 @@ fn start(index: usize, mesh: &Arc<Mesh>, clock: Clock) -> ShardHandle {
         rtc_ports: (10_000, 59_999),
         certificate: Arc::new(Certificate::new(Vec::new(), Vec::new())),
         dtls: Arc::new(NoHandshakes),
+        rules: Rules::NEWEST,
     };
     let mesh = Arc::clone(mesh);
     let config = ShardConfig {

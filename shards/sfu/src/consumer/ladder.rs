@@ -8,6 +8,7 @@
 //! layers are reached.
 
 use crate::consumer::layers::LayerPair;
+use crate::rules::TemporalRule;
 
 /// Loss below this is no sign of a full link: a little more may be tried (as in GCC, draft-ietf-rmcat-gcc-02 section 6).
 const LOSS_LOW: f64 = 0.02;
@@ -40,6 +41,7 @@ pub struct Layered {
     /// From the lowest spatial layer on; `None` for those that are not there.
     pub layers: Vec<Option<LayerRates>>,
     pub preferred: LayerPair,
+    pub rule: TemporalRule,
     /// A spatial layer is sent instead of the one below (simulcast, K-SVC), not on top of it.
     pub replaces: bool,
     /// No spatial layer above it is tried while there is one to send: there were not enough bits for it a moment ago.
@@ -120,7 +122,7 @@ impl Layered {
             has_usable = true;
             let temporal = reached.filter(|_| is_reached).map_or(0, |reached| reached.temporal + 1);
             let rate = layer.rates.get(usize::from(temporal)).copied().unwrap_or(0);
-            if rate > 0 && temporal <= self.preferred.temporal {
+            if rate > 0 && temporal <= self.rule.temporal_max(self.preferred, spatial) {
                 let replaced = if is_reached { 0 } else { self.replaced() };
                 return Some((LayerPair { spatial, temporal }, rate.saturating_sub(replaced).max(1)));
             }
@@ -179,6 +181,7 @@ mod tests {
         Layered {
             layers: layers.iter().map(|rates| layer(rates)).collect(),
             preferred: LayerPair { spatial: 2, temporal: 2 },
+            rule: TemporalRule::UpToPreferred,
             replaces,
             ceiling: None,
             reached: None,
@@ -237,6 +240,20 @@ mod tests {
         ladder.layers[1] = None;
         ladder.layers.push(layer(&[5_000]));
         ladder.preferred = LayerPair { spatial: 0, temporal: 2 };
+        ladder.reached = None;
+        assert_eq!(climbs(&mut ladder, 10_000), [(2, 0, 900)]);
+    }
+
+    #[test]
+    fn below_what_is_preferred_all_temporal_layers_may_be_rungs() {
+        let mut ladder = ladder(&[&[100, 50, 50], &[300, 100, 100], &[900, 50]], true);
+        ladder.rule = TemporalRule::AllBelow;
+        ladder.preferred = LayerPair { spatial: 1, temporal: 1 };
+        let climb = [(0, 0, 100), (0, 1, 50), (0, 2, 50), (1, 0, 100), (1, 1, 100)];
+        assert_eq!(climbs(&mut ladder, 10_000), climb);
+        // Above it, for want of anything else, the lowest alone.
+        ladder.layers[0] = None;
+        ladder.layers[1] = None;
         ladder.reached = None;
         assert_eq!(climbs(&mut ladder, 10_000), [(2, 0, 900)]);
     }

@@ -28,6 +28,7 @@ use crate::reply::{ConsumerDump, ConsumerLayersDump, ConsumerScore, ConsumerStat
 use crate::rtp_parameters::{
     ExtensionUri, MediaKind, RtpEncodingParameters, RtpParameters, RtpType, layers_of_scalability_mode,
 };
+use crate::rules::{ConsumerType, Rules};
 use crate::stream_params::StreamParams;
 use crate::table::Id;
 use crate::transport::Transport;
@@ -107,15 +108,19 @@ impl Consumer {
         request: Consume,
         transport: Id<Transport>,
         producer: Id<Producer>,
+        rules: &Rules,
         random: &mut Random,
     ) -> Result<(Self, Vec<NewEgress>), CommandError> {
         let is_pipe = request.requested_type == RtpType::Pipe;
         let mut parameters = request.rtp_parameters;
         let mut consumable = request.consumable_rtp_encodings;
-        parameter_check::check(&mut parameters)?;
+        parameter_check::check(&mut parameters, rules)?;
         parameter_check::drop_unknown_modes(&mut consumable);
         check_encodings(&parameters, &consumable, is_pipe)?;
-        let rtp_type = type_of(request.requested_type, &consumable);
+        let rtp_type = match rules.consumer_type {
+            ConsumerType::Derived => type_of(request.requested_type, &consumable),
+            ConsumerType::AsRequested => request.requested_type,
+        };
         let stamp_ids = StampIds::new(request.kind, &parameters);
         let options = LayerOptions { preferred: request.preferred_layers, ignores_dtx: request.ignore_dtx };
         // What is not a pipe sends all its layers as the stream of its first encoding.
@@ -130,7 +135,7 @@ impl Consumer {
                 ssrc: params.shown.ssrc,
                 wants: wants.filter(|_| rtp_type != RtpType::Simulcast),
                 payload_types: passed_payload_types(&parameters),
-                layers: set_up::layers(rtp_type, &consumable, &params, &options, first)?,
+                layers: set_up::layers(rtp_type, &consumable, &params, &options, rules, first)?,
             });
             streams.push(SendStream::new(params, first_sequence_number(random), stamp_ids));
         }

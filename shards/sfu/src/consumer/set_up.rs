@@ -7,6 +7,7 @@ use crate::consumer::layers::svc::{NewSvc, SvcLayers};
 use crate::consumer::layers::{LayerPair, Layers};
 use crate::parameter_check;
 use crate::rtp_parameters::{RtpEncodingParameters, RtpType};
+use crate::rules::Rules;
 use crate::stream_params::StreamParams;
 
 /// What a controller asks of a consumer's layers.
@@ -41,11 +42,15 @@ pub(super) fn layers(
     consumable: &[RtpEncodingParameters],
     params: &StreamParams,
     options: &LayerOptions,
+    rules: &Rules,
     first_sequence_number: u16,
 ) -> Result<Layers, CommandError> {
     let mime_type = params.mime_type;
     let layers = LayerPair { spatial: params.shown.spatial_layers, temporal: params.shown.temporal_layers };
     let preferred = clamp(options.preferred, layers);
+    if matches!(rtp_type, RtpType::Simple | RtpType::Svc) && consumable.len() != 1 {
+        return Err(CommandError::type_error("invalid consumableRtpEncodings with size != 1"));
+    }
     match rtp_type {
         RtpType::Simple => {
             Ok(Layers::Simple(SimpleLayers::new(mime_type, options.ignores_dtx, first_sequence_number)))
@@ -58,7 +63,7 @@ pub(super) fn layers(
                     "encoding.spatialLayers does not match number of consumableRtpEncodings",
                 ));
             }
-            check_codec(rtp_type, params)?;
+            check_codec(rtp_type, params, rules)?;
             Ok(Layers::Simulcast(Box::new(SimulcastLayers::new(NewSimulcast {
                 mime_type,
                 mapped_ssrcs: consumable.iter().filter_map(|encoding| encoding.ssrc).collect(),
@@ -72,7 +77,7 @@ pub(super) fn layers(
             if layers.spatial < 2 && layers.temporal < 2 {
                 return Err(CommandError::type_error("invalid number of layers"));
             }
-            check_codec(rtp_type, params)?;
+            check_codec(rtp_type, params, rules)?;
             Ok(Layers::Svc(Box::new(SvcLayers::new(NewSvc {
                 mime_type,
                 layers,
@@ -84,8 +89,8 @@ pub(super) fn layers(
     }
 }
 
-fn check_codec(rtp_type: RtpType, params: &StreamParams) -> Result<(), CommandError> {
-    if parameter_check::allows(rtp_type, params.mime_type) {
+fn check_codec(rtp_type: RtpType, params: &StreamParams, rules: &Rules) -> Result<(), CommandError> {
+    if parameter_check::allows(rtp_type, params.mime_type, rules) {
         return Ok(());
     }
     let name = parameter_check::name_of(rtp_type);

@@ -10,6 +10,7 @@ use crate::consumer::ladder::{Ladder, LayerRates, Layered};
 use crate::outbox::Outbox;
 use crate::producer::Producer;
 use crate::rtp_parameters::{MediaKind, RtpType};
+use crate::rules::TemporalRule;
 use crate::sfu::Sfu;
 use crate::table::Id;
 use crate::transport::Transport;
@@ -100,7 +101,7 @@ impl Sfu {
                 priority: consumer.priority,
                 bitrate_max: consumer.parameters.encodings[0].max_bitrate.unwrap_or(0),
                 loss: transport.outgoing.is_told_by_receiver().then_some(loss),
-                ladder: ladder(now, consumer, &self.producers[consumer.producer]),
+                ladder: ladder(now, consumer, &self.producers[consumer.producer], self.config.rules.temporal),
             })
         };
         transport.consumers.iter().filter_map(claim).collect()
@@ -108,7 +109,7 @@ impl Sfu {
 }
 
 /// What a consumer can be sent of what its producer sends now.
-fn ladder(now: Time, consumer: &Consumer, producer: &Producer) -> Ladder {
+fn ladder(now: Time, consumer: &Consumer, producer: &Producer, rule: TemporalRule) -> Ladder {
     let any_stream = |encoding| producer.streams[consumer.stream_of(producer, encoding)?].as_ref();
     let stream = |encoding| any_stream(encoding).filter(|stream| stream.score.value() > 0);
     let own = &producer.egresses[consumer.streams[0].egress].layers;
@@ -140,6 +141,7 @@ fn ladder(now: Time, consumer: &Consumer, producer: &Producer) -> Ladder {
     Ladder::Layered(Layered {
         layers,
         preferred,
+        rule,
         replaces: consumer.rtp_type == RtpType::Simulcast || consumer.streams[0].params.is_k_svc,
         ceiling: is_conservative.then_some(current),
         reached: None,

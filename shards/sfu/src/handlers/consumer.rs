@@ -33,8 +33,9 @@ impl Sfu {
         });
         // The request's own faults are told first, as in the original.
         let placeholder = Id::new(0);
+        let from = *producer.as_ref().unwrap_or(&placeholder);
         let (mut consumer, egresses) =
-            Consumer::new(request, transport, *producer.as_ref().unwrap_or(&placeholder), &mut self.random)?;
+            Consumer::new(request, transport, from, &self.config.rules, &mut self.random)?;
         let producer = producer?;
         self.transports[transport].check_new_ssrcs(consumer.ssrcs())?;
         if self.producers[producer].paused {

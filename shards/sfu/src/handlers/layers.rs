@@ -70,7 +70,8 @@ impl Sfu {
     fn prefer_layers(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
         let consumer = &self.consumers[id];
         let available = available(now, consumer, &self.producers[consumer.producer]);
-        let retarget = self.layers_of(id).retarget(&available);
+        let rule = self.config.rules.temporal;
+        let retarget = self.layers_of(id).retarget(&available, rule);
         self.follow_choice(now, id, retarget, out);
     }
 

@@ -26,7 +26,7 @@ impl Sfu {
         let name = request.producer.clone();
         self.check_name_is_free(&name)?;
         let router = self.transports[transport].router;
-        let mut producer = Producer::new(request, transport, router)?;
+        let mut producer = Producer::new(request, transport, router, &self.config.rules)?;
         let rtp_type = producer.rtp_type;
         let id = self.producers.next_id();
         let owner = &mut self.transports[transport];

@@ -26,6 +26,7 @@ use crate::router::Router;
 use crate::rtp_parameters::{
     MediaKind, RtpCodecParameters, RtpEncodingParameters, RtpMapping, RtpParameters, RtpType,
 };
+use crate::rules::Rules;
 use crate::stream_params::StreamParams;
 use crate::table::Id;
 use crate::transport::Transport;
@@ -83,10 +84,11 @@ impl Producer {
         request: Produce,
         transport: Id<Transport>,
         router: Id<Router>,
+        rules: &Rules,
     ) -> Result<Self, CommandError> {
         let mut parameters = request.rtp_parameters;
-        parameter_check::check(&mut parameters)?;
-        let (rtp_type, _) = parameter_check::type_of(&parameters)?;
+        parameter_check::check(&mut parameters, rules)?;
+        let (rtp_type, _) = parameter_check::type_of(&parameters, rules)?;
         if parameters.encodings.len() > ENCODINGS_MAX {
             return Err(CommandError::type_error(format!("more than {ENCODINGS_MAX} encodings")));
         }

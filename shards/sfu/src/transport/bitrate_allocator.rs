@@ -74,6 +74,7 @@ mod tests {
     use super::*;
     use crate::consumer::ladder::{LayerRates, Layered};
     use crate::consumer::layers::LayerPair;
+    use crate::rules::TemporalRule;
     use proptest::prelude::*;
 
     fn claim(consumer: usize, priority: u8, rates: &[u64]) -> Claim {
@@ -81,6 +82,7 @@ mod tests {
         let ladder = Ladder::Layered(Layered {
             layers: rates.iter().map(layer).collect(),
             preferred: LayerPair { spatial: 9, temporal: 0 },
+            rule: TemporalRule::UpToPreferred,
             replaces: true,
             ceiling: None,
             reached: None,

@@ -29,6 +29,7 @@ use ringsoup_sfu::event::Event;
 use ringsoup_sfu::outbox::{Outbox, Route};
 use ringsoup_sfu::piped::{PipeEnd, PipedKind};
 use ringsoup_sfu::reply::{PlainTransportDump, RecvStats, Reply, SendStats, ShardReport};
+use ringsoup_sfu::rules::Rules;
 use ringsoup_sfu::served::Word;
 use ringsoup_sfu::sfu::{Datagram, Sfu, SfuConfig};
 use ringsoup_sfu::sockets::{BindError, BoundSocket, PortChoice, SocketId, Sockets, TcpListen, UdpBind};
@@ -240,17 +241,23 @@ impl World {
     }
 
     pub(crate) fn with_seed(seed: u64) -> Self {
-        Self::with(seed, Arc::clone(&dtls::identity().connector))
+        Self::with(seed, Arc::clone(&dtls::identity().connector), Rules::NEWEST)
+    }
+
+    /// For another controller than the newest.
+    pub(crate) fn with_rules(rules: Rules) -> Self {
+        Self::with(1, Arc::clone(&dtls::identity().connector), rules)
     }
 
     /// Handshakes are the connector's, whatever certificate the shard tells of.
-    pub(crate) fn with(seed: u64, connector: Arc<dyn Connector>) -> Self {
+    pub(crate) fn with(seed: u64, connector: Arc<dyn Connector>, rules: Rules) -> Self {
         let config = SfuConfig {
             seed,
             unix_origin_us: UNIX_ORIGIN_US,
             rtc_ports: (PORT_MIN, PORT_MAX),
             certificate: Arc::clone(&dtls::identity().certificate),
             dtls: connector,
+            rules,
         };
         let mut fill = 0_u8;
         let key_source = move |key: &mut [u8]| {

@@ -4,6 +4,7 @@
 mod common;
 
 mod bitrate_allocation;
+mod by_rules;
 mod capture;
 mod closing;
 mod congestion_feedback;

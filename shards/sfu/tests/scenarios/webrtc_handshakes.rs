@@ -10,6 +10,7 @@ use ringsoup_sfu::command::{Command, TransportCommand, WebRtcConnect, WebRtcTran
 use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::event::Event;
 use ringsoup_sfu::reply::Reply;
+use ringsoup_sfu::rules::Rules;
 use ringsoup_sfu::sfu::CameBy;
 use ringsoup_sfu::sockets::SocketId;
 
@@ -261,7 +262,7 @@ impl Connector for Faulty {
 
 #[test]
 fn a_panic_closes_the_transport_whose_handshake_it_was() {
-    let mut world = World::with(1, Arc::new(Faulty));
+    let mut world = World::with(1, Arc::new(Faulty), Rules::NEWEST);
     world.is_busy = true;
     let server = world.open_server(SERVER, PORT);
     let_in(&mut world, server, 1);

@@ -14,6 +14,7 @@ use ringsoup_rtc::rtx::HistoryPacket;
 
 use crate::consumer::decision::{Decision, Offer, Prefix};
 use crate::reply::ConsumerLayersDump;
+use crate::rules::TemporalRule;
 
 use simple::SimpleLayers;
 use simulcast::SimulcastLayers;
@@ -198,11 +199,11 @@ impl Layers {
     }
 
     /// Chooses anew among what the producer sends; `None` where there is nothing to choose.
-    pub fn retarget(&mut self, available: &[Option<Available>]) -> Option<Retarget> {
+    pub fn retarget(&mut self, available: &[Option<Available>], rule: TemporalRule) -> Option<Retarget> {
         match self {
             Self::Simple(_) => None,
-            Self::Simulcast(simulcast) => Some(simulcast.retarget(available)),
-            Self::Svc(svc) => Some(svc.retarget(available)),
+            Self::Simulcast(simulcast) => Some(simulcast.retarget(available, rule)),
+            Self::Svc(svc) => Some(svc.retarget(available, rule)),
         }
     }
 
@@ -274,15 +275,20 @@ impl Layers {
 }
 
 /// The highest usable layer up to the preferred one, or the lowest above it.
-fn choose(preferred: LayerPair, temporal_layers: u8, usable: impl Iterator<Item = u8>) -> Option<LayerPair> {
+fn choose(
+    preferred: LayerPair,
+    rule: TemporalRule,
+    temporal_layers: u8,
+    usable: impl Iterator<Item = u8>,
+) -> Option<LayerPair> {
     let mut chosen = None;
     for spatial in usable {
         if spatial <= preferred.spatial || chosen.is_none() {
             chosen = Some(spatial);
         }
     }
-    let temporal = preferred.temporal.min(temporal_layers.saturating_sub(1));
-    chosen.map(|spatial| LayerPair { spatial, temporal })
+    let top = temporal_layers.saturating_sub(1);
+    chosen.map(|spatial| LayerPair { spatial, temporal: rule.temporal_max(preferred, spatial).min(top) })
 }
 
 #[cfg(test)]
@@ -299,14 +305,23 @@ mod tests {
     fn the_highest_usable_layer_up_to_the_preferred_one_is_chosen() {
         let chosen = |preferred: u8, usable: &[u8]| {
             let preferred = LayerPair { spatial: preferred, temporal: 2 };
-            choose(preferred, 2, usable.iter().copied()).map(|layers| layers.spatial)
+            let rule = TemporalRule::UpToPreferred;
+            choose(preferred, rule, 2, usable.iter().copied()).map(|layers| layers.spatial)
         };
         assert_eq!(chosen(1, &[0, 1, 2]), Some(1));
         assert_eq!(chosen(1, &[0, 2]), Some(0), "never above while there is one below");
         assert_eq!(chosen(1, &[2]), Some(2), "but rather above than nothing");
         assert_eq!(chosen(0, &[1, 2]), Some(1));
         assert_eq!(chosen(2, &[]), None);
-        let layers = choose(LayerPair { spatial: 0, temporal: 7 }, 3, [0].into_iter());
-        assert_eq!(layers.map(|layers| layers.temporal), Some(2));
+        let temporal = |rule, temporal, usable: u8| {
+            let layers = choose(LayerPair { spatial: 1, temporal }, rule, 3, [usable].into_iter());
+            layers.map(|layers| layers.temporal)
+        };
+        assert_eq!(temporal(TemporalRule::UpToPreferred, 7, 1), Some(2), "of those there are");
+        for (rule, of_layers) in
+            [(TemporalRule::UpToPreferred, [1, 1, 1]), (TemporalRule::AllBelow, [2, 1, 0])]
+        {
+            assert_eq!([0, 1, 2].map(|usable| temporal(rule, 1, usable)), of_layers.map(Some), "{rule:?}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::consumer::layers::pictures::Pictures;
 use crate::consumer::layers::timeline::Timeline;
 use crate::consumer::layers::{Again, Available, LayerPair, Retarget, Source, choose};
 use crate::consumer::seq_map::SeqMap;
+use crate::rules::TemporalRule;
 
 /// Runs whose packets are sent again when asked for: the one that is sent and those before it. A receiver asks within a second or
 /// two, and switches are further apart.
@@ -331,10 +332,10 @@ impl SimulcastLayers {
     }
 
     /// Chooses the target among the streams that exist, by layer.
-    pub fn retarget(&mut self, streams: &[Option<Available>]) -> Retarget {
+    pub fn retarget(&mut self, streams: &[Option<Available>], rule: TemporalRule) -> Retarget {
         let is_alive = |stream: &Option<Available>| stream.is_some_and(|stream| stream.score > 0);
         let alive = (0_u8..).zip(streams).filter(|(_, stream)| is_alive(stream)).map(|(layer, _)| layer);
-        let target = choose(self.preferred, self.temporal_layers, alive);
+        let target = choose(self.preferred, rule, self.temporal_layers, alive);
         self.aim(target)
     }
 

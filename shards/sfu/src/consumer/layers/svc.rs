@@ -15,6 +15,7 @@ use crate::consumer::layers::pictures::Pictures;
 use crate::consumer::layers::{Again, Available, LayerPair, Retarget, choose};
 use crate::consumer::seq_map::SeqMap;
 use crate::producer::recv_stream::Arrived;
+use crate::rules::TemporalRule;
 
 /// Changes of the layers that are remembered, for packets that come late or are asked for again.
 const CHANGES_MAX: usize = 16;
@@ -448,11 +449,11 @@ impl SvcLayers {
     }
 
     /// Chooses the target among the spatial layers that the stream carries.
-    pub fn retarget(&mut self, spatial_layers: &[Option<Available>]) -> Retarget {
+    pub fn retarget(&mut self, spatial_layers: &[Option<Available>], rule: TemporalRule) -> Retarget {
         let is_alive =
             |layer: &Option<Available>| layer.is_some_and(|layer| layer.score > 0 && layer.has_bitrate);
         let alive = (0_u8..).zip(spatial_layers).filter(|(_, layer)| is_alive(layer)).map(|(index, _)| index);
-        let target = choose(self.preferred, self.layers.temporal, alive);
+        let target = choose(self.preferred, rule, self.layers.temporal, alive);
         self.aim(target)
     }
 
