@@ -10,12 +10,12 @@ use ringsoup_rtc::srtp::CryptoSuite;
 use crate::compare::Between;
 use crate::error::Error;
 use crate::impair::{ImpairArgs, Network};
-use crate::scenario::{self, Codec, DEFAULT_SCENARIO, Pacing, Scenario, Video};
+use crate::scenario::{self, Codec, DEFAULT_SCENARIO, Pacing, Scenario, Svc, Video};
 use crate::session::{Ways, WebRtc};
 use crate::switching::parse_interval;
 use crate::transport_bodies::TransportKind;
 
-/// Drives a mediasoup worker with synthetic H.264 or VP8 and Opus and reports what it did and what it cost.
+/// Drives a mediasoup worker with synthetic H.264, VP8 or VP9 and Opus and reports what it did and what it cost.
 ///
 /// Without arguments: builds ringsoup-worker, runs the scenario one-to-many-50 and prints the report.
 #[derive(Clone, Debug, Parser)]
@@ -78,9 +78,15 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     pub(crate) rate_scale: f64,
 
-    /// Video in one size, or in three, each a stream of its own, of which every subscriber gets one [default: the scenario's]
+    /// Video in one size, or in three, each a stream of its own, of which every subscriber gets one; or, in VP9, in one stream of
+    /// three spatial and three temporal layers, of which every subscriber gets some [default: the scenario's]
     #[arg(long, value_enum, value_name = "FORM")]
     video: Option<VideoForm>,
+
+    /// Of --video simulcast: the streams are named in their packets (MID and RID, RFC 8852) as a browser's are, and announced by no
+    /// SSRC.
+    #[arg(long)]
+    rid: bool,
 
     /// What cameras encode with. VP8 in several sizes has three temporal layers in each [default: the scenario's]
     #[arg(long, value_enum, value_name = "CODEC")]
@@ -90,7 +96,7 @@ pub(crate) struct Cli {
     #[arg(long)]
     rtx: bool,
 
-    /// Every subscriber asks for another layer once in so many seconds, in its turn; for video in several sizes.
+    /// Every subscriber asks for another layer once in so many seconds, in its turn; for video in several sizes or layers.
     #[arg(long, value_name = "SECONDS", value_parser = parse_interval)]
     pub(crate) switch_layers_every: Option<Duration>,
 
@@ -211,11 +217,15 @@ pub(crate) enum MediaTransport {
     Webrtc,
 }
 
-/// In how many sizes a picture is sent.
+/// In how many sizes a picture is sent, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum VideoForm {
     Simple,
     Simulcast,
+    /// VP9, L3T3: each frame needs the layer below.
+    Svc,
+    /// VP9, L3T3_KEY: only those of key pictures do.
+    KSvc,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -288,8 +298,11 @@ impl Cli {
         match self.video {
             Some(VideoForm::Simple) => video.make_simple(),
             Some(VideoForm::Simulcast) => video.make_simulcast(),
+            Some(VideoForm::Svc) => video.make_svc(Svc::L3T3),
+            Some(VideoForm::KSvc) => video.make_svc(Svc::L3T3Key),
             None => {}
         }
+        video.rid |= self.rid;
         if let Some(codec) = self.codec {
             video.codec = codec;
             video.temporal_layers = if video.is_layered() && codec == Codec::Vp8 { 3 } else { 1 };
@@ -322,8 +335,8 @@ impl Cli {
             video.pacing = self.pacing.unwrap_or(video.pacing);
             video.packet_bytes = self.packet_size.unwrap_or(video.packet_bytes);
             self.form(video);
-        } else if self.video.is_some() || self.codec.is_some() || self.rtx {
-            return Err(Error::new("--video, --codec and --rtx need a scenario with video"));
+        } else if self.video.is_some() || self.codec.is_some() || self.rtx || self.rid {
+            return Err(Error::new("--video, --codec, --rid and --rtx need a scenario with video"));
         }
         if !(self.rate_scale > 0.0 && self.rate_scale <= 1000.0) {
             return Err(Error::new("--rate-scale must be above 0 and at most 1000"));
@@ -367,6 +380,13 @@ mod tests {
         let simple = video(&["--scenario", "simulcast-vp8-1x50", "--video", "simple"]);
         assert_eq!((simple.encodings().len(), simple.bitrate_kbps), (1, Some(1500.0)));
         assert!(parse(&["--scenario", "audio-room-50", "--video", "simulcast"]).scenario().is_err());
+        assert!(video(&["--video", "simulcast", "--codec", "vp8", "--rid"]).rid);
+        assert!(parse(&["--rid"]).scenario().is_err(), "one stream is announced");
+        let svc = video(&["--video", "k-svc"]);
+        assert_eq!((svc.svc, svc.codec, svc.encodings().len()), (Some(Svc::L3T3Key), Codec::Vp9, 1));
+        assert_eq!(video(&["--scenario", "cbr-500pps-1x50", "--video", "svc"]).bitrate_kbps, Some(2_150.0));
+        assert!(parse(&["--video", "svc", "--codec", "vp8"]).scenario().is_err(), "VP9 alone has layers");
+        assert!(parse(&["--video", "simulcast", "--codec", "vp9"]).scenario().is_err());
     }
 
     #[test]

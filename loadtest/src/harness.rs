@@ -18,7 +18,7 @@ use crate::progress::Progress;
 use crate::publisher::{self, Publishers};
 use crate::scenario::Scenario;
 use crate::session::{Target, Ways};
-use crate::subscriber::{self, LayerTotals, Receiver};
+use crate::subscriber::{self, LayerTotals, PictureTotals, Receiver};
 use crate::switching::Switcher;
 use crate::worker::{self, Launch, Worker};
 use crate::worker_stats::{self, WorkerStats};
@@ -73,6 +73,10 @@ pub(crate) struct Slice {
     pub(crate) layers: LayerTotals,
     /// From a request for a layer to its first packet.
     pub(crate) switch_times: Histogram<u64>,
+    /// Of consumers of video.
+    pub(crate) pictures: PictureTotals,
+    /// Between two pictures.
+    pub(crate) picture_gaps: Histogram<u64>,
     pub(crate) latency: Histogram<u64>,
     pub(crate) lateness: Histogram<u64>,
     pub(crate) worker_cpu: CpuUse,
@@ -91,6 +95,7 @@ struct Snapshot {
     sent: publisher::Totals,
     received: subscriber::Totals,
     layers: LayerTotals,
+    pictures: PictureTotals,
     to_worker: LineTotals,
     from_worker: LineTotals,
     worker: ThreadTimes,
@@ -229,7 +234,7 @@ impl Harness {
         }
         self.publishers.pause();
         self.drain()?;
-        self.receiver.account().pause_layers();
+        self.receiver.account().pause();
         if self.receiver.account().live_consumers() == 0 {
             let error = Error::new("no consumer received anything");
             return Err(explain(&error, &mut self.worker, &self.channel));
@@ -242,6 +247,7 @@ impl Harness {
     pub(crate) fn measure(&mut self, duration: Duration, progress: &Progress) -> Result<Slice, Error> {
         let _ = self.receiver.account().take_latency();
         let _ = self.receiver.account().take_switch_times();
+        let _ = self.receiver.account().take_picture_gaps();
         let _ = self.publishers.take_lateness();
         let before = self.snapshot()?;
         self.publishers.play();
@@ -261,7 +267,7 @@ impl Harness {
         self.publishers.pause();
         let wall_s = before.at.elapsed().as_secs_f64();
         self.drain()?;
-        self.receiver.account().pause_layers();
+        self.receiver.account().pause();
         let after = self.snapshot()?;
         Ok(self.slice(&before, &after, wall_s))
     }
@@ -312,7 +318,8 @@ impl Harness {
     fn snapshot(&self) -> Result<Snapshot, Error> {
         let sent = self.publishers.totals();
         let account = self.receiver.account();
-        let (received, layers) = (account.totals(), account.layer_totals());
+        let (received, layers, pictures) =
+            (account.totals(), account.layer_totals(), account.picture_totals());
         let (up, down) = account.lines();
         drop(account);
         Ok(Snapshot {
@@ -321,6 +328,7 @@ impl Harness {
             sent,
             received,
             layers,
+            pictures,
             worker: ThreadTimes::read(self.worker.pid())
                 .map_err(Error::io("reading the worker's CPU time"))?,
             harness: ThreadTimes::read(std::process::id()).map_err(Error::io("reading our CPU time"))?,
@@ -339,6 +347,7 @@ impl Harness {
         let layers = after.layers.since(&before.layers);
         let mut account = self.receiver.account();
         let (latency, switch_times) = (account.take_latency(), account.take_switch_times());
+        let picture_gaps = account.take_picture_gaps();
         drop(account);
         Slice {
             wall_s,
@@ -351,6 +360,8 @@ impl Harness {
             retransmitted_by_publishers: after.sent.retransmitted - before.sent.retransmitted,
             layers,
             switch_times,
+            pictures: after.pictures.since(&before.pictures),
+            picture_gaps,
             received: after.received.since(&before.received),
             latency,
             lateness: self.publishers.take_lateness(),
@@ -435,11 +446,13 @@ impl Slice {
         self.due_packets += other.due_packets;
         self.received.add(&other.received);
         self.layers.add(&other.layers);
+        self.pictures.add(&other.pictures);
         self.to_worker.add(&other.to_worker);
         self.from_worker.add(&other.from_worker);
         self.nacked_publishers += other.nacked_publishers;
         self.retransmitted_by_publishers += other.retransmitted_by_publishers;
         latency::merge(&mut self.switch_times, &other.switch_times);
+        latency::merge(&mut self.picture_gaps, &other.picture_gaps);
         latency::merge(&mut self.latency, &other.latency);
         latency::merge(&mut self.lateness, &other.lateness);
         self.worker_cpu.add(&other.worker_cpu);

@@ -19,6 +19,7 @@ mod harness;
 mod idle;
 mod impair;
 mod latency;
+mod mark;
 mod net;
 mod parameters;
 mod payload;

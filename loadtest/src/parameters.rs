@@ -1,4 +1,4 @@
-//! The RTP parameters a controller of 3.27.1 would send for a router of Opus and H.264.
+//! The RTP parameters a controller of 3.27.1 would send for a router of Opus and a video codec.
 //!
 //! The library builds them in steps: the producer's own parameters, a mapping onto the router's payload
 //! types and an SSRC of the router's, and from these the consumable and each consumer's parameters.
@@ -14,6 +14,8 @@ use ringsoup_fbs::fbs::rtp_parameters::{
 use ringsoup_fbs::flatbuffers::{FlatBufferBuilder, ForwardsUOffset, Vector, WIPOffset};
 
 use crate::payload::Kind;
+use crate::publisher::Rid;
+use crate::scenario::Svc;
 
 /// Payload types our publishers use; the worker maps them onto the router's.
 pub(crate) const PUBLISHED_OPUS: u8 = 111;
@@ -25,6 +27,12 @@ const ROUTER_VIDEO: u8 = 101;
 const ROUTER_RTX: u8 = 102;
 /// The publishers' id of the audio level extension, which the worker maps onto the router's.
 pub(crate) const PUBLISHED_LEVEL_ID: u8 = 2;
+/// Of streams that are named in their packets; browsers use these ids.
+pub(crate) const PUBLISHED_MID_ID: u8 = 4;
+pub(crate) const PUBLISHED_RID_ID: u8 = 10;
+pub(crate) const PUBLISHED_REPAIRED_RID_ID: u8 = 11;
+/// The m-line of the video of each publisher.
+pub(crate) const PUBLISHED_MID: &str = "0";
 /// Ids of header extensions inside the router since 3.19.6.
 const ROUTER_MID_ID: u8 = 1;
 const ROUTER_LEVEL_ID: u8 = 6;
@@ -42,6 +50,8 @@ pub(crate) struct Track {
     pub(crate) encodings: Vec<Encoding>,
     /// Of each encoding.
     pub(crate) temporal_layers: u8,
+    /// One stream in layers.
+    pub(crate) svc: Option<Svc>,
     pub(crate) cname: String,
 }
 
@@ -50,6 +60,8 @@ pub(crate) struct Track {
 pub(crate) struct Encoding {
     pub(crate) ssrc: u32,
     pub(crate) rtx_ssrc: Option<u32>,
+    /// Named by this in each packet; the SSRCs are told to nobody.
+    pub(crate) rid: Option<Rid>,
     /// The SSRC the router knows it by.
     pub(crate) mapped_ssrc: u32,
 }
@@ -64,13 +76,25 @@ impl Track {
     }
 
     /// In several sizes: its consumers are simulcast consumers.
-    pub(crate) fn is_layered(&self) -> bool {
+    pub(crate) fn is_simulcast(&self) -> bool {
         self.encodings.len() > 1
+    }
+
+    /// Its consumers get some of several layers.
+    pub(crate) fn is_layered(&self) -> bool {
+        self.is_simulcast() || self.svc.is_some()
+    }
+
+    fn has_rids(&self) -> bool {
+        self.encodings.iter().any(|encoding| encoding.rid.is_some())
     }
 
     /// What `consume()` is told of an encoding, or of all of them: L3T1 is three sizes.
     fn scalability_mode(&self, spatial_layers: usize) -> Option<String> {
-        self.is_layered().then(|| format!("L{spatial_layers}T{}", self.temporal_layers))
+        if let Some(svc) = self.svc {
+            return Some(svc.mode().to_owned());
+        }
+        self.is_simulcast().then(|| format!("L{spatial_layers}T{}", self.temporal_layers))
     }
 
     /// What the producer is created with.
@@ -79,23 +103,37 @@ impl Track {
         builder: &mut FlatBufferBuilder<'a>,
     ) -> WIPOffset<RtpParameters<'a>> {
         let extensions: &[_] = match self.kind {
-            Kind::H264 | Kind::Vp8 => &[],
             Kind::Opus => &[(RtpHeaderExtensionUri::SsrcAudioLevel, PUBLISHED_LEVEL_ID)],
+            _ if self.has_rids() => &[
+                (RtpHeaderExtensionUri::Mid, PUBLISHED_MID_ID),
+                (RtpHeaderExtensionUri::RtpStreamId, PUBLISHED_RID_ID),
+                (RtpHeaderExtensionUri::RepairRtpStreamId, PUBLISHED_REPAIRED_RID_ID),
+            ],
+            _ => &[],
         };
         let payload_types = match self.kind {
-            Kind::H264 | Kind::Vp8 => (PUBLISHED_VIDEO, PUBLISHED_RTX),
             Kind::Opus => (PUBLISHED_OPUS, PUBLISHED_RTX),
+            _ => (PUBLISHED_VIDEO, PUBLISHED_RTX),
         };
-        let encodings = self.encodings(builder, |encoding| (encoding.ssrc, encoding.rtx_ssrc));
-        self.parameters(builder, payload_types, extensions, encodings, None)
+        let encodings = self.encodings(builder, |encoding| match encoding.rid {
+            Some(rid) => Names { rid: Some(rid), ..Names::default() },
+            None => Names { ssrc: Some(encoding.ssrc), rtx_ssrc: encoding.rtx_ssrc, rid: None },
+        });
+        self.parameters(
+            builder,
+            payload_types,
+            extensions,
+            encodings,
+            self.has_rids().then_some(PUBLISHED_MID),
+        )
     }
 
     /// Payload types and SSRC of the producer onto the router's.
     pub(crate) fn mapping<'a>(&self, builder: &mut FlatBufferBuilder<'a>) -> WIPOffset<RtpMapping<'a>> {
         let pairs: &[(u8, u8)] = match (self.kind, self.has_rtx()) {
             (Kind::Opus, _) => &[(PUBLISHED_OPUS, ROUTER_OPUS)],
-            (Kind::H264 | Kind::Vp8, false) => &[(PUBLISHED_VIDEO, ROUTER_VIDEO)],
-            (Kind::H264 | Kind::Vp8, true) => &[(PUBLISHED_VIDEO, ROUTER_VIDEO), (PUBLISHED_RTX, ROUTER_RTX)],
+            (_, false) => &[(PUBLISHED_VIDEO, ROUTER_VIDEO)],
+            (_, true) => &[(PUBLISHED_VIDEO, ROUTER_VIDEO), (PUBLISHED_RTX, ROUTER_RTX)],
         };
         let codecs: Vec<_> = pairs
             .iter()
@@ -109,9 +147,10 @@ impl Track {
             .collect();
         let codecs = builder.create_vector(&codecs);
         let encodings = self.encodings.iter().map(|encoding| {
+            let rid = encoding.rid.map(|rid| builder.create_string(rid.name()));
             let args = EncodingMappingArgs {
-                rid: None,
-                ssrc: Some(encoding.ssrc),
+                rid,
+                ssrc: rid.is_none().then_some(encoding.ssrc),
                 mapped_ssrc: encoding.mapped_ssrc,
             };
             EncodingMapping::create(builder, &args)
@@ -123,7 +162,7 @@ impl Track {
 
     /// The producer's encodings as consumers are told of them.
     pub(crate) fn consumable_encodings<'a>(&self, builder: &mut FlatBufferBuilder<'a>) -> Encodings<'a> {
-        self.encodings(builder, |encoding| (encoding.mapped_ssrc, None))
+        self.encodings(builder, |encoding| Names { ssrc: Some(encoding.mapped_ssrc), ..Names::default() })
     }
 
     /// What a consumer of this track that receives it as `ssrc` (and `rtx_ssrc`) is created with.
@@ -135,31 +174,32 @@ impl Track {
         rtx_ssrc: Option<u32>,
     ) -> WIPOffset<RtpParameters<'a>> {
         let extensions: &[_] = match self.kind {
-            Kind::H264 | Kind::Vp8 => &[(RtpHeaderExtensionUri::Mid, ROUTER_MID_ID)],
             Kind::Opus => &[
                 (RtpHeaderExtensionUri::Mid, ROUTER_MID_ID),
                 (RtpHeaderExtensionUri::SsrcAudioLevel, ROUTER_LEVEL_ID),
             ],
+            _ => &[(RtpHeaderExtensionUri::Mid, ROUTER_MID_ID)],
         };
         let payload_types = match self.kind {
-            Kind::H264 | Kind::Vp8 => (ROUTER_VIDEO, ROUTER_RTX),
             Kind::Opus => (ROUTER_OPUS, ROUTER_RTX),
+            _ => (ROUTER_VIDEO, ROUTER_RTX),
         };
         let mode = self.scalability_mode(self.encodings.len());
-        let encoding = encoding(builder, (ssrc, rtx_ssrc), false, mode.as_deref());
+        let names = Names { ssrc: Some(ssrc), rtx_ssrc, rid: None };
+        let encoding = encoding(builder, names, false, mode.as_deref());
         let encodings = builder.create_vector(&[encoding]);
         self.parameters(builder, payload_types, extensions, encodings, Some(mid))
     }
 
-    /// The producer's encodings, with the SSRCs that `ssrcs` takes of each.
+    /// The producer's encodings, by the names that `names` takes of each.
     fn encodings<'a>(
         &self,
         builder: &mut FlatBufferBuilder<'a>,
-        ssrcs: impl Fn(&Encoding) -> (u32, Option<u32>),
+        names: impl Fn(&Encoding) -> Names,
     ) -> Encodings<'a> {
         let (mode, dtx) = (self.scalability_mode(1), self.kind == Kind::Opus);
         let encodings =
-            self.encodings.iter().map(|each| encoding(builder, ssrcs(each), dtx, mode.as_deref()));
+            self.encodings.iter().map(|each| encoding(builder, names(each), dtx, mode.as_deref()));
         let encodings: Vec<_> = encodings.collect();
         builder.create_vector(&encodings)
     }
@@ -175,6 +215,7 @@ impl Track {
         let mut codecs = vec![match self.kind {
             Kind::H264 => h264(builder, payload_type),
             Kind::Vp8 => codec(builder, "video/VP8", payload_type, 90_000, None, &[], &VIDEO_FEEDBACK),
+            Kind::Vp9 => vp9(builder, payload_type),
             Kind::Opus => opus(builder, payload_type),
         }];
         if self.has_rtx() {
@@ -207,16 +248,25 @@ impl Track {
     }
 }
 
+/// By what an encoding is known.
+#[derive(Clone, Copy, Debug, Default)]
+struct Names {
+    ssrc: Option<u32>,
+    rtx_ssrc: Option<u32>,
+    rid: Option<Rid>,
+}
+
 fn encoding<'a>(
     builder: &mut FlatBufferBuilder<'a>,
-    (ssrc, rtx_ssrc): (u32, Option<u32>),
+    names: Names,
     dtx: bool,
     scalability_mode: Option<&str>,
 ) -> WIPOffset<RtpEncodingParameters<'a>> {
-    let rtx = rtx_ssrc.map(|ssrc| Rtx::create(builder, &RtxArgs { ssrc }));
+    let rtx = names.rtx_ssrc.map(|ssrc| Rtx::create(builder, &RtxArgs { ssrc }));
     let scalability_mode = scalability_mode.map(|mode| builder.create_string(mode));
+    let rid = names.rid.map(|rid| builder.create_string(rid.name()));
     let args =
-        RtpEncodingParametersArgs { ssrc: Some(ssrc), rtx, dtx, scalability_mode, ..Default::default() };
+        RtpEncodingParametersArgs { ssrc: names.ssrc, rid, rtx, dtx, scalability_mode, ..Default::default() };
     RtpEncodingParameters::create(builder, &args)
 }
 
@@ -227,6 +277,11 @@ fn h264<'a>(builder: &mut FlatBufferBuilder<'a>, payload_type: u8) -> WIPOffset<
         number(builder, "level-asymmetry-allowed", 1),
     ];
     codec(builder, "video/H264", payload_type, 90_000, None, &parameters, &VIDEO_FEEDBACK)
+}
+
+fn vp9<'a>(builder: &mut FlatBufferBuilder<'a>, payload_type: u8) -> WIPOffset<RtpCodecParameters<'a>> {
+    let parameters = [number(builder, "profile-id", 0)];
+    codec(builder, "video/VP9", payload_type, 90_000, None, &parameters, &VIDEO_FEEDBACK)
 }
 
 fn opus<'a>(builder: &mut FlatBufferBuilder<'a>, payload_type: u8) -> WIPOffset<RtpCodecParameters<'a>> {

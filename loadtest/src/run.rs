@@ -16,8 +16,8 @@ use crate::harness::{Harness, Slice};
 use crate::latency::Percentiles;
 use crate::progress::Progress;
 use crate::report::{
-    self, Cpu, FloorReport, Flow, Generator, LayerReport, Loss, Memory, MethodCost, RepairReport, Report,
-    median,
+    self, Cpu, FloorReport, Flow, Generator, LayerReport, Loss, Memory, MethodCost, PictureReport,
+    RepairReport, Report, median,
 };
 use crate::scenario::{Pacing, Scenario};
 
@@ -214,6 +214,7 @@ fn assemble(
         output: Flow::new(whole.received.packets, whole.received.bytes, whole.wall_s),
         loss: Loss::of(whole),
         layers: LayerReport::of(whole),
+        pictures: PictureReport::of(whole),
         repair: None,
         latency: Percentiles::of_nanos(&whole.latency),
         cpu,

@@ -81,6 +81,29 @@ pub(crate) enum Codec {
     #[default]
     H264,
     Vp8,
+    Vp9,
+}
+
+/// Layers that one VP9 stream is sent in: three spatial and three temporal ones (W3C WebRTC-SVC).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Svc {
+    /// Each frame needs the one of the layer below.
+    L3T3,
+    /// Only those of key pictures do.
+    #[serde(rename = "L3T3_KEY")]
+    L3T3Key,
+}
+
+impl Svc {
+    pub(crate) const fn mode(self) -> &'static str {
+        match self {
+            Self::L3T3 => "L3T3",
+            Self::L3T3Key => "L3T3_KEY",
+        }
+    }
+
+    /// Of either kind.
+    pub(crate) const LAYERS: u8 = 3;
 }
 
 /// Video of each publisher.
@@ -95,6 +118,12 @@ pub(crate) struct Video {
     pub(crate) packets_per_second: Option<f64>,
     /// The mean bit rates of the same picture in several sizes, each a stream of its own, the smallest first.
     pub(crate) simulcast_kbps: Option<Vec<f64>>,
+    /// Streams of several sizes are named in each packet (RFC 8852) instead of announced by their SSRCs.
+    #[serde(default)]
+    pub(crate) rid: bool,
+    /// Of VP9: one stream in layers, of which every subscriber gets some. Its rate is that of all of them.
+    #[serde(default)]
+    pub(crate) svc: Option<Svc>,
     /// Of VP8 in several sizes: temporal layers of each.
     #[serde(default = "defaults::temporal_layers")]
     pub(crate) temporal_layers: u8,
@@ -307,6 +336,15 @@ impl Video {
             (self.bitrate_kbps, self.packets_per_second) = (None, None);
             self.simulcast_kbps = Some(SIMULCAST_KBPS.to_vec());
         }
+        self.svc = None;
+    }
+
+    /// One stream of VP9 in layers, of the rate that it had, else of three sizes.
+    pub(crate) fn make_svc(&mut self, svc: Svc) {
+        let sizes = self.simulcast_kbps.take().unwrap_or_else(|| SIMULCAST_KBPS.to_vec());
+        self.packets_per_second = None;
+        self.bitrate_kbps.get_or_insert_with(|| sizes.iter().sum());
+        (self.codec, self.svc, self.temporal_layers) = (Codec::Vp9, Some(svc), 1);
     }
 
     /// The same in the largest size alone.
@@ -315,6 +353,7 @@ impl Video {
             self.bitrate_kbps = rates.last().copied();
             self.temporal_layers = 1;
         }
+        (self.svc, self.rid) = (None, false);
     }
 
     fn validate(&self) -> Result<(), String> {
@@ -339,6 +378,15 @@ impl Video {
                 "[video] simulcast_kbps must begin with the smallest",
             )?;
         }
+        ensure(!self.rid || self.is_layered(), "[video] rid is for simulcast_kbps")?;
+        ensure(
+            self.codec != Codec::Vp9 || !self.is_layered(),
+            "[video] VP9 is sent in one stream, whose layers svc tells, not in simulcast_kbps",
+        )?;
+        ensure(
+            self.svc.is_none() || (self.codec == Codec::Vp9 && self.bitrate_kbps.is_some()),
+            "[video] svc is for the codec vp9 with bitrate_kbps",
+        )?;
         ensure((1..=3).contains(&self.temporal_layers), "[video] temporal_layers must be 1..=3")?;
         ensure(
             self.temporal_layers == 1 || (self.is_layered() && self.codec == Codec::Vp8),

@@ -46,49 +46,49 @@ impl Stamp {
         Some(Self { stream: u32::try_from(read_digits(stream)).ok()?, sent_at_ns: read_digits(time) })
     }
 
-    /// Finds the stamp of an H.264 payload: after the NAL unit's header, after the FU header, or in
-    /// whichever unit of a STAP-A carries it (RFC 6184 5.6-5.8).
-    pub(crate) fn find_h264(payload: &[u8]) -> Option<Self> {
-        const STAP_A: u8 = 24;
-        const FU_A: u8 = 28;
-        const NAL_TYPE_MASK: u8 = 0x1F;
-        match payload.first()? & NAL_TYPE_MASK {
-            FU_A => Self::read(payload.get(2..)?),
-            STAP_A => {
-                let mut rest = payload.get(1..)?;
-                while let Some((size, after)) = rest.split_first_chunk::<2>() {
-                    let (unit, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*size)))?;
-                    if let Some(stamp) = find_anywhere(unit) {
-                        return Some(stamp);
-                    }
-                    rest = after;
-                }
-                None
-            }
-            _ => Self::read(payload.get(1..)?),
-        }
-    }
-
     /// Finds the stamp of an Opus payload: right after the TOC byte. Frames of DTX are too small for one.
     pub(crate) fn find_opus(payload: &[u8]) -> Option<Self> {
         Self::read(payload.get(1..)?)
     }
 }
 
-/// Only the key frame's parameter packet is searched like this: once per group of pictures.
-fn find_anywhere(unit: &[u8]) -> Option<Stamp> {
-    let at = unit.windows(MAGIC.len()).position(|window| window == MAGIC)?;
-    Stamp::read(unit.get(at..)?)
+/// An H.264 payload from its stamp on: after the NAL unit's header, after the FU header, or in
+/// whichever unit of a STAP-A carries it (RFC 6184 5.6-5.8).
+pub(crate) fn stamped_h264(payload: &[u8]) -> Option<&[u8]> {
+    const STAP_A: u8 = 24;
+    const FU_A: u8 = 28;
+    const NAL_TYPE_MASK: u8 = 0x1F;
+    match payload.first()? & NAL_TYPE_MASK {
+        FU_A => payload.get(2..),
+        STAP_A => {
+            let mut rest = payload.get(1..)?;
+            while let Some((size, after)) = rest.split_first_chunk::<2>() {
+                let (unit, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*size)))?;
+                if let Some(stamped) = find_anywhere(unit) {
+                    return Some(stamped);
+                }
+                rest = after;
+            }
+            None
+        }
+        _ => payload.get(1..),
+    }
 }
 
-fn write_digits(mut value: u64, out: &mut [u8]) {
+/// Only the key frame's parameter packet is searched like this: once per group of pictures.
+fn find_anywhere(unit: &[u8]) -> Option<&[u8]> {
+    let at = unit.windows(MAGIC.len()).position(|window| window == MAGIC)?;
+    unit.get(at..)
+}
+
+pub(crate) fn write_digits(mut value: u64, out: &mut [u8]) {
     for digit in out.iter_mut().rev() {
         *digit = HIGH_BIT | (value.to_le_bytes()[0] & DIGIT_MASK);
         value >>= DIGIT_BITS;
     }
 }
 
-fn read_digits(digits: &[u8]) -> u64 {
+pub(crate) fn read_digits(digits: &[u8]) -> u64 {
     digits.iter().fold(0, |value, digit| (value << DIGIT_BITS) | u64::from(digit & DIGIT_MASK))
 }
 
@@ -109,7 +109,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_safe_to_search(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Stamp::find_h264(&bytes);
+            let _ = stamped_h264(&bytes).and_then(Stamp::read);
             let _ = Stamp::find_opus(&bytes);
         }
     }

@@ -1,4 +1,4 @@
-//! Subscribers that change their minds: one thread asks for other layers for every simulcast consumer in its turn.
+//! Subscribers that change their minds: one thread asks for other layers for every simulcast or SVC consumer in its turn.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -60,7 +60,9 @@ impl Switcher {
         seed: u64,
     ) -> Result<Self, Error> {
         if consumers.is_empty() {
-            return Err(Error::new("--switch-layers-every needs video in several sizes (--video simulcast)"));
+            return Err(Error::new(
+                "--switch-layers-every needs video in several sizes or layers (--video simulcast, svc or k-svc)",
+            ));
         }
         let shared = Arc::new(Shared {
             state: AtomicU8::new(PAUSED),

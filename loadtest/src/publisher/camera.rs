@@ -1,8 +1,9 @@
-//! A synthetic camera of either codec.
+//! A synthetic camera of any codec.
 
 use super::encoder::{Encoder, Labels, Written};
 use super::h264::H264;
 use super::vp8::Vp8;
+use super::vp9::Vp9;
 use crate::rng::Rng;
 use crate::scenario::{Codec, Video};
 
@@ -10,6 +11,7 @@ use crate::scenario::{Codec, Video};
 pub(crate) enum Camera {
     H264(H264),
     Vp8(Vp8),
+    Vp9(Vp9),
 }
 
 impl Camera {
@@ -17,6 +19,7 @@ impl Camera {
         match video.codec {
             Codec::H264 => Self::H264(H264::new(video, labels, rng)),
             Codec::Vp8 => Self::Vp8(Vp8::new(video, labels, rng)),
+            Codec::Vp9 => Self::Vp9(Vp9::new(video, labels, rng)),
         }
     }
 
@@ -24,6 +27,7 @@ impl Camera {
         match self {
             Self::H264(camera) => &camera.encoder,
             Self::Vp8(camera) => &camera.encoder,
+            Self::Vp9(camera) => &camera.encoder,
         }
     }
 
@@ -31,6 +35,7 @@ impl Camera {
         match self {
             Self::H264(camera) => &mut camera.encoder,
             Self::Vp8(camera) => &mut camera.encoder,
+            Self::Vp9(camera) => &mut camera.encoder,
         }
     }
 
@@ -39,6 +44,7 @@ impl Camera {
         match self {
             Self::H264(camera) => camera.start_frame(elapsed_ns, scale),
             Self::Vp8(camera) => camera.start_frame(elapsed_ns, scale),
+            Self::Vp9(camera) => camera.start_frame(elapsed_ns, scale),
         }
     }
 
@@ -47,6 +53,7 @@ impl Camera {
         match self {
             Self::H264(camera) => camera.packets_left(),
             Self::Vp8(camera) => camera.packets_left(),
+            Self::Vp9(camera) => camera.packets_left(),
         }
     }
 
@@ -55,6 +62,7 @@ impl Camera {
         match self {
             Self::H264(camera) => camera.write_packet(now_ns, out),
             Self::Vp8(camera) => camera.write_packet(now_ns, out),
+            Self::Vp9(camera) => camera.write_packet(now_ns, out),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What cameras of every codec share: when key frames come, how large frames are, and the numbers of their packets.
 
+use super::naming::Rid;
+use crate::mark::{MARK_BYTES, Mark, NUMBERS, REFERENCES};
 use crate::rng::Rng;
-use crate::rtp::{FIXED_HEADER_BYTES, Header};
+use crate::rtp::Header;
 use crate::scenario::Video;
 use crate::stamp::{STAMP_BYTES, Stamp};
 
@@ -14,6 +16,8 @@ const FILLER_BYTES: usize = 16_384;
 const SIZE_SPREAD: f64 = 0.25;
 /// Longest frame planned, in bytes: bounds what a scaled-up rate may ask for.
 const FRAME_BYTES_MAX: f64 = 8e6;
+/// What each packet has room for: who sent it and when, and which part of which frame it is.
+pub(super) const LABEL_BYTES: usize = STAMP_BYTES + MARK_BYTES;
 
 /// What a camera's packets are named by.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +26,8 @@ pub(crate) struct Labels {
     pub(crate) payload_type: u8,
     /// In the stamps.
     pub(crate) stream: u32,
+    /// Where its SSRC is nobody's to know.
+    pub(crate) rid: Option<Rid>,
 }
 
 /// How much the next frame is.
@@ -45,12 +51,14 @@ pub(crate) struct Written {
 pub(crate) struct Encoder {
     video: Video,
     labels: Labels,
+    header_bytes: usize,
     sequence: u16,
     timestamp_base: u32,
     timestamp: u32,
     frames_to_key: u32,
     key_wanted: bool,
     packet_debt: f64,
+    mark: Mark,
     filler: Vec<u8>,
     pub(super) rng: Rng,
     pub(crate) key_frames: u64,
@@ -61,6 +69,7 @@ impl Encoder {
     pub(super) fn new(video: Video, labels: Labels, mut rng: Rng) -> Self {
         let filler = (0..FILLER_BYTES).map(|_| rng.next_u32().to_le_bytes()[0] | 1).collect();
         Self {
+            header_bytes: header_bytes(&labels),
             video,
             labels,
             sequence: rng.next_u16(),
@@ -69,6 +78,7 @@ impl Encoder {
             frames_to_key: 0,
             key_wanted: true,
             packet_debt: 0.0,
+            mark: Mark::default(),
             filler,
             rng,
             key_frames: 0,
@@ -96,7 +106,35 @@ impl Encoder {
         }
         self.frames_to_key -= 1;
         self.frames += 1;
+        self.mark.is_key = is_key;
         is_key
+    }
+
+    /// Begins a frame of the picture, of as many packets, in a layer of either kind; it needs the frames at these distances.
+    /// Returns its number.
+    pub(super) fn begin_layer(
+        &mut self,
+        (spatial, temporal): (u8, u8),
+        references: [u32; REFERENCES],
+        packets: usize,
+    ) -> u32 {
+        self.mark.number = (self.mark.number + 1) % NUMBERS;
+        let number = self.mark.number;
+        let distance = |reference: u32| u8::try_from(reference).unwrap_or(0);
+        self.mark = Mark {
+            index: 0,
+            packets: u16::try_from(packets).unwrap_or(u16::MAX),
+            references: references.map(distance),
+            spatial,
+            temporal,
+            ..self.mark
+        };
+        number
+    }
+
+    /// How far back frame `number` is from the one that begins next.
+    pub(super) const fn distance_to(&self, number: u32) -> u32 {
+        (self.mark.number + 1 + NUMBERS - number) % NUMBERS
     }
 
     /// How large the frame is at `scale` times the configured rate.
@@ -128,7 +166,7 @@ impl Encoder {
         let difference = mean * group / (group - 1.0 + self.video.key_frame_factor);
         let varied = difference * self.rng.between(1.0 - SIZE_SPREAD, 1.0 + SIZE_SPREAD);
         let size = if is_key { varied * self.video.key_frame_factor } else { varied };
-        whole(size.min(FRAME_BYTES_MAX)).max(STAMP_BYTES)
+        whole(size.min(FRAME_BYTES_MAX)).max(LABEL_BYTES)
     }
 
     /// RTP time of a moment, for frames and for sender reports.
@@ -144,9 +182,18 @@ impl Encoder {
         self.video.packet_bytes
     }
 
+    /// Bytes of each packet's header.
+    pub(super) const fn header_bytes(&self) -> usize {
+        self.header_bytes
+    }
+
     /// Payload bytes of a full packet.
     pub(super) const fn payload_room(&self) -> usize {
-        self.video.packet_bytes - FIXED_HEADER_BYTES
+        self.video.packet_bytes - self.header_bytes
+    }
+
+    pub(super) const fn rid(&self) -> Option<Rid> {
+        self.labels.rid
     }
 
     pub(super) const fn stamp(&self, sent_at_ns: u64) -> Stamp {
@@ -168,12 +215,16 @@ impl Encoder {
             timestamp: self.timestamp,
             ssrc: self.labels.ssrc,
         };
-        header.write(&[], out)?;
+        match &self.labels.rid {
+            Some(rid) => header.write(&rid.of_media(), out)?,
+            None => header.write(&[], out)?,
+        };
         self.sequence = sequence.wrapping_add(1);
-        Some(Written { bytes: FIXED_HEADER_BYTES + payload_bytes, sequence, last_of_frame })
+        self.mark.index = self.mark.index.wrapping_add(1);
+        Some(Written { bytes: self.header_bytes + payload_bytes, sequence, last_of_frame })
     }
 
-    /// The frame's bytes from `offset` on, stamped.
+    /// The frame's bytes from `offset` on, stamped and marked.
     pub(super) fn write_body(&self, offset: usize, stamp: Stamp, out: &mut [u8]) {
         let mut at = offset % self.filler.len();
         let mut rest = &mut *out;
@@ -184,9 +235,25 @@ impl Encoder {
             rest = back;
             at = 0;
         }
-        // A last fragment shorter than a stamp goes without one.
-        stamp.write(out);
+        self.label(stamp, out);
     }
+
+    /// Stamp and mark at the front of `out`, which [`with_room`] saw to be long enough.
+    pub(super) fn label(&self, stamp: Stamp, out: &mut [u8]) {
+        if stamp.write(out) {
+            out.get_mut(STAMP_BYTES..).map(|rest| self.mark.write(rest));
+        }
+    }
+}
+
+fn header_bytes(labels: &Labels) -> usize {
+    labels.rid.as_ref().map_or_else(|| Header::length(&[]), |rid| Header::length(&rid.of_media()))
+}
+
+/// A frame of at least `body` bytes that, cut into pieces of `room`, leaves none too short for stamp and mark.
+pub(super) const fn with_room(body: usize, room: usize) -> usize {
+    let rest = body % room;
+    if rest > 0 && rest < LABEL_BYTES { body - rest + LABEL_BYTES } else { body }
 }
 
 /// Whole units of a rate; rates here are positive and bounded by the scenario's limits.

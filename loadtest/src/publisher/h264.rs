@@ -1,11 +1,9 @@
 //! A synthetic H.264 camera: parameter sets, key frames and difference frames of realistic size, cut
 //! into RTP payloads by RFC 6184 packetization mode 1 (single NAL units, STAP-A, FU-A).
 
-use super::encoder::{Encoder, FrameSize, Labels, Written};
+use super::encoder::{Encoder, FrameSize, LABEL_BYTES, Labels, Written, with_room};
 use crate::rng::Rng;
-use crate::rtp::FIXED_HEADER_BYTES;
 use crate::scenario::Video;
-use crate::stamp::{STAMP_BYTES, Stamp};
 
 const NAL_SLICE: u8 = 1;
 const NAL_IDR: u8 = 5;
@@ -28,7 +26,7 @@ const SEI_USER_DATA_UNREGISTERED: u8 = 5;
 const RBSP_TRAILING: u8 = 0x80;
 /// NAL header, payload type, payload size, trailing bits.
 const SEI_OVERHEAD: usize = 4;
-const SEI_BYTES: usize = SEI_OVERHEAD + SEI_UUID.len() + STAMP_BYTES;
+const SEI_BYTES: usize = SEI_OVERHEAD + SEI_UUID.len() + LABEL_BYTES;
 /// Each unit of a STAP-A is preceded by its size.
 const SIZE_BYTES: usize = 2;
 /// The shortest filler unit: size, NAL header, trailing bits.
@@ -74,7 +72,9 @@ impl H264 {
             FrameSize::Packets(packets) => self.plan_full_packets(packets, is_key),
             FrameSize::Bytes(body) => self.plan_encoded(body, is_key),
         }
-        self.packets_left()
+        let packets = self.packets_left();
+        self.encoder.begin_layer((0, 0), [u32::from(!is_key), 0], packets);
+        packets
     }
 
     /// Slice bytes of one FU-A packet: indicator and header come off.
@@ -98,6 +98,8 @@ impl H264 {
         if key {
             self.units.push(Unit::Parameters { bytes: 0 });
         }
+        let body =
+            if body < self.encoder.payload_room() { body } else { with_room(body, self.fragment_room()) };
         self.units.push(Unit::Slice { kind: if key { NAL_IDR } else { NAL_SLICE }, body });
     }
 
@@ -119,11 +121,11 @@ impl H264 {
     pub(crate) fn write_packet(&mut self, now_ns: u64, out: &mut [u8]) -> Option<Written> {
         let unit = *self.units.get(self.cursor.unit)?;
         let stamp = self.encoder.stamp(now_ns);
-        let payload = out.get_mut(FIXED_HEADER_BYTES..self.encoder.packet_bytes())?;
+        let payload = out.get_mut(self.encoder.header_bytes()..self.encoder.packet_bytes())?;
         let payload_bytes = match unit {
             Unit::Parameters { bytes } => {
                 self.cursor.unit += 1;
-                write_parameters(bytes, stamp, payload)
+                write_parameters(bytes, |sei| self.encoder.label(stamp, sei), payload)
             }
             Unit::Slice { kind, body } if body < payload.len() => {
                 self.cursor.unit += 1;
@@ -152,13 +154,13 @@ impl H264 {
 }
 
 /// STAP-A of SPS, PPS and the stamped SEI, padded to `bytes`, where that is longer, by a filler unit.
-fn write_parameters(bytes: usize, stamp: Stamp, out: &mut [u8]) -> usize {
+fn write_parameters(bytes: usize, label: impl Fn(&mut [u8]), out: &mut [u8]) -> usize {
     let mut sei = [0; SEI_BYTES + FILLER_UNIT_MIN];
     let unpadded = 1 + [SPS.len(), PPS.len(), SEI_BYTES].iter().map(|unit| SIZE_BYTES + unit).sum::<usize>();
     let padding = bytes.min(out.len()).saturating_sub(unpadded);
     // What is too short for a unit of its own makes the SEI longer.
     let sei_bytes = SEI_BYTES + if padding < FILLER_UNIT_MIN { padding } else { 0 };
-    write_sei(stamp, &mut sei[..sei_bytes]);
+    write_sei(label, &mut sei[..sei_bytes]);
     out[0] = REFERENCE | STAP_A;
     let mut at = 1;
     for unit in [SPS.as_slice(), &PPS, &sei[..sei_bytes]] {
@@ -178,14 +180,14 @@ fn write_parameters(bytes: usize, stamp: Stamp, out: &mut [u8]) -> usize {
 }
 
 /// An SEI of one user_data_unregistered message that fills `unit`, which is shorter than 255 bytes.
-fn write_sei(stamp: Stamp, unit: &mut [u8]) {
+fn write_sei(label: impl Fn(&mut [u8]), unit: &mut [u8]) {
     let last = unit.len() - 1;
     unit.fill(0xFF);
     unit[0] = NAL_SEI;
     unit[1] = SEI_USER_DATA_UNREGISTERED;
     unit[2] = u8::try_from(last - SEI_OVERHEAD + 1).unwrap_or(0);
     unit[3..3 + SEI_UUID.len()].copy_from_slice(&SEI_UUID);
-    stamp.write(&mut unit[3 + SEI_UUID.len()..last]);
+    label(&mut unit[3 + SEI_UUID.len()..last]);
     unit[last] = RBSP_TRAILING;
 }
 

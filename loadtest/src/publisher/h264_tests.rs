@@ -1,11 +1,13 @@
 //! Reassembles what the camera sends, as a receiver would.
 
 use super::*;
+use crate::mark::Mark;
 use crate::publisher::tests::video;
-use crate::rtp;
+use crate::rtp::{self, FIXED_HEADER_BYTES};
+use crate::stamp::{STAMP_BYTES, Stamp, stamped_h264};
 
 fn camera(bitrate_kbps: Option<f64>, packets_per_second: Option<f64>) -> H264 {
-    let labels = Labels { ssrc: 11, payload_type: 112, stream: 3 };
+    let labels = Labels { ssrc: 11, payload_type: 112, stream: 3, rid: None };
     H264::new(video(bitrate_kbps, packets_per_second), labels, Rng::new(5))
 }
 
@@ -70,10 +72,10 @@ fn check_frame(packets: &[Vec<u8>], stream: u32, sent_at_ns: u64) {
         assert_eq!(packet[1] & 0x80 != 0, index + 1 == packets.len(), "marker only on the last");
     }
     for (index, view) in views.iter().enumerate() {
-        let stamp = Stamp::find_h264(view.payload);
-        if view.payload.len() >= STAMP_BYTES + 2 {
-            assert_eq!(stamp, Some(Stamp { stream, sent_at_ns }), "packet {index}");
-        }
+        let stamped = stamped_h264(view.payload).expect("each packet has room for its stamp");
+        assert_eq!(Stamp::read(stamped), Some(Stamp { stream, sent_at_ns }), "packet {index}");
+        let mark = Mark::read(&stamped[STAMP_BYTES..]).expect("and for its mark");
+        assert_eq!((usize::from(mark.index), usize::from(mark.packets)), (index, views.len()));
     }
     for unit in reassemble(packets) {
         assert!(!unit.windows(3).any(|bytes| bytes[..2] == [0, 0] && bytes[2] <= 3), "start code inside");
@@ -129,14 +131,15 @@ fn a_requested_key_frame_is_the_next_frame() {
 
 #[test]
 fn padded_parameters_fill_the_packet_for_every_size() {
-    let least = write_parameters(0, Stamp { stream: 1, sent_at_ns: 2 }, &mut [0; 1400]);
+    let stamp = Stamp { stream: 1, sent_at_ns: 2 };
+    let label = |sei: &mut [u8]| assert!(stamp.write(sei));
+    let least = write_parameters(0, label, &mut [0; 1400]);
     assert!(least <= 100 - FIXED_HEADER_BYTES);
     for packet_bytes in 100..=1400 {
         let mut out = [0_u8; 1400];
         let room = packet_bytes - FIXED_HEADER_BYTES;
-        let stamp = Stamp { stream: 1, sent_at_ns: 2 };
-        let length = write_parameters(room, stamp, &mut out[..room]);
+        let length = write_parameters(room, label, &mut out[..room]);
         assert_eq!(length, room, "packet of {packet_bytes}");
-        assert_eq!(Stamp::find_h264(&out[..length]), Some(stamp));
+        assert_eq!(stamped_h264(&out[..length]).and_then(Stamp::read), Some(stamp));
     }
 }

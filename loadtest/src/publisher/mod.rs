@@ -7,10 +7,12 @@ mod encoder;
 mod engine;
 mod feedback;
 mod h264;
+mod naming;
 mod opus;
 mod tap;
 mod track;
 mod vp8;
+mod vp9;
 
 use std::io;
 use std::net::UdpSocket;
@@ -23,6 +25,7 @@ use hdrhistogram::Histogram;
 
 pub(crate) use camera::Camera;
 pub(crate) use encoder::Labels;
+pub(crate) use naming::Rid;
 pub(crate) use opus::Opus;
 pub(crate) use tap::Tap;
 pub(crate) use track::{AudioTrack, RtxStream, VideoTrack};
@@ -203,16 +206,18 @@ impl Drop for Publishers {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use crate::scenario::{Codec, Pacing, Video};
 
     /// A camera's configuration as the scenarios' defaults make it.
-    pub(super) fn video(bitrate_kbps: Option<f64>, packets_per_second: Option<f64>) -> Video {
+    pub(crate) fn video(bitrate_kbps: Option<f64>, packets_per_second: Option<f64>) -> Video {
         Video {
             codec: Codec::H264,
             bitrate_kbps,
             packets_per_second,
             simulcast_kbps: None,
+            rid: false,
+            svc: None,
             temporal_layers: 1,
             fps: 30.0,
             gop_frames: 60,

@@ -111,7 +111,7 @@ impl VideoTrack {
             kept.clear();
             kept.extend_from_slice(packet);
         }
-        self.sent.add(written.bytes, FIXED_HEADER_BYTES);
+        self.sent.add(written.bytes, self.camera.encoder().header_bytes());
         Some(written)
     }
 
@@ -130,8 +130,12 @@ impl VideoTrack {
             timestamp: view.timestamp,
             ssrc: rtx.ssrc,
         };
-        let length = header.write(&[], out)? + 2 + view.payload.len();
-        let body = out.get_mut(FIXED_HEADER_BYTES..length)?;
+        let header_bytes = match self.camera.encoder().rid() {
+            Some(rid) => header.write(&rid.of_repair(), out)?,
+            None => header.write(&[], out)?,
+        };
+        let length = header_bytes + 2 + view.payload.len();
+        let body = out.get_mut(header_bytes..length)?;
         body[..2].copy_from_slice(&sequence.to_be_bytes());
         body[2..].copy_from_slice(view.payload);
         rtx.sequence = rtx.sequence.wrapping_add(1);
@@ -207,7 +211,7 @@ mod tests {
     fn track(pacing: Pacing, fixed: Option<f64>, rtx: bool) -> VideoTrack {
         let bitrate_kbps = fixed.is_none().then_some(1500.0);
         let video = Video { pacing, rtx, ..video(bitrate_kbps, fixed) };
-        let labels = Labels { ssrc: 1, payload_type: 112, stream: 0 };
+        let labels = Labels { ssrc: 1, payload_type: 112, stream: 0, rid: None };
         let camera = Camera::new(video.clone(), labels, Rng::new(1));
         let rtx = rtx.then_some(RtxStream { ssrc: 2, payload_type: 113, sequence: 9 });
         let mut track = VideoTrack::new(camera, &video, rtx);

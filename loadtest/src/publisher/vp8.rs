@@ -6,11 +6,9 @@
 //! layer 0  0               4               one TL0PICIDX each
 //! ```
 
-use super::encoder::{Encoder, FrameSize, Labels, Written};
+use super::encoder::{Encoder, FrameSize, LABEL_BYTES, Labels, Written, with_room};
 use crate::rng::Rng;
-use crate::rtp::FIXED_HEADER_BYTES;
 use crate::scenario::Video;
-use crate::stamp::STAMP_BYTES;
 
 /// X and what follows it: flags, the picture id in two bytes, TL0PICIDX, TID with Y.
 const DESCRIPTOR_BYTES: usize = 6;
@@ -27,8 +25,9 @@ const KEY_FRAME: u8 = 0x10;
 /// 1280x720.
 const KEY_FRAME_HEADER: [u8; 10] = [KEY_FRAME, 0, 0, 0x9D, 0x01, 0x2A, 0x00, 0x05, 0xD0, 0x02];
 
+const TEMPORAL_LAYERS_MAX: usize = 3;
 /// Temporal layers of the pictures from a key frame on, by how many there are, and whether they depend on layer 0 alone.
-const PATTERNS: [&[(u8, bool)]; 3] =
+const PATTERNS: [&[(u8, bool)]; TEMPORAL_LAYERS_MAX] =
     [&[(0, false)], &[(0, false), (1, true)], &[(0, false), (2, true), (1, true), (2, false)]];
 
 /// The camera's state.
@@ -41,6 +40,8 @@ pub(crate) struct Vp8 {
     picture_id: u16,
     tl0_picture_index: u8,
     is_key: bool,
+    /// The number of the last frame of each temporal layer.
+    last: [u32; TEMPORAL_LAYERS_MAX],
     body: usize,
     offset: usize,
 }
@@ -58,6 +59,7 @@ impl Vp8 {
             picture_id,
             tl0_picture_index,
             is_key: false,
+            last: [0; TEMPORAL_LAYERS_MAX],
             body: 0,
             offset: 0,
         }
@@ -75,9 +77,20 @@ impl Vp8 {
         self.offset = 0;
         self.body = match self.encoder.frame_size(scale, self.is_key) {
             FrameSize::Packets(packets) => packets * self.room(),
-            FrameSize::Bytes(bytes) => bytes.max(KEY_FRAME_HEADER.len() + STAMP_BYTES),
+            FrameSize::Bytes(bytes) => {
+                with_room(bytes.max(KEY_FRAME_HEADER.len() + LABEL_BYTES), self.room())
+            }
         };
-        self.packets_left()
+        let packets = self.packets_left();
+        self.mark(packets);
+        packets
+    }
+
+    fn mark(&mut self, packets: usize) {
+        let (layer, is_sync) = self.layer();
+        let needed = if is_sync { 0 } else { usize::from(layer).saturating_sub(1) };
+        let back = if self.is_key { 0 } else { self.encoder.distance_to(self.last[needed]) };
+        self.last[usize::from(layer)] = self.encoder.begin_layer((0, layer), [back, 0], packets);
     }
 
     fn layer(&self) -> (u8, bool) {
@@ -100,7 +113,7 @@ impl Vp8 {
         if length == 0 {
             return None;
         }
-        let payload = out.get_mut(FIXED_HEADER_BYTES..)?.get_mut(..DESCRIPTOR_BYTES + length)?;
+        let payload = out.get_mut(self.encoder.header_bytes()..)?.get_mut(..DESCRIPTOR_BYTES + length)?;
         let (descriptor, bitstream) = payload.split_at_mut(DESCRIPTOR_BYTES);
         descriptor.copy_from_slice(&self.descriptor());
         let header: &[u8] = match (self.offset, self.is_key) {
@@ -137,7 +150,7 @@ mod tests {
 
     fn camera(temporal_layers: u8) -> Vp8 {
         let video = Video { temporal_layers, ..video(Some(500.0), None) };
-        Vp8::new(video, Labels { ssrc: 7, payload_type: 112, stream: 3 }, Rng::new(1))
+        Vp8::new(video, Labels { ssrc: 7, payload_type: 112, stream: 3, rid: None }, Rng::new(1))
     }
 
     /// The descriptors of `frames` frames, each checked for its packets.
@@ -155,10 +168,11 @@ mod tests {
                 let starts_key = Kind::Vp8.begins_key_frame(payload);
                 assert_eq!(starts_key, descriptor.is_key_frame(payload));
                 assert_eq!(starts_key, packets == 0 && index % 60 == 0);
-                if payload.len() >= 40 {
-                    let stamp = Kind::Vp8.stamp(payload).expect("each packet has room for its stamp");
-                    assert_eq!((stamp.stream, stamp.sent_at_ns), (3, 1_000 + index));
-                }
+                let stamp = Kind::Vp8.stamp(payload).expect("each packet has room for its stamp");
+                assert_eq!((stamp.stream, stamp.sent_at_ns), (3, 1_000 + index));
+                let mark = Kind::Vp8.mark(payload).expect("and for its mark");
+                assert_eq!((usize::from(mark.index), usize::from(mark.packets)), (packets, planned));
+                assert_eq!(mark.is_key, index % 60 == 0);
                 if packets == 0 {
                     all.push(descriptor);
                 }

@@ -15,7 +15,7 @@ use crate::floor::{Method, Rhythm};
 use crate::harness::Slice;
 use crate::latency::Percentiles;
 use crate::publisher;
-use crate::subscriber::LayerTotals;
+use crate::subscriber::{LayerTotals, PictureTotals};
 
 pub(crate) use repair::RepairReport;
 pub(crate) use warnings::{LATENESS_P99_MAX_US, OTHERS_CORE_PERCENT_MAX, THREAD_CORE_PERCENT_MAX, warnings};
@@ -40,6 +40,8 @@ pub(crate) struct Report {
     pub(crate) loss: Loss,
     /// Where video comes in several sizes.
     pub(crate) layers: Option<LayerReport>,
+    /// Of video.
+    pub(crate) pictures: Option<PictureReport>,
     /// Where the network was impaired.
     pub(crate) repair: Option<RepairReport>,
     pub(crate) latency: Percentiles,
@@ -94,6 +96,23 @@ impl LayerReport {
     pub(crate) fn of(slice: &Slice) -> Option<Self> {
         let switch_times = Percentiles::of_nanos(&slice.switch_times);
         (slice.layers.expected > 0).then_some(Self { totals: slice.layers, switch_times })
+    }
+}
+
+/// What viewers saw.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct PictureReport {
+    #[serde(flatten)]
+    pub(crate) totals: PictureTotals,
+    /// Between two pictures of a viewer.
+    pub(crate) gaps: Percentiles,
+}
+
+impl PictureReport {
+    /// `None` where nobody received video.
+    pub(crate) fn of(slice: &Slice) -> Option<Self> {
+        let gaps = Percentiles::of_nanos(&slice.picture_gaps);
+        (slice.pictures.frames > 0).then_some(Self { totals: slice.pictures, gaps })
     }
 }
 
@@ -274,6 +293,8 @@ pub(crate) mod tests {
             nacked_publishers: 0,
             retransmitted_by_publishers: 0,
             switch_times: crate::latency::new(),
+            pictures: PictureTotals::default(),
+            picture_gaps: crate::latency::new(),
             latency: crate::latency::new(),
             lateness: crate::latency::new(),
             worker_cpu: used("shard-0", 992_000),
@@ -314,6 +335,7 @@ pub(crate) mod tests {
             output: Flow::new(whole.received.packets, whole.received.bytes, whole.wall_s),
             loss: Loss::of(&whole),
             layers: LayerReport::of(&whole),
+            pictures: PictureReport::of(&whole),
             repair: None,
             latency: Percentiles::default(),
             cpu: Cpu::of(std::slice::from_ref(&whole), &whole),

@@ -35,7 +35,15 @@ pub(crate) fn render(report: &Report) -> String {
         report.measured_s,
     );
     let network = report.repair.as_ref().map(RepairReport::table);
-    for part in [Some(flows(report)), network, layers(report), Some(latencies(report)), Some(cost(report))] {
+    let tables = [
+        Some(flows(report)),
+        network,
+        layers(report),
+        pictures(report),
+        Some(latencies(report)),
+        Some(cost(report)),
+    ];
+    for part in tables {
         text.extend(part.map(|part| format!("{part}\n\n")));
     }
     if let Some(shards) = shards(report) {
@@ -110,6 +118,19 @@ fn layers(report: &Report) -> Option<Table> {
     Some(table)
 }
 
+/// What viewers saw.
+fn pictures(report: &Report) -> Option<Table> {
+    let totals = &report.pictures.as_ref()?.totals;
+    let mut table =
+        table(&["video", "frames", "decodable", "undecodable", "shown", "late", "freezes", "frozen"]);
+    let counts =
+        [totals.frames, totals.decodable, totals.undecodable, totals.shown, totals.late, totals.freezes];
+    let row = std::iter::once("viewers".to_owned()).chain(counts.iter().map(u64::to_string));
+    let frozen = std::iter::once(format!("{} ms", totals.frozen_us / 1_000));
+    table.add_row(row.chain(frozen).collect::<Vec<_>>());
+    Some(table)
+}
+
 fn latency_row(name: &str, figures: &Percentiles) -> Vec<String> {
     let mut row = vec![name.to_owned(), figures.count.to_string()];
     let values = [figures.p50_us, figures.p90_us, figures.p99_us, figures.p999_us, figures.max_us];
@@ -122,6 +143,9 @@ fn latencies(report: &Report) -> Table {
     table.add_row(latency_row("end to end (send to kernel receipt)", &report.latency));
     if let Some(layers) = report.layers.as_ref().filter(|layers| layers.switch_times.count > 0) {
         table.add_row(latency_row("layer asked for to its first packet", &layers.switch_times));
+    }
+    if let Some(pictures) = report.pictures.as_ref().filter(|pictures| pictures.gaps.count > 0) {
+        table.add_row(latency_row("from a picture to the next", &pictures.gaps));
     }
     if let Some(window) = &report.worker_shards {
         if let Some(latency) = &window.latency {
@@ -279,6 +303,24 @@ mod tests {
         report.layers = Some(super::super::LayerReport { totals, switch_times });
         let text = render(&report);
         for expected in ["77", "wrong layer", "layer asked for to its first packet", "5000 µs"] {
+            assert!(text.contains(expected), "{expected} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_viewers_saw_is_told_where_there_is_video() {
+        let mut report = report();
+        assert!(!render(&report).contains("undecodable"));
+        let totals = crate::subscriber::PictureTotals {
+            frames: 977,
+            freezes: 3,
+            frozen_us: 412_000,
+            ..Default::default()
+        };
+        let gaps = Percentiles { count: 70, p50_us: 33_000.0, ..Percentiles::default() };
+        report.pictures = Some(super::super::PictureReport { totals, gaps });
+        let text = render(&report);
+        for expected in ["977", "undecodable", "412 ms", "from a picture to the next"] {
             assert!(text.contains(expected), "{expected} in\n{text}");
         }
     }

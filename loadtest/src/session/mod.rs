@@ -20,9 +20,9 @@ use crate::parameters::{
     Encoding, PUBLISHED_LEVEL_ID, PUBLISHED_OPUS, PUBLISHED_RTX, PUBLISHED_VIDEO, Track,
 };
 use crate::payload::Kind;
-use crate::publisher::{AudioTrack, Camera, Labels, Opus, Publisher, RtxStream, Tap, VideoTrack, Wire};
+use crate::publisher::{AudioTrack, Camera, Labels, Opus, Publisher, Rid, RtxStream, Tap, VideoTrack, Wire};
 use crate::rng::Rng;
-use crate::scenario::{Codec, Scenario, Video};
+use crate::scenario::{Codec, Scenario, Svc, Video};
 use crate::subscriber::{Consumer, LayerPair, Subscriber};
 use crate::transport_bodies::create_router;
 use crate::webrtc::Remote;
@@ -225,8 +225,9 @@ impl Creator<'_> {
             all.push(produced);
         }
         if let Some(audio) = self.scenario.audio.clone() {
-            let encodings = vec![self.encoding(false)];
-            let track = Track { kind: Kind::Opus, encodings, temporal_layers: 1, cname: cname.clone() };
+            let encodings = vec![self.encoding(false, None)];
+            let track =
+                Track { kind: Kind::Opus, encodings, temporal_layers: 1, svc: None, cname: cname.clone() };
             let produced = self.produce(&transport, track)?;
             let seed = Rng::new(self.rng.next_u64());
             let (ssrc, stream) = (produced.track.encodings[0].ssrc, produced.stream);
@@ -277,10 +278,13 @@ impl Creator<'_> {
         let kind = match video.codec {
             Codec::H264 => Kind::H264,
             Codec::Vp8 => Kind::Vp8,
+            Codec::Vp9 => Kind::Vp9,
         };
-        let encodings = video.encodings().iter().map(|encoding| self.encoding(encoding.rtx)).collect();
-        let track =
-            Track { kind, encodings, temporal_layers: video.temporal_layers, cname: cname.to_owned() };
+        let rid = |index| video.rid.then(|| Rid::of(index)).flatten();
+        let encodings = video.encodings().into_iter().enumerate();
+        let encodings = encodings.map(|(index, encoding)| self.encoding(encoding.rtx, rid(index))).collect();
+        let temporal_layers = if video.svc.is_some() { Svc::LAYERS } else { video.temporal_layers };
+        let track = Track { kind, encodings, temporal_layers, svc: video.svc, cname: cname.to_owned() };
         self.produce(transport, track)
     }
 
@@ -290,7 +294,8 @@ impl Creator<'_> {
         let tracks = (produced.stream..).zip(encodings.iter().zip(&produced.track.encodings));
         tracks
             .map(|(stream, (video, encoding))| {
-                let labels = Labels { ssrc: encoding.ssrc, payload_type: PUBLISHED_VIDEO, stream };
+                let Encoding { ssrc, rid, .. } = *encoding;
+                let labels = Labels { ssrc, payload_type: PUBLISHED_VIDEO, stream, rid };
                 let camera = Camera::new(video.clone(), labels, Rng::new(self.rng.next_u64()));
                 let sequence = self.rng.next_u16();
                 let rtx =
@@ -301,11 +306,12 @@ impl Creator<'_> {
     }
 
     /// The SSRCs of one encoding.
-    fn encoding(&mut self, rtx: bool) -> Encoding {
+    fn encoding(&mut self, rtx: bool, rid: Option<Rid>) -> Encoding {
         let offset = self.ssrc();
         Encoding {
             ssrc: PUBLISHED_SSRC + offset,
             rtx_ssrc: rtx.then_some(PUBLISHED_SSRC + offset + 1),
+            rid,
             mapped_ssrc: MAPPED_SSRC + offset,
         }
     }
@@ -352,7 +358,11 @@ impl Creator<'_> {
                 producer_id: Some(producer_id),
                 kind: produced.track.media_kind(),
                 rtp_parameters: Some(rtp_parameters),
-                type_: if produced.track.is_layered() { Type::SIMULCAST } else { Type::SIMPLE },
+                type_: match &produced.track {
+                    track if track.is_simulcast() => Type::SIMULCAST,
+                    track if track.is_layered() => Type::SVC,
+                    _ => Type::SIMPLE,
+                },
                 consumable_rtp_encodings: Some(consumable),
                 ..Default::default()
             },
@@ -366,13 +376,15 @@ impl Creator<'_> {
         }
         let seen = Consumer::new(subscriber, produced.stream, ssrc, rtx_ssrc, track.kind);
         if track.is_layered() {
-            let spatial = u8::try_from(track.encodings.len()).unwrap_or(u8::MAX);
+            let sizes = u8::try_from(track.encodings.len()).unwrap_or(u8::MAX);
+            let spatial = if track.svc.is_some() { Svc::LAYERS } else { sizes };
             let layers = LayerPair { spatial, temporal: track.temporal_layers };
             let index = self.session.consumers.len();
             self.session.layered.push(LayeredConsumer { id: consumer, index, layers });
             // What a consumer prefers that was told nothing.
             let highest = LayerPair { spatial: spatial - 1, temporal: track.temporal_layers - 1 };
-            self.session.consumers.push(seen.layered(highest));
+            let is_svc = track.svc.is_some();
+            self.session.consumers.push(if is_svc { seen.svc(highest) } else { seen.simulcast(highest) });
             return Ok(());
         }
         self.session.consumers.push(seen);

@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::layers::{Layer, LayerPair, LayerTotals, Layers, Seen};
 use super::nack::Nacks;
+use super::pictures::{Audience, Part, PictureTotals, Pictures};
 use super::sequence::{Arrival, Sequence, extend};
 use crate::counters::counters;
 use crate::impair::LineTotals;
@@ -31,8 +32,12 @@ pub(crate) struct Consumer {
     rtx_ssrc: Option<u32>,
     kind: Kind,
     pub(super) sequence: Sequence,
-    /// Of a track in several sizes.
+    /// Of a track in several sizes, or in layers.
     pub(super) layers: Option<Layers>,
+    /// Where layers come together, as one stream: whether all packets since the last picture's end came in turn.
+    svc: Option<bool>,
+    /// Of video.
+    pictures: Option<Box<Pictures>>,
     /// Timestamp and marker of the packet with the highest number.
     newest: Option<(u32, bool)>,
     pub(super) sender_report: Option<SenderReportSeen>,
@@ -58,6 +63,8 @@ impl Consumer {
             kind,
             sequence: Sequence::default(),
             layers: None,
+            svc: None,
+            pictures: kind.is_video().then(Box::default),
             newest: None,
             sender_report: None,
             reported: (0, 0),
@@ -65,8 +72,15 @@ impl Consumer {
     }
 
     /// Of a track in as many sizes as `preferred` has below it, which are stream ids in a row.
-    pub(crate) fn layered(mut self, preferred: LayerPair) -> Self {
+    pub(crate) fn simulcast(mut self, preferred: LayerPair) -> Self {
         self.streams = u32::from(preferred.spatial) + 1;
+        self.layers = Some(Layers::new(preferred));
+        self
+    }
+
+    /// Of a track in one stream with layers up to these.
+    pub(crate) fn svc(mut self, preferred: LayerPair) -> Self {
+        self.svc = Some(true);
         self.layers = Some(Layers::new(preferred));
         self
     }
@@ -117,6 +131,9 @@ pub(crate) struct Account {
     latency: Histogram<u64>,
     /// From a request for a layer to its first packet.
     switch_times: Histogram<u64>,
+    audience: Audience,
+    /// When the last packet came.
+    last_packet_ns: u64,
     /// Wall clock minus monotonic clock.
     clock_difference_ns: i128,
     now_ns: u64,
@@ -150,6 +167,8 @@ impl Account {
             layer_totals: LayerTotals::default(),
             latency: latency::new(),
             switch_times: latency::new(),
+            audience: Audience::new(),
+            last_packet_ns: 0,
             clock_difference_ns: 0,
             now_ns: 0,
             nacks: nack_interval_ns.map(Nacks::new),
@@ -246,10 +265,25 @@ impl Account {
     }
 
     /// The media pauses, and nothing is on its way any more.
-    pub(crate) fn pause_layers(&mut self) {
-        for layers in self.consumers.iter_mut().filter_map(|consumer| consumer.layers.as_mut()) {
-            layers.pause(&mut self.layer_totals);
+    pub(crate) fn pause(&mut self) {
+        for consumer in &mut self.consumers {
+            if let Some(layers) = &mut consumer.layers {
+                layers.pause(&mut self.layer_totals);
+            }
+            if let Some(pictures) = &mut consumer.pictures {
+                pictures.pause(self.last_packet_ns, &mut self.audience.totals);
+            }
         }
+    }
+
+    /// Of consumers of video.
+    pub(crate) const fn picture_totals(&self) -> PictureTotals {
+        self.audience.totals
+    }
+
+    /// The times between pictures since the last call.
+    pub(crate) fn take_picture_gaps(&mut self) -> Histogram<u64> {
+        std::mem::replace(&mut self.audience.gaps, latency::new())
     }
 
     /// The times of changes since the last call.
@@ -303,15 +337,16 @@ impl Account {
         if consumer.subscriber != subscriber {
             self.totals.misdelivered += 1;
         }
-        let sequence = if is_rtx {
+        self.last_packet_ns = received_at_ns;
+        let (sequence, payload) = if is_rtx {
             self.totals.rtx += 1;
             // RFC 4588 4: the original sequence number leads the payload.
-            let Some(original) = view.payload.first_chunk::<2>() else {
+            let Some((original, payload)) = view.payload.split_first_chunk::<2>() else {
                 return;
             };
-            u16::from_be_bytes(*original)
+            (u16::from_be_bytes(*original), payload)
         } else {
-            view.sequence
+            (view.sequence, view.payload)
         };
         let before = consumer.sequence.highest();
         let arrival = self.note_sequence(index, sequence);
@@ -321,6 +356,9 @@ impl Account {
             Arrival::Late if is_rtx => {}
             Arrival::Late => self.totals.reordered += 1,
             Arrival::Duplicate | Arrival::Ancient => self.totals.duplicates += 1,
+        }
+        if matches!(arrival, Arrival::New | Arrival::Late) {
+            self.show(index, payload, &view, received_at_ns);
         }
         if is_rtx {
             return;
@@ -335,6 +373,16 @@ impl Account {
         }
         if arrival == Arrival::New {
             self.go_on(index, before, &view, stamp, received_at_ns);
+        }
+    }
+
+    /// What a packet of video, come for the first time, lets its viewer see.
+    fn show(&mut self, index: usize, payload: &[u8], view: &rtp::View<'_>, received_at_ns: u64) {
+        let Consumer { kind, pictures: Some(pictures), .. } = &mut self.consumers[index] else { return };
+        let (marker, timestamp) = (view.marker, view.timestamp);
+        if let Some((stamp, mark)) = kind.stamp(payload).zip(kind.mark(payload)) {
+            let part = Part { stream: stamp.stream, mark, marker, timestamp, received_at_ns };
+            pictures.receive(&part, &mut self.audience);
         }
     }
 
@@ -368,9 +416,14 @@ impl Account {
         let consumer = &mut self.consumers[index];
         let last = consumer.newest.replace((view.timestamp, view.marker));
         let distance = last.map(|(timestamp, _)| view.timestamp.wrapping_sub(timestamp).cast_signed());
+        let step = consumer.sequence.highest().zip(before).map(|(now, before)| now - before);
+        if let Some(follows) = &mut consumer.svc {
+            *follows &= step == Some(1);
+            self.go_on_in_layers(index, view, stamp, distance, received_at_ns);
+            return;
+        }
         let layer = stamp.and_then(|stamp| consumer.layer_of(stamp.stream));
         let Some(layers) = &mut consumer.layers else { return };
-        let step = consumer.sequence.highest().zip(before).map(|(now, before)| now - before);
         let change = layer.zip(stamp).map_or(Layer::Same, |(layer, stamp)| {
             let seen = Seen {
                 layer,
@@ -392,6 +445,34 @@ impl Account {
             consumer.sequence.leave_out();
             self.layer_totals.left_out += 1;
         }
+    }
+
+    /// The same of a stream in layers: up to which a picture goes is known at its end.
+    fn go_on_in_layers(
+        &mut self,
+        index: usize,
+        view: &rtp::View<'_>,
+        stamp: Option<Stamp>,
+        distance: Option<i32>,
+        received_at_ns: u64,
+    ) {
+        let consumer = &mut self.consumers[index];
+        if distance.is_some_and(|distance| distance < 0) {
+            self.layer_totals.timestamps_back += 1;
+        }
+        let mark = consumer.kind.mark(view.payload).filter(|_| view.marker);
+        let Some(((layers, mark), stamp)) = consumer.layers.as_mut().zip(mark).zip(stamp) else { return };
+        let seen = Seen {
+            layer: mark.spatial,
+            // What a lower layer needs has come with the one above; a higher one has to begin.
+            begins_key_frame: mark.is_key || layers.current().is_some_and(|current| mark.spatial < current),
+            temporal: Some(mark.temporal),
+            // What is missing may have been the key picture.
+            follows: consumer.svc.replace(true) == Some(true),
+            sent_at_ns: stamp.sent_at_ns,
+            received_at_ns,
+        };
+        layers.see(&seen, &mut self.layer_totals, &mut self.switch_times);
     }
 
     fn to_monotonic(&self, realtime_ns: u64) -> u64 {
@@ -421,98 +502,5 @@ pub(super) fn is_floor(packet: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rtp::Header;
-    use crate::stamp::STAMP_BYTES;
-
-    fn packet(ssrc: u32, sequence: u16, stream: u32, sent_at_ns: u64) -> Vec<u8> {
-        let mut packet = vec![0; 12 + 1 + STAMP_BYTES];
-        let header = Header { payload_type: 101, marker: false, sequence, timestamp: 0, ssrc };
-        header.write(&[], &mut packet).unwrap();
-        Stamp { stream, sent_at_ns }.write(&mut packet[13..]);
-        packet
-    }
-
-    fn account() -> Account {
-        let mut account = Account::new(
-            vec![Consumer::new(0, 5, 100, Some(101), Kind::Opus), Consumer::new(1, 5, 200, None, Kind::Opus)],
-            None,
-        );
-        account.set_clock(10_000_000_000, 1_000_000_000);
-        account
-    }
-
-    #[test]
-    fn latency_is_kernel_arrival_minus_stamp() {
-        let mut account = account();
-        // Stamped at 0.999 s monotonic; arrived at 10 s wall clock, which is 1 s monotonic.
-        account.receive(0, &mut packet(100, 1, 5, 999_000_000), Some(10_000_000_000), None);
-        let latency = account.take_latency();
-        assert_eq!(latency.len(), 1);
-        assert!((990_000..=1_010_000).contains(&latency.max()));
-        assert_eq!(account.take_latency().len(), 0);
-    }
-
-    #[test]
-    fn loss_duplicates_and_strangers_are_told_apart() {
-        let mut account = account();
-        for sequence in [1, 2, 5, 4, 4] {
-            account.receive(0, &mut packet(100, sequence, 5, 0), None, None);
-        }
-        account.receive(0, &mut packet(999, 1, 5, 0), None, None);
-        account.receive(1, &mut packet(200, 1, 6, 0), None, None);
-        account.receive(0, &mut packet(200, 2, 5, 0), None, None);
-        account.receive(0, &mut packet(FLOOR_SSRC, 2, 5, 0), None, None);
-        let totals = account.totals();
-        assert_eq!((totals.packets, totals.unique, totals.expected), (7, 6, 7));
-        assert_eq!((totals.reordered, totals.duplicates, totals.unknown), (1, 1, 1));
-        assert_eq!((totals.misdelivered, totals.floor_packets), (2, 1));
-        assert_eq!(account.live_consumers(), 2);
-        assert_eq!(account.unique_by_stream(7), [0, 0, 0, 0, 0, 6, 0]);
-    }
-
-    #[test]
-    fn a_retransmission_repairs_its_original() {
-        let mut account = account();
-        for sequence in [1, 3] {
-            account.receive(0, &mut packet(100, sequence, 5, 0), None, None);
-        }
-        let mut repair = packet(101, 700, 5, 0);
-        repair[12..14].copy_from_slice(&2_u16.to_be_bytes());
-        account.receive(0, &mut repair, None, None);
-        let totals = account.totals();
-        assert_eq!((totals.expected, totals.unique, totals.rtx, totals.reordered), (3, 3, 1, 0));
-    }
-
-    #[test]
-    fn missing_video_is_wanted_until_it_comes() {
-        let consumer = Consumer::new(0, 5, 100, Some(101), Kind::H264);
-        let mut account = Account::new(vec![consumer], Some(50_000_000));
-        for sequence in [1, 4] {
-            account.receive(0, &mut packet(100, sequence, 5, 0), None, None);
-        }
-        let wanted = |sequences| [Wanted { subscriber: 0, ssrc: 100, sequences }];
-        assert_eq!(account.take_wanted(0), wanted(vec![2, 3]));
-        assert!(account.take_wanted(1).is_empty());
-        let mut repair = packet(101, 700, 5, 0);
-        repair[12..14].copy_from_slice(&2_u16.to_be_bytes());
-        account.receive(0, &mut repair, None, None);
-        assert_eq!(account.take_wanted(60_000_000), wanted(vec![3]));
-        let totals = account.totals();
-        assert_eq!((totals.nacked, totals.repaired, totals.given_up), (3, 1, 0));
-    }
-
-    #[test]
-    fn windows_are_differences() {
-        let mut account = account();
-        account.receive(0, &mut packet(100, 1, 5, 0), None, None);
-        let before = account.totals();
-        account.receive(0, &mut packet(100, 3, 5, 0), None, None);
-        let window = account.totals().since(&before);
-        assert_eq!((window.packets, window.expected, window.unique), (1, 2, 1));
-        let mut sum = before;
-        sum.add(&window);
-        assert_eq!(sum, account.totals());
-    }
-}
+#[path = "account_tests.rs"]
+mod tests;

@@ -1,4 +1,4 @@
-//! Which layer of a simulcast track a receiver gets: whether it is the one that was asked for, how long that took, and
+//! Which layer of a simulcast track, or up to which of an SVC track, a receiver gets: whether it is the one that was asked for, how long that took, and
 //! whether the stream went on without a seam.
 
 use hdrhistogram::Histogram;
@@ -79,6 +79,11 @@ pub(super) struct Layers {
 impl Layers {
     pub(super) const fn new(preferred: LayerPair) -> Self {
         Self { preferred, current: None, has_paused: false, pending_since_ns: None, agreed_at_ns: Some(0) }
+    }
+
+    /// What came last, since the last pause.
+    pub(super) const fn current(&self) -> Option<u8> {
+        self.current
     }
 
     pub(super) const fn preferred(&self) -> LayerPair {

@@ -7,6 +7,7 @@
 mod account;
 mod layers;
 mod nack;
+mod pictures;
 mod report;
 mod sequence;
 
@@ -21,6 +22,7 @@ use report::REPORTER_SSRC;
 
 pub(crate) use account::{Account, Consumer, FLOOR_SSRC, Totals};
 pub(crate) use layers::{LayerPair, LayerTotals};
+pub(crate) use pictures::PictureTotals;
 
 use crate::impair::{Line, Network};
 use crate::srtp::Unprotector;
