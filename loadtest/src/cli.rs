@@ -116,6 +116,11 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) webrtc_server: bool,
 
+    /// WebRTC transports are reached by TCP alone (ICE-TCP, RFC 4571). A thread of the harness carries it, which is part of the
+    /// latencies.
+    #[arg(long)]
+    tcp: bool,
+
     /// The clients' part in DTLS; browsers are its client.
     #[arg(long, value_enum, value_name = "ROLE", default_value_t = DtlsRole::Client)]
     dtls_role: DtlsRole,
@@ -267,8 +272,21 @@ impl Cli {
                 "--srtp is for plain transports: WebRTC transports negotiate their suite",
             ));
         }
+        if self.tcp && !is_webrtc {
+            return Err(Error::new("--tcp is for WebRTC transports (--transport webrtc)"));
+        }
         let webrtc = is_webrtc.then(|| self.webrtc());
-        Ok(Ways { srtp: self.srtp, webrtc, gro: self.gro, network: self.network() })
+        Ok(Ways { srtp: self.srtp, webrtc, tcp: self.tcp, gro: self.gro, network: self.network() })
+    }
+
+    /// Refuses what the mode would not look at.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let is_for_media =
+            !matches!(self.mode(), Mode::Attack | Mode::Connect | Mode::Scale | Mode::Floor | Mode::List);
+        if self.tcp && !is_for_media {
+            return Err(Error::new("--tcp is for modes that run a scenario's media"));
+        }
+        Ok(())
     }
 
     /// What happens to packets on the way.
@@ -278,10 +296,12 @@ impl Cli {
 
     /// For a report.
     pub(crate) fn transport_name(&self) -> &'static str {
-        match (self.transport, self.webrtc_server) {
-            (MediaTransport::Plain, _) => "plain",
-            (MediaTransport::Webrtc, false) => "WebRTC",
-            (MediaTransport::Webrtc, true) => "WebRTC by a server",
+        match (self.transport, self.webrtc_server, self.tcp) {
+            (MediaTransport::Plain, ..) => "plain",
+            (MediaTransport::Webrtc, false, false) => "WebRTC",
+            (MediaTransport::Webrtc, true, false) => "WebRTC by a server",
+            (MediaTransport::Webrtc, false, true) => "WebRTC over TCP",
+            (MediaTransport::Webrtc, true, true) => "WebRTC over TCP by a server",
         }
     }
 
@@ -387,6 +407,14 @@ mod tests {
         assert_eq!(video(&["--scenario", "cbr-500pps-1x50", "--video", "svc"]).bitrate_kbps, Some(2_150.0));
         assert!(parse(&["--video", "svc", "--codec", "vp8"]).scenario().is_err(), "VP9 alone has layers");
         assert!(parse(&["--video", "simulcast", "--codec", "vp9"]).scenario().is_err());
+    }
+
+    #[test]
+    fn tcp_is_for_media_of_webrtc_transports() {
+        assert!(parse(&["--tcp"]).ways().is_err());
+        let cli = parse(&["--tcp", "--transport", "webrtc"]);
+        assert!(cli.check().is_ok() && cli.ways().unwrap().tcp);
+        assert!(parse(&["connect", "--tcp"]).check().is_err());
     }
 
     #[test]

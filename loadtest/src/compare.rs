@@ -64,7 +64,8 @@ fn contenders(cli: &Cli, scenario: &Scenario) -> Result<Vec<Contender>, Error> {
         |name: &str, scenario: Scenario, ways: Ways| Contender { name: name.to_owned(), scenario, ways };
     match cli.between {
         Between::Transports => {
-            let plain = Ways { srtp: Some(cli.srtp.unwrap_or(SUITE)), webrtc: None, ..ways.clone() };
+            let plain =
+                Ways { srtp: Some(cli.srtp.unwrap_or(SUITE)), webrtc: None, tcp: false, ..ways.clone() };
             let webrtc = Ways { srtp: None, webrtc: Some(cli.webrtc()), ..ways };
             Ok(vec![
                 contender("plain", scenario.clone(), plain),

@@ -20,6 +20,7 @@ use crate::scenario::Scenario;
 use crate::session::{Target, Ways};
 use crate::subscriber::{self, LayerTotals, PictureTotals, Receiver};
 use crate::switching::Switcher;
+use crate::webrtc::Bridge;
 use crate::worker::{self, Launch, Worker};
 use crate::worker_stats::{self, WorkerStats};
 use crate::{latency, session};
@@ -41,6 +42,7 @@ pub(crate) struct Harness {
     switcher: Option<Switcher>,
     publishers: Publishers,
     receiver: Receiver,
+    bridge: Option<Bridge>,
     channel: Channel,
     worker: Worker,
     fan_out: Vec<u64>,
@@ -146,6 +148,7 @@ impl Harness {
             switcher: switcher.transpose()?,
             publishers,
             receiver,
+            bridge: session.bridge,
             channel,
             worker,
             fan_out: session.fan_out,
@@ -275,7 +278,8 @@ impl Harness {
     /// Sleeps a moment; an error when the run cannot go on.
     pub(crate) fn watch(&mut self) -> Result<(), Error> {
         self.watch_worker()?;
-        if self.receiver.has_failed() || self.publishers.has_failed() {
+        let has_failed = self.bridge.as_ref().is_some_and(Bridge::has_failed);
+        if has_failed || self.receiver.has_failed() || self.publishers.has_failed() {
             return Err(Error::new("a thread of the harness failed"));
         }
         if let Some(error) = self.switcher.as_ref().and_then(Switcher::take_failure) {
@@ -335,7 +339,7 @@ impl Harness {
             softirq_ns: cpu::softirq_thread_ns(),
             machine_ns: cpu::machine_busy_ns(),
             worker_drops: cpu::port_drops(&self.worker_ports).unwrap_or(0),
-            harness_drops: self.receiver.socket_drops(),
+            harness_drops: self.receiver.socket_drops() + self.bridge.as_ref().map_or(0, Bridge::lost),
             at: Instant::now(),
         })
     }

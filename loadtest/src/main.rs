@@ -78,6 +78,7 @@ fn main() -> ExitCode {
 
 /// Does what was asked; whether it met its criteria.
 fn dispatch(cli: &Cli) -> Result<bool, Error> {
+    cli.check()?;
     let mode = cli.mode();
     if mode == Mode::List {
         for scenario in scenario::built_in().map_err(|error| Error::new(error.to_string()))? {

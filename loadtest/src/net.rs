@@ -45,6 +45,15 @@ pub(crate) fn publishing_socket(worker: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+/// A socket between a client and a connection to the worker: what either sends may come in bursts.
+pub(crate) fn bridging_socket() -> io::Result<UdpSocket> {
+    let socket = bound_socket()?;
+    enlarge_receive_buffer(&socket);
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
 /// An unconnected sender, like the one an SFU of one `sendto` per packet uses.
 pub(crate) fn sending_socket() -> io::Result<UdpSocket> {
     let socket = bound_socket()?;

@@ -41,7 +41,8 @@ pub(super) fn run(
     figures.pace = cli.rate.unwrap_or(figures.pace);
     let stage = |what: &str| progress.stage(&format!("{} {}: {what}", kind.row(), kind.name()));
     stage("starting a worker");
-    let ways = Ways { srtp: None, webrtc: Some(cli.webrtc()), gro: false, network: Network::default() };
+    let ways =
+        Ways { srtp: None, webrtc: Some(cli.webrtc()), tcp: false, gro: false, network: Network::default() };
     let mut harness = Harness::start_with(cli, scenario, &ways, stop)?;
     harness.warm_up(Duration::from_secs_f64(scenario.warmup_s), progress)?;
     let storm = weapons::storm(kind, cli, &harness, figures.pace)?;

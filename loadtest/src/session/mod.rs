@@ -25,7 +25,7 @@ use crate::rng::Rng;
 use crate::scenario::{Codec, Scenario, Svc, Video};
 use crate::subscriber::{Consumer, LayerPair, Subscriber};
 use crate::transport_bodies::create_router;
-use crate::webrtc::Remote;
+use crate::webrtc::{Bridge, Remote};
 
 use webrtc::Calls;
 pub(crate) use webrtc::WebRtc;
@@ -54,6 +54,8 @@ pub(crate) struct Session {
     pub(crate) suite: Option<CryptoSuite>,
     /// The first publisher's WebRTC transport.
     pub(crate) target: Option<Target>,
+    /// What carries everything over TCP.
+    pub(crate) bridge: Option<Bridge>,
 }
 
 /// What somebody knows who watches a publisher's way, and the socket to send from its address.
@@ -95,6 +97,8 @@ pub(crate) struct Ways {
     pub(crate) srtp: Option<CryptoSuite>,
     /// WebRTC transports instead of plain ones.
     pub(crate) webrtc: Option<WebRtc>,
+    /// WebRTC transports are reached by TCP.
+    pub(crate) tcp: bool,
     /// Receivers take trains in one piece.
     pub(crate) gro: bool,
     /// What happens to packets on the way.
@@ -148,6 +152,7 @@ pub(crate) fn create(channel: &Channel, scenario: &Scenario, ways: &Ways) -> Res
             layered: Vec::new(),
             worker_ports: Vec::new(),
             suite: ways.srtp,
+            bridge: None,
             target: None,
         },
     };

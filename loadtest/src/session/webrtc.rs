@@ -1,6 +1,6 @@
 //! WebRTC transports: created, told of their peers, and then all handshakes together.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 
 use ringsoup_fbs::fbs::request::Method;
 use ringsoup_rtc::dtls::Role;
@@ -9,7 +9,7 @@ use super::{Creator, Session, Transport};
 use crate::error::Error;
 use crate::sys::monotonic_ns;
 use crate::transport_bodies::{Listening, connect_webrtc, create_webrtc_server};
-use crate::webrtc::{Client, Dialer, Identity, Remote};
+use crate::webrtc::{Bridge, Client, Dialer, Identity, Remote};
 
 /// Handshakes at a time: enough to keep worker and harness busy, few enough that none waits for long.
 const UNDER_WAY_MAX: usize = 32;
@@ -42,12 +42,12 @@ impl Creator<'_> {
     pub(super) fn prepare_calls(&mut self, webrtc: &WebRtc) -> Result<Calls, Error> {
         let listening = if webrtc.server {
             let server = self.id();
-            let body = create_webrtc_server(&server, false)(&mut self.builder);
+            let body = create_webrtc_server(&server, self.ways.tcp)(&mut self.builder);
             let method = Method::WORKER_CREATE_WEBRTCSERVER;
             self.channel.request(method, "", &mut self.builder, Some(body))?;
             Listening::Server(server)
         } else {
-            Listening::Own { tcp: false }
+            Listening::Own { tcp: self.ways.tcp }
         };
         Ok(Calls { listening, identity: Identity::new(webrtc.role)?, waiting: Vec::new() })
     }
@@ -62,12 +62,25 @@ impl Creator<'_> {
         let body = listening.create(&id)(&mut self.builder);
         let method = listening.create_method();
         let reply = self.channel.request(method, router, &mut self.builder, Some(body))?;
-        let remote = Remote::of(&reply)?;
+        let mut remote = Remote::of(&reply)?;
         let port = remote.udp.port();
         if !self.session.worker_ports.contains(&port) {
             self.session.worker_ports.push(port);
         }
+        if self.ways.tcp {
+            remote.udp = self.bridge_to(&remote)?;
+        }
         Ok(Transport { id, address: remote.udp, remote: Some(remote) })
+    }
+
+    /// A connection to where a transport listens for such; where a client sends to instead.
+    fn bridge_to(&mut self, remote: &Remote) -> Result<SocketAddr, Error> {
+        let tcp = remote.tcp.ok_or_else(|| Error::new("a WebRTC transport without a TCP candidate"))?;
+        let bridge = match &mut self.session.bridge {
+            Some(bridge) => bridge,
+            none => none.insert(Bridge::start().map_err(Error::io("starting a thread"))?),
+        };
+        bridge.connect(tcp).map_err(Error::io("connecting to the worker by TCP"))
     }
 
     /// Tells a transport of its peer, who begins later.
