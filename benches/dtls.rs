@@ -2,12 +2,13 @@
 //!
 //! `cargo bench -p ringsoup-benches --bench dtls`
 //!
-//! Not by criterion: what is timed are the calls of one end alone, and the two are to be compared within one run. The
-//! median of many handshakes leaves out what the machine does beside.
+//! Not by criterion: what is timed are the calls of one end alone, by the thread's CPU time, and the two are to be compared
+//! within one run. Each handshake of one is compared with the other's next to it; of all pairs the median ratio counts.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ringsoup_benches::thread_time;
 use ringsoup_dtls::OpenSsl;
 use ringsoup_rtc::dtls::{
     Certificate, Connection, Connector as _, Fingerprint, FingerprintAlgorithm, Output, Role,
@@ -37,18 +38,18 @@ struct Ours {
 
 impl Ours {
     fn new(connector: &OpenSsl, role: Role, peer: &Fingerprint) -> Self {
-        let start = Instant::now();
+        let began = thread_time();
         let mut out = Output::default();
         let connection = connector.connect(Time::ZERO, role, peer, &mut out).expect("a connection");
-        Self { connection, out, spent: start.elapsed() }
+        Self { connection, out, spent: thread_time() - began }
     }
 }
 
 impl End for Ours {
     fn handle(&mut self, datagram: &[u8]) {
-        let start = Instant::now();
+        let began = thread_time();
         self.connection.handle_datagram(Time::ZERO, datagram, &mut self.out);
-        self.spent += start.elapsed();
+        self.spent += thread_time() - began;
     }
 
     fn take(&mut self) -> Vec<Vec<u8>> {
@@ -70,15 +71,15 @@ struct Dimpl {
 
 impl Dimpl {
     fn new(config: &Arc<dimpl::Config>, own: &Certificate, role: Role) -> Self {
-        let start = Instant::now();
+        let (began, now) = (thread_time(), Instant::now());
         let (certificate, private_key) = (own.der().to_vec(), own.private_key().to_vec());
         let certificate = dimpl::DtlsCertificate { certificate, private_key };
-        let mut inner = dimpl::Dtls::new_12(Arc::clone(config), certificate, start);
+        let mut inner = dimpl::Dtls::new_12(Arc::clone(config), certificate, now);
         inner.set_active(role == Role::Client);
-        inner.handle_timeout(start).expect("begins");
+        inner.handle_timeout(now).expect("begins");
         let mut end = Self { inner, datagrams: Vec::new(), spent: Duration::ZERO };
         end.drain();
-        end.spent = start.elapsed();
+        end.spent = thread_time() - began;
         end
     }
 
@@ -96,10 +97,10 @@ impl Dimpl {
 
 impl End for Dimpl {
     fn handle(&mut self, datagram: &[u8]) {
-        let start = Instant::now();
+        let began = thread_time();
         self.inner.handle_packet(datagram).expect("goes well");
         self.drain();
-        self.spent += start.elapsed();
+        self.spent += thread_time() - began;
     }
 
     fn take(&mut self) -> Vec<Vec<u8>> {
@@ -122,9 +123,9 @@ fn shake(end: &mut dyn End, peer: &mut dyn End) -> Duration {
     }
 }
 
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times[times.len() / 2].as_secs_f64() * 1e6
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 fn main() {
@@ -136,13 +137,20 @@ fn main() {
     println!("{}", ringsoup_dtls::library());
     for role in [Role::Server, Role::Client] {
         let mut times = [Vec::new(), Vec::new()];
-        for _ in 0..HANDSHAKES {
-            let mut them = Dimpl::new(&config, &peer, role.opposite());
-            times[0].push(shake(&mut Ours::new(&connector, role, &fingerprint), &mut them));
-            let mut them = Dimpl::new(&config, &peer, role.opposite());
-            times[1].push(shake(&mut Dimpl::new(&config, &own, role), &mut them));
+        for round in 0..HANDSHAKES {
+            for step in 0..2 {
+                let which = (round + step) % 2;
+                let mut them = Dimpl::new(&config, &peer, role.opposite());
+                let spent = if which == 0 {
+                    shake(&mut Ours::new(&connector, role, &fingerprint), &mut them)
+                } else {
+                    shake(&mut Dimpl::new(&config, &own, role), &mut them)
+                };
+                times[which].push(spent.as_secs_f64() * 1e6);
+            }
         }
+        let ratio = median(times[0].iter().zip(&times[1]).map(|(ours, dimpl)| ours / dimpl).collect());
         let [ours, dimpl] = times.map(median);
-        println!("{role:?}: OpenSSL {ours:.0} us, dimpl {dimpl:.0} us, {:.2} times", ours / dimpl);
+        println!("{role:?}: OpenSSL {ours:.0} us, dimpl {dimpl:.0} us, {ratio:.2} times");
     }
 }

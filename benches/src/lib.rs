@@ -1,9 +1,11 @@
-//! What benchmarks and differential tests share: packets as browsers send them, keys, a shard with receivers.
+//! What benchmarks and differential tests share: packets as browsers send them, keys, a shard with receivers, a clock.
 
+mod cpu;
 pub mod netstring;
 pub mod pipe;
 mod router;
 
+pub use cpu::thread_time;
 pub use router::{Media, PACKET_INTERVAL, Router, RouterSetUp};
 
 use ringsoup_rtc::ntp::NtpTime;
