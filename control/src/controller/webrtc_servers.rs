@@ -405,7 +405,7 @@ impl Controller {
         self.registry.insert_child(&transport, Kind::WebRtcTransport, &router.name, birth);
         self.registry.tie_to_server(&transport, &server);
         let listen = WebRtcListen::Server { server, candidates };
-        let options = Box::new(WebRtcTransportOptions { base, listen, ice_consent_timeout });
+        let options = Box::new(WebRtcTransportOptions { base, listen, prefer: None, ice_consent_timeout });
         let (router_name, name) = (router.name.clone(), transport.clone());
         let command = Command::CreateWebRtcTransport { router: router_name, transport: name, options };
         self.ask(router.shard, id, method, Some(transport), command, out);

@@ -37,6 +37,23 @@ impl Number {
         }
     }
 
+    /// Whether a field of this width holds it as it is.
+    pub(super) fn fits(self, scalar: Scalar) -> bool {
+        let Self::Integer(value) = self else { return matches!(scalar, Scalar::F32 | Scalar::F64) };
+        match scalar {
+            Scalar::Bool => (0..=1).contains(&value),
+            Scalar::I8 => i8::try_from(value).is_ok(),
+            Scalar::U8 => u8::try_from(value).is_ok(),
+            Scalar::I16 => i16::try_from(value).is_ok(),
+            Scalar::U16 => u16::try_from(value).is_ok(),
+            Scalar::I32 => i32::try_from(value).is_ok(),
+            Scalar::U32 => u32::try_from(value).is_ok(),
+            Scalar::I64 => i64::try_from(value).is_ok(),
+            Scalar::U64 => u64::try_from(value).is_ok(),
+            Scalar::F32 | Scalar::F64 => true,
+        }
+    }
+
     /// The nearest integer between these.
     fn integer(self, min: i128, max: i128) -> i128 {
         match self {
@@ -107,5 +124,7 @@ mod tests {
         assert_eq!(bytes.windows(4).filter(|four| *four == [0xff; 4]).count(), 1);
         assert_eq!(Number::read(&[2], 0, Scalar::U8), Some(Number::Integer(2)));
         assert_eq!(Number::read(&[2, 0, 0], 0, Scalar::U32), None);
+        assert!(Number::Integer(255).fits(Scalar::U8) && !Number::Integer(256).fits(Scalar::U8));
+        assert!(!Number::Integer(-1).fits(Scalar::U64) && !Number::Real(1.5).fits(Scalar::U32));
     }
 }

@@ -36,14 +36,17 @@ pub(super) fn options(options: wire::Options<'_>) -> TransportOptions {
     }
 }
 
+pub(super) fn protocol(protocol: wire::Protocol) -> Result<Protocol, CommandError> {
+    match protocol {
+        wire::Protocol::UDP => Ok(Protocol::Udp),
+        wire::Protocol::TCP => Ok(Protocol::Tcp),
+        wire::Protocol(number) => Err(unknown_number("protocol", number)),
+    }
+}
+
 pub(super) fn listen_info(info: wire::ListenInfo<'_>) -> Result<ListenInfo, CommandError> {
-    let protocol = match info.protocol() {
-        wire::Protocol::UDP => Protocol::Udp,
-        wire::Protocol::TCP => Protocol::Tcp,
-        wire::Protocol(number) => return Err(unknown_number("protocol", number)),
-    };
     Ok(ListenInfo {
-        protocol,
+        protocol: protocol(info.protocol())?,
         ip: ip_address(info.ip())?,
         announced_address: non_empty(info.announced_address()),
         expose_internal_ip: info.expose_internal_ip(),

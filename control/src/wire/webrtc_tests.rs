@@ -71,6 +71,7 @@ fn create_by(method: Number, listen_type: wire::Listen, ip: &str) -> Vec<u8> {
             prefer_udp: false,
             prefer_tcp: true,
             ice_consent_timeout: 77,
+            ringsoup_prefer: Some(WireProtocol::TCP),
         };
         let options = Some(wire::WebRtcTransportOptions::create(builder, &args));
         let transport_id = Some(builder.create_string("t"));
@@ -130,6 +131,7 @@ fn transports_listen_by_themselves_or_through_a_server() {
     };
     assert_eq!((&*transport, options.ice_consent_timeout), ("t", 77));
     assert!(options.base.enable_sctp);
+    assert_eq!(options.prefer, Some(Protocol::Tcp));
     let WebRtcListen::Individual(Ok(infos)) = &options.listen else { panic!() };
     let listening: Vec<_> = infos.iter().map(|info| (info.protocol, info.ip.to_string())).collect();
     assert_eq!(listening, [(Protocol::Udp, "::1".into()), (Protocol::Tcp, "10.0.0.1".into())]);

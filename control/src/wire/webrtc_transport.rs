@@ -21,6 +21,7 @@ pub(super) fn create(body: CreateWebRtcTransportRequest<'_>) -> Result<RequestBo
         options: Box::new(WebRtcTransportOptions {
             base: transport::options(options.base()),
             listen: WebRtcListen::Individual(infos),
+            prefer: options.ringsoup_prefer().map(transport::protocol).transpose()?,
             ice_consent_timeout: options.ice_consent_timeout(),
         }),
     })

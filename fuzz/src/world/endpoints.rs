@@ -70,6 +70,7 @@ impl World {
                     options: Box::new(WebRtcTransportOptions {
                         base: transport_options(false, false),
                         listen: WebRtcListen::Individual(Ok(infos)),
+                        prefer: None,
                         ice_consent_timeout: 30,
                     }),
                 };

@@ -279,6 +279,8 @@ pub struct PipeTransportOptions {
 pub struct WebRtcTransportOptions {
     pub base: TransportOptions,
     pub listen: WebRtcListen,
+    /// Of sockets of its own: candidates of this protocol are worth more than the other's.
+    pub prefer: Option<Protocol>,
     /// Seconds without consent after which the peer is taken for gone; 0 means never.
     pub ice_consent_timeout: u8,
 }

@@ -8,20 +8,35 @@
 //! fields is what JSON objects are read and written by, and what differs stands in tables.
 
 mod adjust;
+mod checks;
 mod encode;
-#[allow(dead_code, reason = "what reads JSON by these names comes next")]
+mod envelope;
+mod methods;
 mod names;
+mod parameters;
+mod plan;
+mod read;
+mod request;
+mod rules;
+mod scope;
 mod shapes;
 mod tell;
+mod transports;
 
 #[cfg(test)]
 mod event_tests;
+#[cfg(test)]
+mod request_tests;
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tell_tests;
 
 use crate::version::Version;
 
 pub(super) use encode::{JsonEncoder, Packet};
+pub use methods::KindOf;
+pub use request::JsonDecoder;
 
 /// How a controller before 3.13.0 writes its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,7 +13,9 @@ use ringsoup_fbs::fbs::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::adjust::{self, Adjust};
+use super::methods::HANDLER_IDS;
 use super::names::{member_name, value_text};
+use super::scope;
 use super::shapes::{BODIES, BodyShape, ENTRIES, EVENTS, FIELDS, Shape, TYPES};
 use crate::version::Version;
 use crate::wire::number::{Number, width};
@@ -48,6 +50,14 @@ struct Member {
     vtable_offset: u16,
     field: Field,
     shape: Option<Shape>,
+    /// Of names that are told as their controller gave them.
+    is_scoped: bool,
+}
+
+impl Member {
+    fn told<'a>(&self, text: &'a str) -> &'a str {
+        if self.is_scoped { scope::plain(text) } else { text }
+    }
 }
 
 impl Teller {
@@ -122,7 +132,9 @@ fn table(name: &str, fields: &[Field], version: Version) -> Table {
             _ => member_name(&field.name),
         };
         // Behind the vtable's own two numbers.
-        Some(Member { name: member, vtable_offset: 4 + 2 * slot, field: field.clone(), shape })
+        let vtable_offset = 4 + 2 * slot;
+        let is_scoped = version < HANDLER_IDS && scope::may_hold(name, &field.name);
+        Some(Member { name: member, vtable_offset, field: field.clone(), shape, is_scoped })
     });
     Table {
         members: members.collect(),
@@ -200,7 +212,7 @@ impl<'a> Walk<'a> {
                 Number::Real(_) => return None,
             },
             Kind::Text => {
-                let text = text(self.frame, table.target(at)?)?;
+                let text = member.told(text(self.frame, table.target(at)?)?);
                 // Absent and empty are the same, but where a text must be.
                 (member.field.required || !text.is_empty()).then(|| Value::from(text))?
             }
@@ -218,7 +230,7 @@ impl<'a> Walk<'a> {
             Kind::Enums(of) => Value::from(self.joined(of, table.target(at))),
             Kind::Texts => {
                 let texts = self.places(table.target(at)).filter_map(|at| text(self.frame, at));
-                Value::Array(texts.map(Value::from).collect())
+                Value::Array(texts.map(|text| Value::from(member.told(text))).collect())
             }
             Kind::Tables(name) if self.teller.tables.get(name)?.is_entry => {
                 Value::Object(self.entries(name, table.target(at), depth + 1))

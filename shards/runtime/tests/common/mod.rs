@@ -109,7 +109,8 @@ pub(crate) fn plain(shard: &ShardHandle, name: &str, socket: &UdpSocket) -> u16 
 pub(crate) fn listen(shard: &ShardHandle) -> u16 {
     let info = ListenInfo { protocol: Protocol::Tcp, ..listen_info() };
     let listen = WebRtcListen::Individual(Ok(vec![info]));
-    let options = WebRtcTransportOptions { base: transport_options(), listen, ice_consent_timeout: 30 };
+    let options =
+        WebRtcTransportOptions { base: transport_options(), listen, prefer: None, ice_consent_timeout: 30 };
     let (router, transport, options) = ("router".into(), "webrtc".into(), Box::new(options));
     let create = Command::CreateWebRtcTransport { router, transport, options };
     let Reply::WebRtcTransportDump(dump) = command(shard, create) else { panic!("not a dump") };

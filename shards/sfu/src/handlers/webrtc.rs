@@ -4,7 +4,9 @@ use ringsoup_rtc::ice::agent::consent_timeout;
 use ringsoup_rtc::ice::{self, Agent, Candidate, Credentials};
 use ringsoup_rtc::time::Time;
 
-use crate::command::{CommandError, ListenInfo, WebRtcConnect, WebRtcListen, WebRtcTransportOptions};
+use crate::command::{
+    CommandError, ListenInfo, Protocol, WebRtcConnect, WebRtcListen, WebRtcTransportOptions,
+};
 use crate::demux::{SocketOwner, SocketOwners};
 use crate::event::{Event, LogLevel, LogLine, LogTag};
 use crate::listen;
@@ -31,7 +33,7 @@ impl Sfu {
         out: &mut Outbox,
     ) -> Result<Reply, CommandError> {
         let router = self.check_new_transport(router, &name, &options.base)?;
-        let (listening, candidates) = self.listen(options.listen, sockets)?;
+        let (listening, candidates) = self.listen(options.listen, options.prefer, sockets)?;
         let consent_timeout = consent_timeout(options.ice_consent_timeout);
         if let Some(timeout) = consent_timeout
             && timeout.as_secs() != u64::from(options.ice_consent_timeout)
@@ -66,6 +68,7 @@ impl Sfu {
     fn listen(
         &self,
         wanted: WebRtcListen,
+        prefer: Option<Protocol>,
         sockets: &mut dyn Sockets,
     ) -> Result<(Listening, Vec<Candidate>), CommandError> {
         match wanted {
@@ -76,10 +79,9 @@ impl Sfu {
             WebRtcListen::Individual(infos) => {
                 let infos = infos?;
                 let bound = listen::bind_all(&infos, self.config.rtc_ports, sockets)?;
-                let candidates =
-                    infos.iter().zip(&bound).enumerate().flat_map(|(index, (info, socket))| {
-                        listen::candidates(index, info, socket.local, false)
-                    });
+                let candidates = infos.iter().zip(&bound).enumerate().flat_map(|(index, (info, socket))| {
+                    listen::candidates(index, info, socket.local, prefer == Some(info.protocol))
+                });
                 let candidates = candidates.collect();
                 let listener =
                     |(info, &socket): (&ListenInfo, _)| Listener { socket, protocol: info.protocol };

@@ -131,6 +131,7 @@ impl World {
         let options = WebRtcTransportOptions {
             base: transport_options(false),
             listen: WebRtcListen::Individual(Ok(setup.infos.clone())),
+            prefer: None,
             ice_consent_timeout: 30,
         };
         let command = Command::CreateWebRtcTransport {

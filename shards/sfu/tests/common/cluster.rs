@@ -102,7 +102,8 @@ impl Cluster {
     /// A transport on a shard; returns what its peer is told.
     pub(crate) fn create(&mut self, shard: u16, transport: &str) -> Credentials {
         let (base, listen) = (transport_options(false), served_by(SERVER, vec![candidate()]));
-        let options = Box::new(WebRtcTransportOptions { base, listen, ice_consent_timeout: 30 });
+        let options =
+            Box::new(WebRtcTransportOptions { base, listen, prefer: None, ice_consent_timeout: 30 });
         let (router, transport) = (ROUTER.into(), transport.into());
         match self.at(shard).command(Command::CreateWebRtcTransport { router, transport, options }) {
             Reply::WebRtcTransportDump(dump) => dump.ice_parameters,

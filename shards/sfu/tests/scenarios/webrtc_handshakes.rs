@@ -133,7 +133,7 @@ fn those_that_have_begun_are_not_held_up_by_those_that_come() {
 /// A transport of a server, named to the shard by `connect()`, and let in by a check: no more is heard of its peer.
 fn let_in(world: &mut World, server: SocketId, number: u16) -> Credentials {
     let (base, listen) = (transport_options(false), served_by(SERVER, vec![candidate()]));
-    let options = Box::new(WebRtcTransportOptions { base, listen, ice_consent_timeout: 30 });
+    let options = Box::new(WebRtcTransportOptions { base, listen, prefer: None, ice_consent_timeout: 30 });
     let name = format!("served {number}");
     let (router, transport) = (ROUTER.into(), name.as_str().into());
     let reply = world.command(Command::CreateWebRtcTransport { router, transport, options });

@@ -20,7 +20,7 @@ use crate::common::{PORT_MIN, ROUTER, World, remote};
 use crate::room::told;
 
 pub(crate) fn options(listen: WebRtcListen) -> WebRtcTransportOptions {
-    WebRtcTransportOptions { base: transport_options(false), listen, ice_consent_timeout: 30 }
+    WebRtcTransportOptions { base: transport_options(false), listen, prefer: None, ice_consent_timeout: 30 }
 }
 
 fn individual(infos: &[ListenInfo]) -> WebRtcTransportOptions {
@@ -98,6 +98,24 @@ fn every_listening_address_is_offered_in_order() {
     assert_eq!(world.sockets.open_count(), 3);
     let none = create(&mut world, "deaf", individual(&[])).expect("no address is no error");
     assert!(none.ice_candidates.is_empty());
+}
+
+#[test]
+fn candidates_of_a_preferred_protocol_are_worth_more_wherever_they_stand() {
+    let mut world = World::new();
+    let infos = [listen_info(), tcp(), listen_info(), tcp()];
+    for prefer in [Protocol::Udp, Protocol::Tcp] {
+        let name = format!("{prefer:?}");
+        let options = WebRtcTransportOptions { prefer: Some(prefer), ..individual(&infos) };
+        let dump = create(&mut world, &name, options).expect("created");
+        let mut priorities = dump.ice_candidates.iter().map(|candidate| candidate.priority);
+        let [first, second, third, fourth] = [(); 4].map(|()| priorities.next().expect("four candidates"));
+        assert!(first > third && second > fourth, "{name}: in their order among themselves");
+        let by_protocol = [[first, third], [second, fourth]];
+        let [preferred, other] =
+            if prefer == Protocol::Udp { by_protocol } else { [by_protocol[1], by_protocol[0]] };
+        assert!(preferred[1] > other[0], "{name}");
+    }
 }
 
 #[test]

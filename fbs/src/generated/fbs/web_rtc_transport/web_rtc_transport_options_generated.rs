@@ -26,6 +26,7 @@ impl<'a> WebRtcTransportOptions<'a> {
   pub const VT_PREFER_UDP: ::flatbuffers::VOffsetT = 14;
   pub const VT_PREFER_TCP: ::flatbuffers::VOffsetT = 16;
   pub const VT_ICE_CONSENT_TIMEOUT: ::flatbuffers::VOffsetT = 18;
+  pub const VT_RINGSOUP_PREFER: ::flatbuffers::VOffsetT = 20;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -39,6 +40,7 @@ impl<'a> WebRtcTransportOptions<'a> {
     let mut builder = WebRtcTransportOptionsBuilder::new(_fbb);
     if let Some(x) = args.listen { builder.add_listen(x); }
     if let Some(x) = args.base { builder.add_base(x); }
+    if let Some(x) = args.ringsoup_prefer { builder.add_ringsoup_prefer(x); }
     builder.add_ice_consent_timeout(args.ice_consent_timeout);
     builder.add_prefer_tcp(args.prefer_tcp);
     builder.add_prefer_udp(args.prefer_udp);
@@ -106,6 +108,13 @@ impl<'a> WebRtcTransportOptions<'a> {
     unsafe { self._tab.get::<u8>(WebRtcTransportOptions::VT_ICE_CONSENT_TIMEOUT, Some(30)).unwrap()}
   }
   #[inline]
+  pub fn ringsoup_prefer(&self) -> Option<super::transport::Protocol> {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<super::transport::Protocol>(WebRtcTransportOptions::VT_RINGSOUP_PREFER, None)}
+  }
+  #[inline]
   #[allow(non_snake_case)]
   pub fn listen_as_listen_individual(&self) -> Option<ListenIndividual<'a>> {
     if self.listen_type() == Listen::ListenIndividual {
@@ -154,6 +163,7 @@ impl ::flatbuffers::Verifiable for WebRtcTransportOptions<'_> {
      .visit_field::<bool>("prefer_udp", Self::VT_PREFER_UDP, false)?
      .visit_field::<bool>("prefer_tcp", Self::VT_PREFER_TCP, false)?
      .visit_field::<u8>("ice_consent_timeout", Self::VT_ICE_CONSENT_TIMEOUT, false)?
+     .visit_field::<super::transport::Protocol>("ringsoup_prefer", Self::VT_RINGSOUP_PREFER, false)?
      .finish();
     Ok(())
   }
@@ -167,6 +177,7 @@ pub struct WebRtcTransportOptionsArgs<'a> {
     pub prefer_udp: bool,
     pub prefer_tcp: bool,
     pub ice_consent_timeout: u8,
+    pub ringsoup_prefer: Option<super::transport::Protocol>,
 }
 impl<'a> Default for WebRtcTransportOptionsArgs<'a> {
   #[inline]
@@ -180,6 +191,7 @@ impl<'a> Default for WebRtcTransportOptionsArgs<'a> {
       prefer_udp: false,
       prefer_tcp: false,
       ice_consent_timeout: 30,
+      ringsoup_prefer: None,
     }
   }
 }
@@ -220,6 +232,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> WebRtcTransportOptionsBuilder
   #[inline]
   pub fn add_ice_consent_timeout(&mut self, ice_consent_timeout: u8) {
     self.fbb_.push_slot::<u8>(WebRtcTransportOptions::VT_ICE_CONSENT_TIMEOUT, ice_consent_timeout, 30);
+  }
+  #[inline]
+  pub fn add_ringsoup_prefer(&mut self, ringsoup_prefer: super::transport::Protocol) {
+    self.fbb_.push_slot_always::<super::transport::Protocol>(WebRtcTransportOptions::VT_RINGSOUP_PREFER, ringsoup_prefer);
   }
   #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> WebRtcTransportOptionsBuilder<'a, 'b, A> {
@@ -268,6 +284,7 @@ impl ::core::fmt::Debug for WebRtcTransportOptions<'_> {
       ds.field("prefer_udp", &self.prefer_udp());
       ds.field("prefer_tcp", &self.prefer_tcp());
       ds.field("ice_consent_timeout", &self.ice_consent_timeout());
+      ds.field("ringsoup_prefer", &self.ringsoup_prefer());
       ds.finish()
   }
 }
