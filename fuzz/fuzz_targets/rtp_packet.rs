@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ringsoup_rtc::codec::dependency_descriptor::{Reader, SPATIAL_LAYERS_MAX, TEMPORAL_LAYERS_MAX};
-use ringsoup_rtc::codec::{Codec, h264, opus, vp8, vp9};
+use ringsoup_rtc::codec::{Codec, h264, opus, red, vp8, vp9};
 use ringsoup_rtc::rtp::extension::{
     AbsCaptureTime, AudioLevel, PlayoutDelay, VideoOrientation, parse_abs_send_time, parse_packet_id,
     parse_stream_name, parse_time_offset, parse_transport_wide_cc,
@@ -59,7 +59,7 @@ fn read_descriptor(descriptors: &mut Reader, seq: u64, value: &[u8]) {
 }
 
 fn read_payload(payload: &[u8]) {
-    let _ = (h264::is_key_frame(payload), opus::is_dtx(payload));
+    let _ = (h264::is_key_frame(payload), opus::is_dtx(payload), red::primary(payload));
     let _ = (vp8::Descriptor::parse(payload), vp8::is_key_frame(payload));
     if let Some(descriptor) = vp9::Descriptor::parse(payload) {
         assert_eq!(descriptor.is_key_frame(), vp9::is_key_frame(payload));

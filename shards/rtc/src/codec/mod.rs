@@ -7,6 +7,7 @@ pub mod dependency_descriptor;
 pub mod h264;
 pub mod h265;
 pub mod opus;
+pub mod red;
 pub mod vp8;
 pub mod vp9;
 

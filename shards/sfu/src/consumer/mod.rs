@@ -11,7 +11,7 @@ pub(crate) mod stamps;
 
 use std::num::NonZeroU32;
 
-use ringsoup_rtc::codec::MimeType;
+use ringsoup_rtc::codec::{Codec, MimeType};
 use ringsoup_rtc::rtp::{ExtensionBlock, ExtensionMap};
 use ringsoup_rtc::rtx::PacketHistory;
 use ringsoup_rtc::score::SCORE_MAX;
@@ -122,7 +122,11 @@ impl Consumer {
             ConsumerType::AsRequested => request.requested_type,
         };
         let stamp_ids = StampIds::new(request.kind, &parameters);
-        let options = LayerOptions { preferred: request.preferred_layers, ignores_dtx: request.ignore_dtx };
+        let options = LayerOptions {
+            preferred: request.preferred_layers,
+            ignores_dtx: request.ignore_dtx,
+            redundant: redundant_payload_type(&parameters),
+        };
         // What is not a pipe sends all its layers as the stream of its first encoding.
         let count = if is_pipe { parameters.encodings.len() } else { 1 };
         let mut streams = Vec::with_capacity(count);
@@ -379,6 +383,12 @@ fn media_payload_types(parameters: &RtpParameters) -> u128 {
 /// Forwarded: beside the media what a receiver of sound asked for that comes in the same stream.
 fn passed_payload_types(parameters: &RtpParameters) -> u128 {
     payload_types(parameters, |mime_type| mime_type.codec.is_media() || mime_type.is_beside_sound())
+}
+
+fn redundant_payload_type(parameters: &RtpParameters) -> Option<u8> {
+    let is_red = |mime_type: MimeType| mime_type == MimeType::new(MediaKind::Audio, Codec::Red);
+    let mut codecs = parameters.codecs.iter();
+    codecs.find(|codec| codec.mime_type.parse().is_ok_and(is_red)).map(|codec| codec.payload_type)
 }
 
 fn payload_types(parameters: &RtpParameters, which: impl Fn(MimeType) -> bool) -> u128 {

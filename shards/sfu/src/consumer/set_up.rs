@@ -1,7 +1,7 @@
 //! How a consumer picks its packets: read out of its checked parameters once.
 
 use crate::command::{CommandError, Layers as AskedLayers};
-use crate::consumer::layers::simple::SimpleLayers;
+use crate::consumer::layers::simple::{IgnoredDtx, SimpleLayers};
 use crate::consumer::layers::simulcast::{NewSimulcast, SimulcastLayers};
 use crate::consumer::layers::svc::{NewSvc, SvcLayers};
 use crate::consumer::layers::{LayerPair, Layers};
@@ -16,6 +16,8 @@ pub(super) struct LayerOptions {
     /// The highest where nothing is asked.
     pub preferred: Option<AskedLayers>,
     pub ignores_dtx: bool,
+    /// The payload type of sound with redundancy, where that was negotiated.
+    pub redundant: Option<u8>,
 }
 
 impl From<LayerPair> for AskedLayers {
@@ -53,10 +55,12 @@ pub(super) fn layers(
     }
     match rtp_type {
         RtpType::Simple => {
-            Ok(Layers::Simple(SimpleLayers::new(mime_type, options.ignores_dtx, first_sequence_number)))
+            let ignored = IgnoredDtx { sound: params.shown.payload_type, redundant: options.redundant };
+            let ignored = options.ignores_dtx.then_some(ignored);
+            Ok(Layers::Simple(SimpleLayers::new(mime_type, ignored, first_sequence_number)))
         }
         // What is silence is for the receivers behind the pipe to decide.
-        RtpType::Pipe => Ok(Layers::Simple(SimpleLayers::new(mime_type, false, first_sequence_number))),
+        RtpType::Pipe => Ok(Layers::Simple(SimpleLayers::new(mime_type, None, first_sequence_number))),
         RtpType::Simulcast => {
             if usize::from(layers.spatial) != consumable.len() {
                 return Err(CommandError::type_error(

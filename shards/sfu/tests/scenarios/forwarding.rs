@@ -143,6 +143,43 @@ fn ignored_dtx_leaves_no_gap() {
     assert!(spoken.iter().all(|sent| sent.rtp().payload() == SPEECH));
 }
 
+/// Comfort noise of one byte is no silence of Opus; redundancy around such silence is.
+#[test]
+fn ignored_dtx_is_that_of_the_sound_itself() {
+    let mut world = World::new();
+    let (sender, receiver) = (world.plain("sender"), world.plain("receiver"));
+    let (red, noise) = (63, 13);
+    let beside = [codec("audio/red", red, 48_000), codec("audio/CN", noise, 8_000)];
+    let mut request = produce_audio("audio", 2_000, 5_001);
+    request.rtp_parameters.codecs.extend(beside.clone());
+    let mapping = |payload_type| CodecMapping { payload_type, mapped_payload_type: payload_type };
+    request.rtp_mapping.codecs.extend([mapping(red), mapping(noise)]);
+    world.produce("sender", request);
+    let mut request = Consume { ignore_dtx: true, ..consume_audio("c", "audio", 9_000, 5_001) };
+    request.rtp_parameters.codecs.extend(beside);
+    world.consume("receiver", request);
+    // RFC 2198 section 3: a block of before with its length, then the one of now.
+    let redundant = |before: &[u8], primary: &[u8]| {
+        let length = u8::try_from(before.len()).expect("short");
+        [&[0x80 | OPUS, 3, 0xc0, length, OPUS], before, primary].concat()
+    };
+    let alone = |primary: &[u8]| [&[OPUS], primary].concat();
+    let packets = [
+        (OPUS, SPEECH.to_vec(), true),
+        (OPUS, SILENCE.to_vec(), false),
+        (noise, vec![40], true),
+        (red, redundant(SILENCE, SPEECH), true),
+        (red, redundant(SPEECH, SILENCE), false),
+        (red, alone(SPEECH), true),
+        (red, alone(SILENCE), false),
+        (red, vec![0x80 | OPUS, 3], true),
+    ];
+    for (seq, (payload_type, payload, passes)) in (1_u16..).zip(packets) {
+        world.from(&sender, &rtp(payload_type, seq, u32::from(seq) * 960, 2_000, &payload));
+        assert_eq!(world.take_rtp(&receiver).len(), usize::from(passes), "{seq}");
+    }
+}
+
 #[test]
 fn a_duplicate_is_forwarded_once() {
     let mut room = Room::new();

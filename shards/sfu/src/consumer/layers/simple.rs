@@ -1,22 +1,41 @@
 //! One stream in, one stream out: everything from the first key frame on.
 
-use ringsoup_rtc::codec::{Descriptor, MimeType};
+use ringsoup_rtc::codec::{Descriptor, MimeType, red};
 
 use crate::consumer::decision::{Decision, LayerChange, Offer, Rewrite, Withheld};
 use crate::consumer::seq_map::SeqMap;
 
+/// Packets of silence that are left out: by the router's payload types, of the sound and of redundancy around it.
+#[derive(Debug, Clone, Copy)]
+pub struct IgnoredDtx {
+    pub sound: u8,
+    pub redundant: Option<u8>,
+}
+
+impl IgnoredDtx {
+    fn contains(self, offer: &Offer<'_>, mime_type: MimeType) -> bool {
+        let payload = offer.arrived.payload;
+        if offer.payload_type == self.sound {
+            return mime_type.is_dtx(payload);
+        }
+        let is_redundant = self.redundant == Some(offer.payload_type);
+        is_redundant && red::primary(payload).is_some_and(|primary| mime_type.is_dtx(primary))
+    }
+}
+
 #[derive(Debug)]
 pub struct SimpleLayers {
     mime_type: MimeType,
-    ignores_dtx: bool,
+    /// `None` sends them too.
+    ignored_dtx: Option<IgnoredDtx>,
     /// The next packet taken begins a new run of sequence numbers.
     needs_sync: bool,
     sequence: SeqMap,
 }
 
 impl SimpleLayers {
-    pub fn new(mime_type: MimeType, ignores_dtx: bool, first_sequence_number: u16) -> Self {
-        Self { mime_type, ignores_dtx, needs_sync: true, sequence: SeqMap::new(first_sequence_number) }
+    pub fn new(mime_type: MimeType, ignored_dtx: Option<IgnoredDtx>, first_sequence_number: u16) -> Self {
+        Self { mime_type, ignored_dtx, needs_sync: true, sequence: SeqMap::new(first_sequence_number) }
     }
 
     /// The consumer starts anew: resumed or connected.
@@ -31,7 +50,7 @@ impl SimpleLayers {
         if self.needs_sync && tells && !arrived.is_key_frame {
             return Decision::Withhold(Withheld::BeforeKeyFrame);
         }
-        if self.ignores_dtx && self.mime_type.is_dtx(arrived.payload) {
+        if self.ignored_dtx.is_some_and(|ignored| ignored.contains(offer, self.mime_type)) {
             if !self.needs_sync {
                 self.sequence.drop_input(arrived.seq);
             }
