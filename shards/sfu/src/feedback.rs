@@ -22,6 +22,7 @@ use crate::event::{Direction, TraceInfo};
 use crate::forward::{abs_send_time, send_packet, with_active, write_prefix};
 use crate::outbox::Outbox;
 use crate::producer::Producer;
+use crate::producer::recv_stream::RecvStream;
 use crate::resends::Unsent;
 use crate::rtp_parameters::MediaKind;
 use crate::sfu::Sfu;
@@ -112,17 +113,16 @@ impl Sfu {
         let Some(producer_id) = self.transports[transport].listener.producer_of_ssrc(info.ssrc) else {
             return;
         };
-        let producer = &mut self.producers[producer_id];
-        let (mut score, mut rtt) = (None, Duration::ZERO);
-        for stream in producer.streams.iter_mut().flatten() {
-            if stream.ssrc() == info.ssrc {
-                score = stream.receive_sender_report(arrival.received, info);
-                rtt = stream.rtt();
-            } else if stream.rtx_ssrc() == Some(info.ssrc) {
-                stream.receive_rtx_sender_report(arrival.received, info);
-                return;
-            }
+        let mut streams = self.producers[producer_id].streams.iter_mut().flatten();
+        let has_ssrc =
+            |stream: &&mut RecvStream| [Some(stream.ssrc()), stream.rtx_ssrc()].contains(&Some(info.ssrc));
+        // Of a stream that was not heard yet nothing is believed.
+        let Some(stream) = streams.find(has_ssrc) else { return };
+        if stream.ssrc() != info.ssrc {
+            stream.receive_rtx_sender_report(arrival.received, info);
+            return;
         }
+        let (score, rtt) = (stream.receive_sender_report(arrival.received, info), stream.rtt());
         self.hear_sender_clock(arrival.received, transport, producer_id, info.ntp, rtt);
         let trace_info = TraceInfo::SenderReport {
             ssrc: info.ssrc,
@@ -261,11 +261,12 @@ impl Sfu {
         trace::consumer_event(consumer, now, ConsumerTraceEvent::Nack, Direction::In, TraceInfo::None, out);
         let producer = &producers[consumer.producer];
         let kept = producer.kept_bytes();
+        let asked = nack.items().map(|item| u64::from(item.packet_count())).sum::<u64>();
+        consumer.streams[index].counters.nacked_packets += asked;
+        if !is_answered {
+            return;
+        }
         for item in nack.items().take(NACK_ITEMS_MAX) {
-            consumer.streams[index].counters.nacked_packets += u64::from(item.packet_count());
-            if !is_answered {
-                return;
-            }
             for sequence_number in item.sequence_numbers() {
                 let asked = Asked { stream: index, sequence_number, kept };
                 let outcome = if transport.lookups.admit(now) {

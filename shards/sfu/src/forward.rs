@@ -93,7 +93,9 @@ impl Sfu {
         if self.producers[producer].paused {
             return Err(DropReason::ProducerPaused);
         }
-        trace::received_packet(&self.producers[producer], now, &packet, &arrived, out);
+        if !self.producers[producer].trace_events.is_empty() {
+            trace::received_packet(&self.producers[producer], matched.index, now, &packet, &arrived, out);
+        }
         if !self.producers[producer].seats.is_empty() {
             self.observe(now, producer, &packet, arrived.payload_type);
         }
@@ -359,7 +361,9 @@ fn push_capture_time(
     unix_origin_us: u64,
 ) {
     let Some(id) = producer.mapping.ids.abs_capture_time else { return };
-    let Some(received) = packet.extension(id).and_then(AbsCaptureTime::parse) else { return };
+    let received = packet.extension(id).and_then(AbsCaptureTime::parse);
+    // A sender that does not know tells zero.
+    let Some(received) = received.filter(|received| received.timestamp != 0) else { return };
     if let Some(stream) = producer.streams[stream].as_mut() {
         let ntp = NtpTime::from_u64(received.timestamp);
         stream.capture_clock = Some(SenderClock { ntp, rtp_timestamp: packet.timestamp() });

@@ -167,7 +167,7 @@ impl Sfu {
             let mut buffer = [0; RTCP_BYTES_MAX];
             let mut writer = CompoundWriter::new(&mut buffer);
             let ssrc = stream.ssrc();
-            if writer.nack(ssrc, ssrc, missing[..batch.count].iter().copied()).is_some() {
+            if writer.nack(RECEIVER_SSRC, ssrc, missing[..batch.count].iter().copied()).is_some() {
                 stream.counters.nacks += 1;
                 stream.counters.nacked_packets += batch.count as u64;
                 let (event, info) = (ProducerTraceEvent::Nack, TraceInfo::None);

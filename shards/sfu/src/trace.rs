@@ -1,7 +1,7 @@
 //! Trace events: what a controller asked to see of the packets. Off the packet path unless asked for.
 
 use ringsoup_rtc::rtp::{HeaderFields, RtpPacket};
-use ringsoup_rtc::rtx::HistoryPacket;
+use ringsoup_rtc::rtx::{HistoryPacket, OSN_LEN, original_len};
 use ringsoup_rtc::time::Time;
 
 use crate::command::{ConsumerTraceEvent, ProducerTraceEvent};
@@ -16,18 +16,17 @@ fn text(value: Option<&[u8]>) -> Option<String> {
     value.map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
-/// A packet as the producer's stream took it: a key frame is told as such, anything else as RTP.
-#[inline]
+/// A packet as the producer's stream took it, what RTX brought too: a key frame is told as such, anything else as RTP.
+#[cold]
 pub(crate) fn received_packet(
     producer: &Producer,
+    stream: usize,
     now: Time,
     packet: &RtpPacket<'_>,
     arrived: &Arrived<'_>,
     out: &mut Outbox,
 ) {
-    if producer.trace_events.is_empty() {
-        return;
-    }
+    let Some(stream) = &producer.streams[stream] else { return };
     let event = if arrived.is_key_frame && producer.traces(ProducerTraceEvent::KeyFrame) {
         ProducerTraceEvent::KeyFrame
     } else if producer.traces(ProducerTraceEvent::Rtp) {
@@ -39,14 +38,15 @@ pub(crate) fn received_packet(
     let value = |id: Option<u8>| id.and_then(|id| packet.extension(id));
     #[allow(clippy::cast_possible_truncation, reason = "the wire carries the low 16 bits")]
     let sequence_number = arrived.seq as u16;
+    let size = if arrived.is_rtx { original_len(packet) } else { packet.wire().len() };
     let dump = RtpPacketDump {
         payload_type: arrived.payload_type,
         sequence_number,
         timestamp: arrived.timestamp,
         marker: arrived.marker,
-        ssrc: packet.ssrc(),
+        ssrc: stream.ssrc(),
         is_key_frame: arrived.is_key_frame,
-        size: packet.wire().len() as u64,
+        size: size as u64,
         payload_size: arrived.payload.len() as u64,
         spatial_layer: arrived.descriptor.spatial_layer(),
         temporal_layer: arrived.descriptor.temporal_layer(),
@@ -101,8 +101,9 @@ pub(crate) fn resent_packet(
         Some(frame) => (frame.spatial, frame.temporal),
         None => (descriptor.spatial_layer(), descriptor.temporal_layer()),
     };
-    let is_rtx = stream.rtx().is_some();
-    let info = Sent { is_key_frame, is_rtx, size, payload: payload.len(), layers };
+    let is_rtx = fields.ssrc != stream.ssrc();
+    let payload = payload.len() + if is_rtx { OSN_LEN } else { 0 };
+    let info = Sent { is_key_frame, is_rtx, size, payload, layers };
     sent(consumer, now, fields, info, out);
 }
 

@@ -1,5 +1,7 @@
 //! The RTX payload format (RFC 4588 §4): the original sequence number, then the original payload.
 
+use crate::rtp::RtpPacket;
+
 /// Bytes of the original sequence number before the payload.
 pub const OSN_LEN: usize = 2;
 
@@ -15,6 +17,11 @@ pub struct Original<'a> {
 pub fn decapsulate(payload: &[u8]) -> Option<Original<'_>> {
     let (osn, payload) = payload.split_first_chunk::<OSN_LEN>()?;
     Some(Original { sequence_number: u16::from_be_bytes(*osn), payload })
+}
+
+/// Bytes of the packet that an RTX packet brought: without the number before its payload and the padding behind it.
+pub fn original_len(packet: &RtpPacket<'_>) -> usize {
+    packet.wire().len().saturating_sub(packet.padding_len() + OSN_LEN)
 }
 
 #[cfg(test)]

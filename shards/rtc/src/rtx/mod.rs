@@ -13,7 +13,7 @@ pub mod guard;
 pub mod history;
 pub mod lookups;
 
-pub use decapsulate::{OSN_LEN, Original, decapsulate};
+pub use decapsulate::{OSN_LEN, Original, decapsulate, original_len};
 pub use guard::{Refused, ResendGuard, requested_seqs};
 pub use history::{HistoryPacket, Inserted, PacketHistory};
 pub use lookups::ResendLookups;

@@ -256,15 +256,16 @@ impl RecvStream {
         self.counters.retransmitted += 1;
         let payload_type = self.params.shown.payload_type;
         let (descriptor, is_key_frame) = self.describe(packet, seq, payload_type, original.payload);
+        let mut needs_key_frame = (has_restarted && !is_key_frame) || self.lacks_beginning(&descriptor);
         if let Some(nack) = &mut self.nack {
-            nack.receive(now, seq, is_key_frame);
+            needs_key_frame |= nack.receive(now, seq, is_key_frame).needs_key_frame;
         }
         // Whether it was asked for or not: what the stream has not seen yet repairs it.
         if !self.window.insert(seq) {
             return Err(DropReason::Duplicate);
         }
         self.counters.repaired += 1;
-        self.count(now, packet.wire().len(), &descriptor);
+        self.count(now, rtx::original_len(packet), &descriptor);
         let score = self.heard(now, original.payload);
         Ok(Arrived {
             seq,
@@ -276,7 +277,7 @@ impl RecvStream {
             descriptor,
             is_key_frame,
             is_rtx: true,
-            needs_key_frame: has_restarted && !is_key_frame,
+            needs_key_frame,
             has_restarted,
             score,
         })
@@ -519,9 +520,6 @@ impl RecvStream {
         if report.ntp.as_u64() != 0 {
             self.last_sender_report = Some((report.ntp.middle(), received));
             self.clock = Some(SenderClock { ntp: report.ntp, rtp_timestamp: report.rtp_timestamp });
-        }
-        if self.score.is_inactive() {
-            return None;
         }
         let totals = ReceivedTotals {
             expected: self.sequence.expected(),

@@ -79,18 +79,22 @@ fn capture_times_go_on_with_the_offset_from_our_clock() {
     let forwarded = |room: &mut Room, seq: u16, value: &[u8]| {
         let packet = RtpWriter::new(H264, seq, 1, 3_000).extension(5, value).payload(KEY);
         room.sender_says(&packet.to_vec().expect("no CSRCs"));
-        let sent = room.bob_gets();
+        let sent = room.bob_gets().into_iter().filter(|sent| sent.rtp().ssrc() == 78).collect::<Vec<_>>();
         AbsCaptureTime::parse(sent[0].rtp().extension(10)?)
     };
     let captured = |clock_offset| AbsCaptureTime { timestamp: 77, clock_offset };
     let short = 77_u64.to_be_bytes();
     assert_eq!(forwarded(&mut room, 1, &short), Some(captured(Some(0))), "clocks are taken to agree");
     assert_eq!(forwarded(&mut room, 2, &[1; 9]), None, "not a capture time");
-    // The other stream of the sender's name tells its clock.
+    assert_eq!(forwarded(&mut room, 3, &[0; 8]), None, "nothing is known of it");
+    // The other stream of the sender's name tells its clock, once it is heard itself.
+    tell_clock(&mut room);
+    assert_eq!(forwarded(&mut room, 4, &short), Some(captured(Some(0))));
+    room.start_video(1..2);
     tell_clock(&mut room);
     room.world.take_sent();
     let seconds = i64::try_from(UNIX_ORIGIN_US / 1_000_000).expect("positive") - 1_000;
-    assert_eq!(forwarded(&mut room, 3, &short), Some(captured(Some(-(seconds << 32)))));
+    assert_eq!(forwarded(&mut room, 5, &short), Some(captured(Some(-(seconds << 32)))));
     let long = captured(Some(5 << 32)).encode();
-    assert_eq!(forwarded(&mut room, 4, &long), Some(captured(Some((5 - seconds) << 32))));
+    assert_eq!(forwarded(&mut room, 6, &long), Some(captured(Some((5 - seconds) << 32))));
 }

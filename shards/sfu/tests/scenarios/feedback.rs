@@ -354,3 +354,25 @@ fn a_round_trip_that_cannot_be_does_not_hurry_answers() {
     }
     assert!(flood.closest() > Duration::from_millis(10), "{:?}", flood.closest());
 }
+
+/// What is not answered was asked for all the same.
+#[test]
+fn every_packet_that_a_receiver_asks_for_is_counted() {
+    let mut room = Room::new();
+    let mut request = consume_video("deaf", "video", 30_000, None, MAPPED_VIDEO);
+    request.rtp_parameters.codecs[0].rtcp_feedback.retain(|feedback| feedback.parameter == "pli");
+    room.world.consume("bob", request);
+    room.start_video(1..5);
+    let asked = [1, 100, 101, 200];
+    room.bob_says(&nack(30_000, &asked));
+    room.bob_says(&nack(BOB_VIDEO, &asked));
+    // Each in an item of its own.
+    let many: Vec<u16> = (0..300).map(|seq| seq * 20).collect();
+    room.bob_says(&nack(BOB_VIDEO, &many));
+    let counted = |room: &mut Room, consumer| {
+        let stats = room.world.consumer_stats(consumer).base;
+        (stats.nack_count, stats.nack_packet_count)
+    };
+    assert_eq!(counted(&mut room, "deaf"), (1, 4));
+    assert_eq!(counted(&mut room, "bob video"), (2, 304));
+}

@@ -11,11 +11,11 @@ use ringsoup_sfu::piped::PipeKey;
 use crate::common::bridge::pipe_options;
 use crate::common::packets::{DELTA, KEY, fir, nack, pli, rtp, rtx, sender_report};
 use crate::common::parameters::{
-    H264, H264_RTX, connect_to, consume_audio, consume_video, plain, produce_video,
+    H264, H264_RTX, ROUTER_H264_RTX, connect_to, consume_audio, consume_video, plain, produce_video,
 };
 use crate::common::simulcast;
 use crate::common::{World, remote};
-use crate::room::{ALICE_VIDEO, MAPPED_AUDIO, MAPPED_VIDEO, Room, VIDEO, VIDEO_RTX};
+use crate::room::{ALICE_RTX, ALICE_VIDEO, MAPPED_AUDIO, MAPPED_VIDEO, Room, VIDEO, VIDEO_RTX};
 
 /// One word per event and whom it is about.
 fn words(events: &[Event]) -> Vec<String> {
@@ -250,14 +250,26 @@ fn every_kind_of_trace_comes_about() {
     for kind in ["KeyFrame", "Rtp", "Nack", "Pli", "Fir"] {
         assert!(told.contains(&format!("{kind} of alice video")), "{kind}: {told:?}");
     }
-    // RTX is told as such, in and out.
-    let is_rtx = |info: &TraceInfo| matches!(info, TraceInfo::Packet { is_rtx: true, .. });
-    let repairs = events.iter().filter(|event| match event {
-        Event::ProducerTrace { trace, .. } => is_rtx(&trace.info),
-        Event::ConsumerTrace { trace, .. } => is_rtx(&trace.info),
-        _ => false,
-    });
-    assert_eq!(repairs.count(), 2);
+    // RTX is told as such: coming in as the packet that it brought, going out as it is.
+    let repair = |event: &Event| {
+        let info = match event {
+            Event::ProducerTrace { trace, .. } => &trace.info,
+            Event::ConsumerTrace { trace, .. } => &trace.info,
+            _ => return None,
+        };
+        let TraceInfo::Packet { packet, is_rtx: true } = info else { return None };
+        let numbers = (packet.ssrc, packet.payload_type, packet.sequence_number, packet.timestamp);
+        Some((numbers, packet.payload_size, packet.size))
+    };
+    let repairs: Vec<_> = events.iter().filter_map(repair).collect();
+    let (payload, header) = (DELTA.len() as u64, 12);
+    assert_eq!(repairs[0], ((VIDEO, H264, 2, 180), payload, header + payload));
+    let again = room.alice_gets();
+    let again = again.last().expect("sent again").rtp();
+    let numbers = (ALICE_RTX, ROUTER_H264_RTX, again.sequence_number(), again.timestamp());
+    let size = again.wire().len() as u64;
+    assert_eq!(repairs[1], (numbers, 2 + payload, size));
+    assert_eq!(repairs.len(), 2);
     // What waits for an estimator is taken all the same.
     let events = vec![TransportTraceEvent::Probation, TransportTraceEvent::Bwe];
     room.world.transport("alice", TransportCommand::EnableTraceEvent(events));

@@ -175,3 +175,27 @@ fn what_was_received_lost_repeated_and_repaired_adds_up() {
         room.world.assert_accounted();
     }
 }
+
+/// So much was lost before it that asking for each is of no use.
+#[test]
+fn a_repair_that_leaps_ahead_asks_for_a_key_frame_as_media_does() {
+    let mut room = Room::new();
+    room.video(100, KEY);
+    room.rtcp_to_sender();
+    repair(&mut room, 1, 1_500);
+    assert_eq!(heard(&room.rtcp_to_sender()).plis.len(), 1);
+    room.world.advance_ms(20);
+    assert!(heard(&room.rtcp_to_sender()).nacks.is_empty());
+}
+
+/// The number of the original is of the repair (RFC 4588 section 4).
+#[test]
+fn a_repair_counts_as_many_bytes_as_its_original() {
+    let mut room = Room::new();
+    room.video(1, KEY);
+    room.video(3, DELTA);
+    let before = room.world.producer_stats("video").remove(0).byte_count;
+    repair(&mut room, 1, 2);
+    let after = room.world.producer_stats("video").remove(0).byte_count;
+    assert_eq!(after - before, 12 + DELTA.len() as u64);
+}

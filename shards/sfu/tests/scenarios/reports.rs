@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::rtcp::{Dlrr, ReportBlock};
+use ringsoup_sfu::command::{ProducerCommand, ProducerTraceEvent};
 use ringsoup_sfu::event::Event;
 
 use crate::common::packets::{
     DELTA, KEY, SPEECH, empty_block, heard, receiver_report, rtcp, rtp, rtx, sender_report,
 };
 use crate::common::parameters::{H264_RTX, OPUS, consume_audio, produce_audio};
-use crate::common::{UNIX_ORIGIN_US, World};
+use crate::common::{UNIX_ORIGIN_US, World, simulcast};
 use crate::room::{ALICE_AUDIO, ALICE_VIDEO, AUDIO, BOB_VIDEO, Room, VIDEO, VIDEO_RTX};
 
 #[test]
@@ -210,4 +211,45 @@ fn a_delay_of_zero_is_no_round_trip() {
     let block = ReportBlock { last_sender_report: info.ntp.middle(), ..empty_block(BOB_VIDEO) };
     room.bob_says(&receiver_report(block));
     assert_eq!(room.world.consumer_stats("bob video").base.round_trip_time.to_bits(), 0);
+}
+
+#[test]
+fn a_report_of_a_stream_that_was_not_heard_yet_says_nothing() {
+    let mut room = Room::new();
+    room.world.producer("video", ProducerCommand::EnableTraceEvent(vec![ProducerTraceEvent::SenderReport]));
+    let report = sender_report(VIDEO, NtpTime::from_unix_micros(1), 4_500);
+    let traces = |room: &mut Room| {
+        let events = room.world.take_events();
+        events.iter().filter(|event| matches!(event, Event::ProducerTrace { .. })).count()
+    };
+    room.sender_says(&report);
+    assert_eq!(traces(&mut room), 0);
+    room.start_video(1..2);
+    room.sender_says(&report);
+    assert_eq!(traces(&mut room), 1);
+}
+
+/// What was lost before the silence is not held against what comes after it.
+#[test]
+fn reports_during_a_silence_end_the_interval_before_it() {
+    let mut world = World::new();
+    let sender = world.plain("sender");
+    let (ssrcs, mapped) = ([1_000, 2_000], [5_000, 5_001]);
+    world.produce("sender", simulcast::produce("video", "video/VP8", None, &ssrcs, &mapped));
+    let send = |world: &mut World, seq: u16| {
+        let timestamp = u32::from(seq) * 3_000;
+        world.from(&sender, &rtp(simulcast::VIDEO, seq, timestamp, ssrcs[0], &[0x10, 0, 1, 2]));
+    };
+    let report = |world: &mut World| {
+        let report = sender_report(ssrcs[0], NtpTime::from_unix_micros(1), 4_500);
+        world.from(&sender, &report);
+        world.producer_stats("video")[0].base.score
+    };
+    (1..100).for_each(|seq| send(&mut world, seq));
+    assert_eq!(report(&mut world), 10);
+    (100..200).filter(|seq| seq % 3 == 0).for_each(|seq| send(&mut world, seq));
+    world.advance_ms(2_000);
+    assert_eq!(report(&mut world), 0, "inactive");
+    (199..300).for_each(|seq| send(&mut world, seq));
+    assert_eq!(report(&mut world), 10);
 }
