@@ -46,7 +46,9 @@ pub(super) struct Receiver {
     asked: Option<Time>,
     paused: bool,
     preferred: Layers,
-    /// When it was paused, resumed or asked for other layers last, or was looked at first.
+    /// When it was paused or resumed last, or was looked at first.
+    resumed: Option<Time>,
+    /// When it asked for other layers last.
     changed: Option<Time>,
     repaired: u64,
     given_up: u64,
@@ -68,6 +70,7 @@ impl Receiver {
             asked: None,
             paused: false,
             preferred: most,
+            resumed: None,
             changed: None,
             repaired: 0,
             given_up: 0,
@@ -96,7 +99,7 @@ impl Receiver {
     pub(super) fn pause(&mut self, now: Time, paused: bool) {
         if self.paused != paused {
             self.paused = paused;
-            self.changed = Some(now);
+            self.resumed = Some(now);
             self.turn(Turn::Interrupted);
         }
     }
@@ -194,13 +197,15 @@ impl Receiver {
 
     /// A receiver that is not paused is never left alone, and where nothing is lost it gets what it prefers.
     pub(super) fn check_progress(&mut self, now: Time, is_clean: bool) {
-        let changed = *self.changed.get_or_insert(now);
+        let resumed = *self.resumed.get_or_insert(now);
+        let changed = self.changed.unwrap_or(resumed).max(resumed);
         if self.paused {
             return;
         }
-        let waited_for =
-            |layers| now.saturating_since(changed.max(self.oracle.last_decoded(layers).unwrap_or(changed)));
-        let (stalled, deprived) = (waited_for(LOWEST), waited_for(self.preferred));
+        let waited_for = |layers, since: Time| {
+            now.saturating_since(since.max(self.oracle.last_decoded(layers).unwrap_or(since)))
+        };
+        let (stalled, deprived) = (waited_for(LOWEST, resumed), waited_for(self.preferred, changed));
         let most = if is_clean { STALL_MAX } else { LOSSY_STALL_MAX };
         assert!(stalled <= most, "{now:?}: {} has got no frame for {stalled:?}", self.name);
         let is_met = !is_clean || deprived <= most;
