@@ -26,6 +26,8 @@ mod transports;
 #[cfg(test)]
 mod event_tests;
 #[cfg(test)]
+mod members_tests;
+#[cfg(test)]
 mod request_tests;
 #[cfg(test)]
 mod samples;
