@@ -77,16 +77,7 @@ impl Sfu {
                 transport.rtx_ssrcs.insert(rtx_ssrc, id);
             }
         }
-        if consumer.asks_again() {
-            producer.asking += 1;
-            for mapped_ssrc in consumer.mapped_ssrcs() {
-                if let Some(index) = producer.stream_index_of_mapped_ssrc(mapped_ssrc)
-                    && let Some(stream) = producer.streams[index].as_mut()
-                {
-                    stream.keep_history();
-                }
-            }
-        }
+        producer.asking += usize::from(consumer.asks_again());
         id
     }
 

@@ -22,14 +22,8 @@ impl Sfu {
         lacks_key_frame: bool,
         out: &mut Outbox,
     ) {
-        let Self { producers, consumers, .. } = self;
-        let described = &mut producers[producer];
+        let described = &self.producers[producer];
         let wants_key_frame = described.kind == MediaKind::Video && !described.paused && lacks_key_frame;
-        if described.consumers().any(|consumer| consumers[consumer].asks_again())
-            && let Some(stream) = described.streams[stream].as_mut()
-        {
-            stream.keep_history();
-        }
         out.events.push(described.score_event());
         self.schedule_inactivity(producer, stream);
         self.schedule_layer_check(now, producer, stream);
