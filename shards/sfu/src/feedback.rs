@@ -354,8 +354,8 @@ fn retransmit(
     let own_block = consumer.own_block(block);
     let block = own_block.as_ref().unwrap_or(block);
     let sent = &mut consumer.streams[stream];
-    // An RTX payload type stands for one other (RFC 4588 section 8.1): by it redundant sound or a key's tone would come back as speech.
-    let rtx = sent.rtx().filter(|_| packet.payload_type == sent.params.shown.payload_type);
+    // What has no RTX payload type of its own, as redundant sound beside speech, would come back as something else by another's.
+    let rtx = sent.rtx_of(packet.payload_type);
     let stamp = match rtx {
         Some(_) => new_stamp(now, transport, consumer.stamp_ids),
         None => first_stamp(sent, consumer.stamp_ids, sequence_number)?,

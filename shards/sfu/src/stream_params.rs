@@ -1,9 +1,9 @@
 //! What a receiving and a sending stream are set up with: read out of checked RTP parameters once.
 
-use ringsoup_rtc::codec::MimeType;
+use ringsoup_rtc::codec::{Codec, MimeType};
 
 use crate::reply::{RtpStreamParams, RtxStreamParams};
-use crate::rtp_parameters::{RtpParameters, is_k_svc, layers_of_scalability_mode};
+use crate::rtp_parameters::{RtpCodecParameters, RtpParameters, is_k_svc, layers_of_scalability_mode};
 
 /// A stream's constants.
 #[derive(Debug, Clone)]
@@ -12,6 +12,15 @@ pub struct StreamParams {
     pub mime_type: MimeType,
     /// The mode's spatial layers depend on each other in key frames only.
     pub is_k_svc: bool,
+    /// Each stands for one other (RFC 4588 section 8.1): the codecs of a stream have one each, or none.
+    rtx_payload_types: Vec<RtxPayloadType>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RtxPayloadType {
+    own: u8,
+    /// `apt`: what is repaired.
+    repairs: u8,
 }
 
 impl StreamParams {
@@ -40,7 +49,22 @@ impl StreamParams {
             spatial_layers,
             temporal_layers,
         };
-        Self { shown, mime_type, is_k_svc: is_k_svc(encoding.scalability_mode.as_deref()) }
+        Self {
+            shown,
+            mime_type,
+            is_k_svc: is_k_svc(encoding.scalability_mode.as_deref()),
+            rtx_payload_types: rtx_payload_types(parameters),
+        }
+    }
+
+    /// What a payload type is sent as in the RTX stream.
+    pub fn rtx_payload_type_of(&self, payload_type: u8) -> Option<u8> {
+        self.rtx_payload_types.iter().find(|rtx| rtx.repairs == payload_type).map(|rtx| rtx.own)
+    }
+
+    /// What comes under a payload type of the RTX stream.
+    pub fn repaired_by(&self, rtx_payload_type: u8) -> Option<u8> {
+        self.rtx_payload_types.iter().find(|rtx| rtx.own == rtx_payload_type).map(|rtx| rtx.repairs)
     }
 
     pub fn set_rtx(&mut self, ssrc: u32, payload_type: u8) {
@@ -59,4 +83,15 @@ impl StreamParams {
             cname: self.shown.cname.clone(),
         })
     }
+}
+
+fn rtx_payload_types(parameters: &RtpParameters) -> Vec<RtxPayloadType> {
+    let is_rtx = |codec: &&RtpCodecParameters| {
+        codec.mime_type.parse::<MimeType>().is_ok_and(|mime_type| mime_type.codec == Codec::Rtx)
+    };
+    let of = |codec: &RtpCodecParameters| {
+        let repairs = u8::try_from(codec.integer("apt")?).ok()?;
+        Some(RtxPayloadType { own: codec.payload_type, repairs })
+    };
+    parameters.codecs.iter().filter(is_rtx).filter_map(of).collect()
 }

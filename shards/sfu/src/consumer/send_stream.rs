@@ -81,6 +81,11 @@ impl SendStream {
         self.params.shown.rtx_payload_type.zip(self.params.shown.rtx_ssrc)
     }
 
+    /// The same of what repairs a payload type of the stream.
+    pub(crate) fn rtx_of(&self, payload_type: u8) -> Option<(u8, u32)> {
+        self.params.rtx_payload_type_of(payload_type).zip(self.params.shown.rtx_ssrc)
+    }
+
     pub(crate) fn next_rtx_sequence_number(&mut self) -> u16 {
         self.rtx_sequence_number = self.rtx_sequence_number.wrapping_add(1);
         self.rtx_sequence_number

@@ -144,12 +144,11 @@ impl Producer {
             self.streams[index] = Some(self.create_stream(now, index, packet.ssrc()));
             return Some(StreamMatch { index, is_rtx: false, is_new: true });
         }
-        let rtx = self.parameters.rtx_codec_of(encoding)?;
-        if rtx.payload_type != payload_type {
-            return None;
-        }
+        let own = self.parameters.rtx_codec_of(encoding).map(|codec| codec.payload_type);
         let stream = self.streams[index].as_mut().filter(|stream| stream.rtx_ssrc().is_none())?;
-        stream.params.set_rtx(packet.ssrc(), payload_type);
+        // The first one may repair another codec of the stream.
+        stream.params.repaired_by(payload_type)?;
+        stream.params.set_rtx(packet.ssrc(), own.unwrap_or(payload_type));
         Some(StreamMatch { index, is_rtx: true, is_new: false })
     }
 

@@ -251,10 +251,9 @@ impl RecvStream {
         now: Time,
         packet: &RtpPacket<'a>,
     ) -> Result<Arrived<'a>, DropReason> {
-        let original = self.open_rtx(packet)?;
+        let (original, payload_type) = self.open_rtx(packet)?;
         let (seq, has_restarted) = self.place(original.sequence_number, SequenceStats::receive_recovered)?;
         self.counters.retransmitted += 1;
-        let payload_type = self.params.shown.payload_type;
         let (descriptor, is_key_frame) = self.describe(packet, seq, payload_type, original.payload);
         let mut needs_key_frame = (has_restarted && !is_key_frame) || self.lacks_beginning(&descriptor);
         if let Some(nack) = &mut self.nack {
@@ -283,15 +282,16 @@ impl RecvStream {
         })
     }
 
-    fn open_rtx<'a>(&mut self, packet: &RtpPacket<'a>) -> Result<rtx::Original<'a>, DropReason> {
-        if self.params.shown.rtx_payload_type != Some(packet.payload_type()) {
-            return Err(DropReason::UnknownPayloadType);
-        }
+    /// The original, and under which payload type it was sent first.
+    fn open_rtx<'a>(&mut self, packet: &RtpPacket<'a>) -> Result<(rtx::Original<'a>, u8), DropReason> {
+        let payload_type = self.params.repaired_by(packet.payload_type());
+        let payload_type = payload_type.ok_or(DropReason::UnknownPayloadType)?;
         if let Sequence::Discarded = self.rtx_sequence.receive(packet.sequence_number()) {
             self.counters.rtx_discarded += 1;
             return Err(DropReason::BadSequence);
         }
-        rtx::decapsulate(packet.payload()).ok_or(DropReason::MalformedRtx)
+        let original = rtx::decapsulate(packet.payload()).ok_or(DropReason::MalformedRtx)?;
+        Ok((original, payload_type))
     }
 
     /// The extended sequence number, and whether the sender has restarted with it.

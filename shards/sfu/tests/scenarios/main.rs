@@ -41,6 +41,7 @@ mod srtp;
 mod srtp_attacks;
 mod stats;
 mod svc;
+mod two_codecs;
 mod webrtc_dtls;
 mod webrtc_handshakes;
 mod webrtc_ice;
