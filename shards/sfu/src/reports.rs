@@ -204,13 +204,13 @@ impl Sfu {
         }
     }
 
-    /// A receiver asks for a key frame. What comes by a pipe is another shard's own need, or was spaced out there: were it spaced out
-    /// again, a new viewer there would wait.
+    /// A receiver asks for a key frame. What another shard of this process asks for by a pipe is its own need, or was spaced out there:
+    /// were it spaced out again, a new viewer there would wait.
     pub(crate) fn receive_key_frame_request(&mut self, now: Time, id: Id<Consumer>, out: &mut Outbox) {
         let consumer = &self.consumers[id];
         let producer = consumer.producer;
-        let need =
-            if consumer.is_pipe() { KeyFrameRequests::need } else { KeyFrameRequests::need_of_receiver };
+        let is_of_shard = self.transports[consumer.transport].other_end().is_some();
+        let need = if is_of_shard { KeyFrameRequests::need } else { KeyFrameRequests::need_of_receiver };
         for index in self.streams_wanted(id, KeyFrameOf::Sent) {
             self.need_key_frame(now, producer, index, need, out);
         }

@@ -163,20 +163,6 @@ fn a_wish_for_a_key_frame_asks_every_stream() {
     assert_eq!(stats.sent.iter().map(|sent| sent.base.pli_count).collect::<Vec<_>>(), [0, 1, 0]);
 }
 
-/// What the far shard's receivers ask for was spaced out there; a viewer who joined there must not wait for that here.
-#[test]
-fn wishes_of_the_far_shard_never_wait() {
-    let mut pipe = Pipe::new();
-    pipe.sends(0, 1, KEY);
-    pipe.asked();
-    for seq in 2..12 {
-        pipe.far_says(&pli(PIPED[0]));
-        let asked = pipe.asked();
-        assert!(asked.contains(&SOURCE[0]), "the {seq}th wish was not passed on: {asked:?}");
-        pipe.sends(0, seq, KEY);
-    }
-}
-
 #[test]
 fn each_stream_is_reported_by_itself() {
     let mut pipe = Pipe::new();

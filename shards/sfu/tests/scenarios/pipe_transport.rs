@@ -235,6 +235,29 @@ fn key_frame_requests_cross_the_pipe() {
     }
 }
 
+/// What another shard's receivers ask for was spaced out there: a viewer who joined there must not wait for that here. Who is at the
+/// other end of a network is anybody.
+#[test]
+fn wishes_of_another_shard_never_wait_and_those_of_another_process_do() {
+    for between in Between::ALL {
+        let mut span = Span::new(between);
+        span.sends(0, 1, KEY);
+        span.bridge.advance_ms(3_000);
+        span.asked_of_sender();
+        let mut asked = 0;
+        for seq in 2..12 {
+            span.bridge.far.consumer("watched", ConsumerCommand::RequestKeyFrame);
+            span.bridge.carry();
+            asked += span.asked_of_sender().len();
+            span.sends(0, seq, KEY);
+        }
+        assert_eq!(asked, if between.is_joined() { 10 } else { 3 }, "{between:?}");
+        // The last wish waits, and is met.
+        span.bridge.advance_ms(1_000);
+        assert_eq!(span.asked_of_sender().len(), 0, "{between:?}: by the key frame that came");
+    }
+}
+
 #[test]
 fn a_loss_before_the_pipe_is_repaired_for_those_behind_it() {
     for between in Between::ALL {
