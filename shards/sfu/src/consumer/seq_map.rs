@@ -7,9 +7,11 @@
 
 use std::collections::VecDeque;
 
-/// Deliberate drops that are remembered, for packets that arrive late among them. Older ones only count in the
-/// offset; a packet that late is refused.
-const REMEMBERED_DROPS_MAX: usize = 512;
+use ringsoup_rtc::rtx::history::PACKETS_MAX;
+
+/// How far behind the newest input drops are remembered: for packets that arrive late among them, and to find again what a receiver asks
+/// for, whose history reaches as far. Older ones only count in the offset; a packet that late is refused.
+const REACH: u64 = PACKETS_MAX;
 
 #[derive(Debug, Clone)]
 pub struct SeqMap {
@@ -19,7 +21,30 @@ pub struct SeqMap {
     first_input: u64,
     max_output: u64,
     max_input: u64,
-    dropped: VecDeque<u64>,
+    /// Oldest first, at least one input between two of them: about half of [`REACH`] at most.
+    dropped: VecDeque<Dropped>,
+}
+
+/// Inputs in a row that were dropped.
+#[derive(Debug, Clone, Copy)]
+struct Dropped {
+    start: u64,
+    /// The first input after them.
+    end: u64,
+    /// As the map's, for inputs from `end` on.
+    offset: u64,
+}
+
+impl Dropped {
+    /// The offset of inputs before it.
+    fn offset_before(&self) -> u64 {
+        self.offset.wrapping_sub(self.end - self.start)
+    }
+
+    /// What the first input after it goes out under.
+    fn next_output(&self) -> u64 {
+        self.end.wrapping_sub(self.offset)
+    }
 }
 
 impl SeqMap {
@@ -56,28 +81,58 @@ impl SeqMap {
             self.drop_late(input);
             return;
         }
-        if self.dropped.len() == REMEMBERED_DROPS_MAX
-            && let Some(oldest) = self.dropped.pop_front()
-        {
-            self.first_input = self.first_input.max(oldest + 1);
-        }
         self.max_input = input;
-        self.dropped.push_back(input);
         self.offset = self.offset.wrapping_add(1);
+        let offset = self.offset;
+        match self.dropped.back_mut() {
+            Some(last) if last.end == input => (last.end, last.offset) = (input + 1, offset),
+            _ => {
+                self.forget_before(input.saturating_sub(REACH));
+                self.dropped.push_back(Dropped { start: input, end: input + 1, offset });
+            }
+        }
+    }
+
+    fn forget_before(&mut self, input: u64) {
+        while let Some(oldest) = self.dropped.pop_front_if(|oldest| oldest.end <= input) {
+            self.first_input = self.first_input.max(oldest.end);
+        }
     }
 
     /// Inputs after this one were seen. When they were all dropped, this one still closes up; when one went out, it did so with
     /// this number's gap, which stays.
     fn drop_late(&mut self, input: u64) {
-        let place = self.dropped.partition_point(|&dropped| dropped < input);
-        let later = (self.dropped.len() - place) as u64;
-        let output = input.wrapping_sub(self.offset.wrapping_sub(later));
-        let is_known = self.dropped.get(place) == Some(&input);
-        let has_room = self.dropped.len() < REMEMBERED_DROPS_MAX;
-        if input >= self.first_input && output > self.max_output && later > 0 && !is_known && has_room {
-            self.dropped.insert(place, input);
-            self.offset = self.offset.wrapping_add(1);
+        let place = self.place_of(input);
+        let Some(&next) = self.dropped.get(place) else { return };
+        let output = input.wrapping_sub(next.offset_before());
+        let is_known = next.start <= input;
+        let is_near = input >= self.first_input && self.max_input - input < REACH;
+        if is_known || !is_near || output <= self.max_output {
+            return;
         }
+        self.offset = self.offset.wrapping_add(1);
+        for later in self.dropped.range_mut(place..) {
+            later.offset = later.offset.wrapping_add(1);
+        }
+        let joins_next = next.start == input + 1;
+        let before = place.checked_sub(1).and_then(|before| self.dropped.get_mut(before));
+        match before.filter(|before| before.end == input) {
+            Some(before) if joins_next => {
+                (before.end, before.offset) = (next.end, next.offset.wrapping_add(1));
+                self.dropped.remove(place);
+            }
+            Some(before) => (before.end, before.offset) = (input + 1, before.offset.wrapping_add(1)),
+            None if joins_next => self.dropped[place].start = input,
+            None => {
+                let offset = next.offset_before().wrapping_add(1);
+                self.dropped.insert(place, Dropped { start: input, end: input + 1, offset });
+            }
+        }
+    }
+
+    /// Of the first drops that do not lie before `input`.
+    fn place_of(&self, input: u64) -> usize {
+        self.dropped.partition_point(|dropped| dropped.end <= input)
     }
 
     /// The output for `input`, or `None` when it belongs before this run or was dropped.
@@ -93,15 +148,11 @@ impl SeqMap {
         if input < self.first_input {
             return None;
         }
-        let mut offset = self.offset;
-        if self.dropped.back().is_some_and(|&last| input <= last) {
-            let later = self.dropped.partition_point(|&dropped| dropped < input);
-            if self.dropped.get(later) == Some(&input) {
-                return None;
-            }
-            offset = offset.wrapping_sub((self.dropped.len() - later) as u64);
+        if self.dropped.back().is_none_or(|last| last.end <= input) {
+            return Some(input.wrapping_sub(self.offset));
         }
-        Some(input.wrapping_sub(offset))
+        let next = self.dropped.get(self.place_of(input)).filter(|next| input < next.start)?;
+        Some(input.wrapping_sub(next.offset_before()))
     }
 
     /// The input that went out, or would have, under the 16 bits `output`: the newest such number. With it the whole
@@ -110,23 +161,9 @@ impl SeqMap {
         #[allow(clippy::cast_possible_truncation, reason = "the distance is modulo 2^16 on the wire")]
         let behind = (self.max_output as u16).wrapping_sub(output);
         let output = self.max_output - u64::from(behind);
-        // Each remembered drop moved what follows it down by one: count those at or below the output.
-        let count = self.dropped.len() as u64;
-        let first_after = |index: usize, dropped: u64| {
-            let later = count - 1 - index as u64;
-            (dropped + 1).wrapping_sub(self.offset.wrapping_sub(later))
-        };
-        let mut before = 0;
-        let mut end = self.dropped.len();
-        while before < end {
-            let middle = usize::midpoint(before, end);
-            if first_after(middle, self.dropped[middle]) <= output {
-                before = middle + 1
-            } else {
-                end = middle
-            }
-        }
-        let input = output.wrapping_add(self.offset.wrapping_sub(count - before as u64));
+        let place = self.dropped.partition_point(|dropped| dropped.next_output() <= output);
+        let offset = self.dropped.get(place).map_or(self.offset, Dropped::offset_before);
+        let input = output.wrapping_add(offset);
         (input >= self.first_input && input <= self.max_input).then_some((input, output))
     }
 
@@ -194,6 +231,36 @@ mod tests {
             }
             for (&input, &output) in &sent {
                 prop_assert_eq!(map.output_of(input), Some(output));
+            }
+        }
+    }
+
+    proptest! {
+        /// Drops in any order are the same drops.
+        #[test]
+        fn late_drops_count_as_those_in_time(
+            dropped in proptest::collection::btree_set(1_u64..60, 1..40),
+            order in proptest::collection::vec(any::<u16>(), 40),
+        ) {
+            let mut shuffled: Vec<_> = dropped.iter().copied().zip(order).collect();
+            shuffled.sort_by_key(|(_, place)| *place);
+            let (mut map, mut in_time) = (SeqMap::new(1_000), SeqMap::new(1_000));
+            for map in [&mut map, &mut in_time] {
+                map.sync(0);
+                map.map(0);
+            }
+            shuffled.iter().for_each(|(input, _)| map.drop_input(*input));
+            dropped.iter().for_each(|input| in_time.drop_input(*input));
+            for input in 0..80 {
+                prop_assert_eq!(map.output_of(input), in_time.output_of(input), "{}", input);
+            }
+            for input in 0..80 {
+                let (output, expected) = (map.map(input), in_time.map(input));
+                prop_assert_eq!(output, expected);
+            }
+            prop_assert_eq!(map.dropped.len(), in_time.dropped.len(), "joined to the same runs");
+            for output in 1_000..1_080 {
+                prop_assert_eq!(map.source(output), in_time.source(output));
             }
         }
     }
@@ -273,7 +340,9 @@ mod tests {
             map.drop_input(input);
             assert_eq!(map.map(input + 1), Some(first + u64::midpoint(input, 1)));
         }
-        assert!(map.dropped.len() <= REMEMBERED_DROPS_MAX);
+        assert!(map.dropped.len() as u64 <= REACH / 2 + 1);
         assert_eq!(map.map(2), None);
+        let reached = 4_000 - REACH + 2;
+        assert_eq!(map.map(reached), Some(first + reached / 2));
     }
 }

@@ -250,6 +250,28 @@ fn a_lost_packet_comes_again_with_the_marker_it_had() {
 }
 
 #[test]
+fn what_is_kept_can_be_asked_for_however_much_was_left_out_since() {
+    let mut scene = Scene::new(VP9, "L3T3");
+    scene.begin();
+    scene.prefer(0, 0);
+    scene.picture(0, false, false);
+    scene.picture(0, false, false);
+    let lost = scene.gets().pop().expect("sent");
+    for _ in 0..50 {
+        scene.pictures += 1;
+        scene.world.advance_ms(33);
+        scene.packet(&vp9(0, 0, true, false), false);
+        (0..40).for_each(|_| scene.packet(&vp9(1, 0, true, false), false));
+    }
+    assert_eq!(scene.gets().len(), 50);
+    let receiver = scene.receiver.clone();
+    scene.world.from(&receiver, &nack(SENT, &[lost.rtp().sequence_number()]));
+    let again = scene.gets();
+    assert_eq!(again.len(), 1, "of less than two seconds ago");
+    assert_eq!(&again[0].rtp().payload()[2..], lost.rtp().payload());
+}
+
+#[test]
 fn a_spatial_layer_that_stops_is_not_wanted_any_more() {
     let mut scene = Scene::new(VP9, "L3T1");
     scene.begin();
