@@ -20,7 +20,7 @@ use super::{
 const ONE_LAYER: &str = "S1T1";
 
 /// An extension's number on the wire is its index.
-const EXTENSION_URIS: [ExtensionUri; 12] = [
+const EXTENSION_URIS: [ExtensionUri; 14] = [
     ExtensionUri::Mid,
     ExtensionUri::RtpStreamId,
     ExtensionUri::RepairRtpStreamId,
@@ -33,6 +33,8 @@ const EXTENSION_URIS: [ExtensionUri; 12] = [
     ExtensionUri::AbsCaptureTime,
     ExtensionUri::PlayoutDelay,
     ExtensionUri::MediasoupPacketId,
+    ExtensionUri::FrameMarkingDraft07,
+    ExtensionUri::FrameMarking,
 ];
 
 pub(super) fn decode_kind(kind: wire::MediaKind) -> Result<MediaKind, CommandError> {

@@ -61,8 +61,10 @@ pub(super) fn rich_parameters() -> RtpParameters {
                 rtcp_feedback: Vec::new(),
             },
         ],
+        // Those that libraries of all layouts have a word for or leave out.
         header_extensions: ExtensionUri::ALL
             .into_iter()
+            .filter(|uri| !matches!(uri, ExtensionUri::FrameMarking | ExtensionUri::FrameMarkingDraft07))
             .map(|uri| RtpHeaderExtensionParameters {
                 uri,
                 id: uri.router_id(),

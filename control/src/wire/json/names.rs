@@ -60,6 +60,8 @@ const VALUE_TEXTS: &[(&str, &[(&str, &str)])] = &[
             ("AbsCaptureTime", ExtensionUri::AbsCaptureTime.uri()),
             ("PlayoutDelay", ExtensionUri::PlayoutDelay.uri()),
             ("MediasoupPacketId", ExtensionUri::MediasoupPacketId.uri()),
+            ("FrameMarkingDraft07", ExtensionUri::FrameMarkingDraft07.uri()),
+            ("FrameMarking", ExtensionUri::FrameMarking.uri()),
         ],
     ),
 ];

@@ -265,9 +265,9 @@ fn what_is_produced_is_read_whole() {
         ]
     );
     assert_eq!(parameters.codecs[0].rtcp_feedback[1].parameter, "pli");
-    // Frame marking is not known here, and the others stay.
+    // Frame marking among them.
     let extensions: Vec<_> = parameters.header_extensions.iter().map(|extension| extension.id).collect();
-    assert_eq!(extensions, [10, 13]);
+    assert_eq!(extensions, [10, 7, 13]);
     let [first, second] = &parameters.encodings[..] else { panic!() };
     assert_eq!(
         (first.ssrc, first.rtx_ssrc, first.max_bitrate),

@@ -6,6 +6,7 @@
 pub mod dependency_descriptor;
 pub mod h264;
 pub mod h265;
+pub mod marking;
 pub mod opus;
 pub mod red;
 pub mod vp8;
@@ -130,11 +131,17 @@ impl Codec {
         matches!(self, Self::H264 | Self::Av1)
     }
 
+    /// Whether frame marking is read: it tells the layers of H264, whose slices do not.
+    pub const fn reads_frame_marking(self) -> bool {
+        matches!(self, Self::H264 | Self::H264Svc)
+    }
+
     /// Reads the payload descriptor, for the codecs that have one.
     pub fn describe(self, payload: &[u8]) -> Descriptor {
         let described = match self {
             Self::Vp8 => vp8::Descriptor::parse(payload).map(Descriptor::Vp8),
             Self::Vp9 => vp9::Descriptor::parse(payload).map(Descriptor::Vp9),
+            Self::H264Svc => marking::Marking::of_scalable_payload(payload).map(Descriptor::Marked),
             _ => None,
         };
         described.unwrap_or(Descriptor::None)
@@ -146,6 +153,7 @@ impl Codec {
             (Descriptor::Vp8(picture), Kept::Picture(id)) => {
                 Descriptor::Vp8(vp8::Descriptor { picture_id: Some(id), ..picture })
             }
+            (_, Kept::Marked(marking)) => Descriptor::Marked(marking),
             (descriptor, _) => descriptor,
         }
     }
@@ -174,6 +182,8 @@ pub enum Kept {
     Early,
     /// The number of a picture whose payload tells only the low seven bits of it.
     Picture(u16),
+    /// What its frame marking said.
+    Marked(marking::Marking),
 }
 
 impl Kept {
@@ -194,6 +204,7 @@ pub enum Descriptor {
     Vp8(vp8::Descriptor),
     Vp9(vp9::Descriptor),
     Dependency(dependency_descriptor::Frame),
+    Marked(marking::Marking),
     /// A dependency descriptor that says nothing, in a stream of which no structure is known.
     Unresolved,
     /// One that the known structures do not tell: that of its sequence comes behind it, or did not come.
@@ -206,6 +217,7 @@ impl Descriptor {
         match self {
             Self::Dependency(frame) => Kept::Frame(frame.kept()),
             Self::Early => Kept::Early,
+            Self::Marked(marking) => Kept::Marked(*marking),
             Self::Vp8(picture) if !picture.has_wide_picture_id => {
                 picture.picture_id.map_or(Kept::Nothing, Kept::Picture)
             }
@@ -218,6 +230,7 @@ impl Descriptor {
         match self {
             Self::Vp9(descriptor) => descriptor.layers.map_or(0, |layers| layers.spatial),
             Self::Dependency(frame) => frame.spatial,
+            Self::Marked(marking) => marking.spatial,
             Self::Vp8(_) | Self::None | Self::Unresolved | Self::Early => 0,
         }
     }
@@ -228,6 +241,7 @@ impl Descriptor {
             Self::Vp8(descriptor) => descriptor.temporal_layer.unwrap_or(0),
             Self::Vp9(descriptor) => descriptor.layers.map_or(0, |layers| layers.temporal),
             Self::Dependency(frame) => frame.temporal,
+            Self::Marked(marking) => marking.temporal,
             Self::None | Self::Unresolved | Self::Early => 0,
         }
     }

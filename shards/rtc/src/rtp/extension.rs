@@ -18,10 +18,13 @@ pub enum ExtensionUri {
     AbsCaptureTime,
     PlayoutDelay,
     MediasoupPacketId,
+    /// Of controllers before 3.16.6, as its draft and as its RFC to be had it.
+    FrameMarkingDraft07,
+    FrameMarking,
 }
 
 impl ExtensionUri {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Mid,
         Self::RtpStreamId,
         Self::RepairRtpStreamId,
@@ -34,6 +37,8 @@ impl ExtensionUri {
         Self::AbsCaptureTime,
         Self::PlayoutDelay,
         Self::MediasoupPacketId,
+        Self::FrameMarkingDraft07,
+        Self::FrameMarking,
     ];
 
     pub const fn uri(self) -> &'static str {
@@ -54,6 +59,8 @@ impl ExtensionUri {
             Self::AbsCaptureTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
             Self::PlayoutDelay => "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
             Self::MediasoupPacketId => "urn:mediasoup:params:rtp-hdrext:packet-id",
+            Self::FrameMarkingDraft07 => "http://tools.ietf.org/html/draft-ietf-avtext-framemarking-07",
+            Self::FrameMarking => "urn:ietf:params:rtp-hdrext:framemarking",
         }
     }
 
@@ -77,6 +84,8 @@ impl ExtensionUri {
             Self::AbsCaptureTime => 10,
             Self::PlayoutDelay => 11,
             Self::MediasoupPacketId => 12,
+            Self::FrameMarkingDraft07 => 13,
+            Self::FrameMarking => 14,
         }
     }
 }
@@ -273,9 +282,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn router_ids_are_one_to_twelve_in_order() {
+    fn router_ids_go_up_in_order_and_fit_the_one_byte_form() {
         for (index, extension) in ExtensionUri::ALL.into_iter().enumerate() {
             assert_eq!(usize::from(extension.router_id()), index + 1);
+            assert!(extension.router_id() <= 14);
             assert_eq!(ExtensionUri::from_uri(extension.uri()), Some(extension));
         }
         assert_eq!(ExtensionUri::from_uri("urn:none"), None);

@@ -31,6 +31,7 @@ pub struct ExtensionIds {
     pub packet_id: Option<u8>,
     pub transport_wide_cc: Option<u8>,
     pub abs_capture_time: Option<u8>,
+    pub frame_marking: Option<u8>,
 }
 
 /// # Errors
@@ -98,6 +99,9 @@ impl Mapping {
                 packet_id: parameters.extension_id(ExtensionUri::MediasoupPacketId),
                 transport_wide_cc: parameters.extension_id(ExtensionUri::TransportWideCc01),
                 abs_capture_time: parameters.extension_id(ExtensionUri::AbsCaptureTime),
+                frame_marking: parameters
+                    .extension_id(ExtensionUri::FrameMarking)
+                    .or_else(|| parameters.extension_id(ExtensionUri::FrameMarkingDraft07)),
             },
             adds_packet_id,
         }
@@ -125,9 +129,11 @@ fn travels(uri: ExtensionUri, kind: MediaKind) -> bool {
     match uri {
         ExtensionUri::PlayoutDelay | ExtensionUri::MediasoupPacketId => true,
         ExtensionUri::SsrcAudioLevel => kind == MediaKind::Audio,
-        ExtensionUri::DependencyDescriptor | ExtensionUri::VideoOrientation | ExtensionUri::TimeOffset => {
-            kind == MediaKind::Video
-        }
+        ExtensionUri::DependencyDescriptor
+        | ExtensionUri::VideoOrientation
+        | ExtensionUri::TimeOffset
+        | ExtensionUri::FrameMarkingDraft07
+        | ExtensionUri::FrameMarking => kind == MediaKind::Video,
         ExtensionUri::Mid
         | ExtensionUri::RtpStreamId
         | ExtensionUri::RepairRtpStreamId

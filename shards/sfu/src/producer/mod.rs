@@ -187,6 +187,7 @@ impl Producer {
         let mapped_ssrc = self.mapping.mapped_ssrc(index);
         let mut stream = RecvStream::new(params, mapped_ssrc, self.key_frame_delay, checks_inactivity, now);
         stream.read_dependencies(self.mapping.ids.dependency_descriptor);
+        stream.read_marking(self.mapping.ids.frame_marking);
         stream.clock_offset_us = self.clock_offset_us;
         if self.paused {
             stream.pause();

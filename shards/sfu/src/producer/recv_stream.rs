@@ -5,8 +5,9 @@ mod told;
 use std::time::Duration;
 
 use ringsoup_rtc::codec::dependency_descriptor::Reader;
+use ringsoup_rtc::codec::marking::{Marking, continues_scalable_unit};
 use ringsoup_rtc::codec::vp8::PictureIds;
-use ringsoup_rtc::codec::{Descriptor, Kept};
+use ringsoup_rtc::codec::{Codec, Descriptor, Kept};
 use ringsoup_rtc::jitter::Jitter;
 use ringsoup_rtc::loss::{LossReport, Sequence, SequenceStats};
 use ringsoup_rtc::nack::generator::NackGenerator;
@@ -64,6 +65,10 @@ pub struct RecvStream {
     captured: Option<(u32, i64)>,
     /// `None` where none was negotiated, or the payload tells its layers itself.
     dependencies: Option<Box<Dependencies>>,
+    /// The id of its frame marking, where that is read.
+    marking: Option<u8>,
+    /// Of a scalable stream, where the unit that is under way has come, and what its first fragment said.
+    unit: Option<(u64, Marking)>,
     pictures: PictureIds,
     /// `None` for a stream of one layer.
     pub(crate) layers: Option<Box<LayerRates>>,
@@ -167,6 +172,8 @@ impl RecvStream {
             clock_offset_us: None,
             captured: None,
             dependencies: None,
+            marking: None,
+            unit: None,
             pictures: PictureIds::default(),
             layers,
             layer_timer: None,
@@ -186,6 +193,11 @@ impl RecvStream {
     pub(crate) fn read_dependencies(&mut self, id: Option<u8>) {
         let id = id.filter(|_| self.params.mime_type.codec.needs_dependency_descriptor());
         self.dependencies = id.map(|id| Box::new(Dependencies { id, ..Dependencies::default() }));
+    }
+
+    /// Reads frame marking with this id, where the codec's layers are told by it.
+    pub(crate) fn read_marking(&mut self, id: Option<u8>) {
+        self.marking = id.filter(|_| self.params.mime_type.codec.reads_frame_marking());
     }
 
     pub(crate) fn ssrc(&self) -> u32 {
@@ -355,6 +367,13 @@ impl RecvStream {
                 None => (Descriptor::Unresolved, in_payload),
             };
         }
+        if let Some(id) = self.marking
+            && let Some(marking) = packet.extension(id).and_then(Marking::parse_element)
+        {
+            // libwebrtc's hardware encoders do not mark their key frames.
+            let is_key_frame = marking.begins_key_frame || codec.is_key_frame(payload).unwrap_or(false);
+            return (Descriptor::Marked(marking), is_key_frame);
+        }
         let mut descriptor = codec.describe(payload);
         let is_key_frame = match &mut descriptor {
             Descriptor::Vp8(picture) => {
@@ -362,6 +381,17 @@ impl RecvStream {
                 picture.is_key_frame(payload)
             }
             Descriptor::Vp9(picture) => picture.is_key_frame(),
+            Descriptor::None if codec == Codec::H264Svc && continues_scalable_unit(payload) => {
+                // Later fragments are of their unit's layers.
+                let unit = self.unit.filter(|(last, _)| last + 1 == seq);
+                descriptor = unit.map_or(Descriptor::None, |(_, marking)| Descriptor::Marked(marking));
+                self.unit = unit.map(|(_, marking)| (seq, marking));
+                false
+            }
+            Descriptor::Marked(marking) => {
+                self.unit = Some((seq, *marking));
+                marking.begins_key_frame || codec.is_key_frame(payload).unwrap_or(false)
+            }
             _ => codec.is_key_frame(payload).unwrap_or(false),
         };
         (descriptor, is_key_frame)
@@ -470,6 +500,7 @@ impl RecvStream {
             },
             _ => codec.describe_again(packet.payload, packet.kept),
         };
+        is_key_frame |= matches!(descriptor, Descriptor::Marked(marking) if marking.begins_key_frame);
         Some(Arrived {
             seq,
             payload_type: self.params.shown.payload_type,

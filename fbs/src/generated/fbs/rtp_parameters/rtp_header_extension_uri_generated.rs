@@ -5,10 +5,10 @@ use super::*;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 pub const ENUM_MIN_RTP_HEADER_EXTENSION_URI: u8 = 0;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
-pub const ENUM_MAX_RTP_HEADER_EXTENSION_URI: u8 = 11;
+pub const ENUM_MAX_RTP_HEADER_EXTENSION_URI: u8 = 13;
 #[deprecated(since = "2.0.0", note = "Use associated constants instead. This will no longer be generated in 2021.")]
 #[allow(non_camel_case_types)]
-pub const ENUM_VALUES_RTP_HEADER_EXTENSION_URI: [RtpHeaderExtensionUri; 12] = [
+pub const ENUM_VALUES_RTP_HEADER_EXTENSION_URI: [RtpHeaderExtensionUri; 14] = [
   RtpHeaderExtensionUri::Mid,
   RtpHeaderExtensionUri::RtpStreamId,
   RtpHeaderExtensionUri::RepairRtpStreamId,
@@ -21,6 +21,8 @@ pub const ENUM_VALUES_RTP_HEADER_EXTENSION_URI: [RtpHeaderExtensionUri; 12] = [
   RtpHeaderExtensionUri::AbsCaptureTime,
   RtpHeaderExtensionUri::PlayoutDelay,
   RtpHeaderExtensionUri::MediasoupPacketId,
+  RtpHeaderExtensionUri::FrameMarkingDraft07,
+  RtpHeaderExtensionUri::FrameMarking,
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -40,9 +42,11 @@ impl RtpHeaderExtensionUri {
   pub const AbsCaptureTime: Self = Self(9);
   pub const PlayoutDelay: Self = Self(10);
   pub const MediasoupPacketId: Self = Self(11);
+  pub const FrameMarkingDraft07: Self = Self(12);
+  pub const FrameMarking: Self = Self(13);
 
   pub const ENUM_MIN: u8 = 0;
-  pub const ENUM_MAX: u8 = 11;
+  pub const ENUM_MAX: u8 = 13;
   pub const ENUM_VALUES: &'static [Self] = &[
     Self::Mid,
     Self::RtpStreamId,
@@ -56,6 +60,8 @@ impl RtpHeaderExtensionUri {
     Self::AbsCaptureTime,
     Self::PlayoutDelay,
     Self::MediasoupPacketId,
+    Self::FrameMarkingDraft07,
+    Self::FrameMarking,
   ];
   /// Returns the variant's name or "" if unknown.
   pub fn variant_name(self) -> Option<&'static str> {
@@ -72,6 +78,8 @@ impl RtpHeaderExtensionUri {
       Self::AbsCaptureTime => Some("AbsCaptureTime"),
       Self::PlayoutDelay => Some("PlayoutDelay"),
       Self::MediasoupPacketId => Some("MediasoupPacketId"),
+      Self::FrameMarkingDraft07 => Some("FrameMarkingDraft07"),
+      Self::FrameMarking => Some("FrameMarking"),
       _ => None,
     }
   }

@@ -3,6 +3,7 @@
 //! A pipe consumer needs none of its own: it is as many simple streams as its producer has encodings.
 
 mod frames;
+mod marked;
 pub mod pictures;
 pub mod simple;
 pub mod simulcast;

@@ -14,6 +14,7 @@ use ringsoup_rtc::rtx::HistoryPacket;
 
 use crate::consumer::decision::{Decision, LayerChange, Offer, Rewrite, Withheld};
 use crate::consumer::layers::frames::{Opened, open_from, still_reached};
+use crate::consumer::layers::marked;
 use crate::consumer::layers::pictures::Pictures;
 use crate::consumer::layers::timeline::Timeline;
 use crate::consumer::layers::{Again, Available, LayerPair, Retarget, Source, choose};
@@ -229,6 +230,19 @@ impl SimulcastLayers {
                     return Decision::Withhold(Withheld::Layer);
                 };
                 temporal
+            }
+            Descriptor::Marked(marking) => {
+                let is_newest = offer.arrived.seq >= self.runs[0].sequence.max_input();
+                let next = if is_newest {
+                    marked::next_temporal(marking, current.temporal, wanted)
+                } else {
+                    current.temporal
+                };
+                if marking.temporal > next {
+                    self.runs[0].sequence.drop_input(offer.arrived.seq);
+                    return Decision::Withhold(Withheld::Layer);
+                }
+                next
             }
             Descriptor::Early => return Decision::Withhold(Withheld::BeforeKeyFrame),
             Descriptor::Unresolved => current.temporal,

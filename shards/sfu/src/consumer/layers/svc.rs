@@ -6,11 +6,13 @@
 use std::collections::VecDeque;
 
 use ringsoup_rtc::codec::dependency_descriptor::{Active, Frame, KeptFrame};
+use ringsoup_rtc::codec::marking::Marking;
 use ringsoup_rtc::codec::{Descriptor, Kept, MimeType, vp9};
 use ringsoup_rtc::rtx::HistoryPacket;
 
 use crate::consumer::decision::{Decision, LayerChange, Offer, Rewrite, Withheld};
 use crate::consumer::layers::frames::{open_from, still_reached};
+use crate::consumer::layers::marked;
 use crate::consumer::layers::pictures::Pictures;
 use crate::consumer::layers::{Again, Available, LayerPair, Retarget, choose};
 use crate::consumer::seq_map::SeqMap;
@@ -145,6 +147,7 @@ impl SvcLayers {
                 admitted.passes.then_some(layers)
             }
             Descriptor::Dependency(frame) => self.admit_frame(frame, offer, is_newest, target),
+            Descriptor::Marked(marking) => self.admit_marked(marking, arrived, is_newest, target),
             Descriptor::Early => return Decision::Withhold(Withheld::BeforeKeyFrame),
             Descriptor::Unresolved => self.current.or_else(|| arrived.is_key_frame.then_some(LOWEST)),
             Descriptor::None => Some(self.current.unwrap_or(LOWEST)),
@@ -319,6 +322,24 @@ impl SvcLayers {
         Some(LayerPair { spatial, temporal })
     }
 
+    /// The layers that are sent from this marked packet on; `None` leaves it out.
+    fn admit_marked(
+        &mut self,
+        marking: &Marking,
+        arrived: &Arrived<'_>,
+        is_newest: bool,
+        target: LayerPair,
+    ) -> Option<LayerPair> {
+        if marking.spatial >= self.layers.spatial || marking.temporal >= self.layers.temporal {
+            return None;
+        }
+        let layers = match is_newest {
+            true => marked::next_layers(marking, arrived.is_key_frame, self.is_k_svc, self.current, target)?,
+            false => self.layers_at(arrived.seq)?,
+        };
+        (marking.spatial <= layers.spatial && marking.temporal <= layers.temporal).then_some(layers)
+    }
+
     /// Whether a frame is sent to a receiver of these layers.
     fn has(&self, frame: &KeptFrame, layers: LayerPair) -> bool {
         let is_of_another = self.is_k_svc && frame.spatial != layers.spatial;
@@ -491,6 +512,7 @@ fn layers_of(picture: &vp9::Descriptor) -> LayerPair {
 fn marker(marker: bool, descriptor: &Descriptor, frame: Option<KeptFrame>, sent: LayerPair) -> bool {
     let ends_top = match (descriptor, frame) {
         (Descriptor::Vp9(picture), _) => picture.ends_frame && layers_of(picture).spatial == sent.spatial,
+        (Descriptor::Marked(marking), _) => marking.ends_frame && marking.spatial == sent.spatial,
         (_, Some(frame)) => frame.ends_frame && frame.spatial == sent.spatial,
         _ => false,
     };
