@@ -4,6 +4,7 @@
 //! that takes it back for controllers before it. Facts are the published packages' (`worker/src`).
 
 use ringsoup_rtc::codec::Codec;
+use ringsoup_rtc::srtp::CryptoSuite;
 use ringsoup_sfu::rules::{ConsumerType, Rules, TemporalRule};
 
 use crate::error_words::{ErrorWords, UnknownHandler};
@@ -80,6 +81,10 @@ const STEPS: &[Step] = &[
         },
     },
     Step {
+        before: Version::new(3, 10, 0),
+        take_back: |behaviour| behaviour.rules.pipe_crypto_suite = CryptoSuite::AesCm128HmacSha1_80,
+    },
+    Step {
         before: Version::new(3, 9, 14),
         take_back: |behaviour| {
             behaviour.rules.unknown_codecs = &[Codec::Av1, Codec::H264Svc];
@@ -153,6 +158,19 @@ mod tests {
         ] {
             let rules = of(version).rules;
             assert_eq!((rules.unknown_codecs, rules.svc_codecs), (unknown, svc), "{version}");
+        }
+    }
+
+    #[test]
+    fn pipes_have_the_suite_of_the_version() {
+        use CryptoSuite::{AeadAes256Gcm, AesCm128HmacSha1_80};
+        for (version, suite) in [
+            ("3.8.4", AesCm128HmacSha1_80),
+            ("3.9.17", AesCm128HmacSha1_80),
+            ("3.10.0", AeadAes256Gcm),
+            ("3.27.1", AeadAes256Gcm),
+        ] {
+            assert_eq!(of(version).rules.pipe_crypto_suite, suite, "{version}");
         }
     }
 

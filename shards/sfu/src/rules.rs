@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use ringsoup_rtc::codec::Codec;
+use ringsoup_rtc::srtp::CryptoSuite;
 
 use crate::consumer::layers::LayerPair;
 
@@ -16,6 +17,8 @@ pub struct Rules {
     pub has_simulcast_of_one: bool,
     pub consumer_type: ConsumerType,
     pub temporal: TemporalRule,
+    /// What pipes between routers are encrypted with, where they are: the other end may be a worker of the same version.
+    pub pipe_crypto_suite: CryptoSuite,
 }
 
 /// How a consumer's type comes about.
@@ -42,6 +45,7 @@ impl Rules {
         has_simulcast_of_one: true,
         consumer_type: ConsumerType::Derived,
         temporal: TemporalRule::UpToPreferred,
+        pipe_crypto_suite: CryptoSuite::AeadAes256Gcm,
     };
 }
 

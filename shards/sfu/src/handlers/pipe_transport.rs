@@ -29,7 +29,9 @@ impl Sfu {
         let router = self.check_new_transport(router, &name, &options.base)?;
         let keys = &mut self.key_source;
         let ports = self.config.rtc_ports;
-        let pipe = PipeTransport::open(key, options, ports, &mut |suite| new_key(keys, suite), sockets)?;
+        let suite = self.config.rules.pipe_crypto_suite;
+        let new_key = &mut |suite| new_key(keys, suite);
+        let pipe = PipeTransport::open(key, options, ports, suite, new_key, sockets)?;
         let socket = pipe.flow.socket();
         let kind = TransportKind::Pipe(Box::new(pipe));
         let id = self.insert_transport(Transport::new(name, router, kind, &options.base));

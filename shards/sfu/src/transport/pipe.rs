@@ -21,9 +21,6 @@ use super::Way;
 use super::flow::Flow;
 use super::srtp::{Srtp, Suites};
 
-/// The only suite between routers.
-const CRYPTO_SUITE: CryptoSuite = CryptoSuite::AeadAes256Gcm;
-
 #[derive(Debug)]
 pub struct PipeTransport {
     pub(crate) key: PipeKey,
@@ -31,6 +28,8 @@ pub struct PipeTransport {
     /// Told, not acted upon: whether consumers repair is said by their own parameters.
     pub(crate) rtx: bool,
     pub(crate) srtp: Option<Srtp>,
+    /// The only suite between routers.
+    crypto_suite: CryptoSuite,
     /// Where everything goes while the other end is in this process.
     joined: Option<Joined>,
 }
@@ -47,15 +46,16 @@ impl PipeTransport {
         key: PipeKey,
         options: &PipeTransportOptions,
         worker_ports: (u16, u16),
+        crypto_suite: CryptoSuite,
         new_key: &mut dyn FnMut(CryptoSuite) -> SrtpParameters,
         sockets: &mut dyn Sockets,
     ) -> Result<Self, CommandError> {
         if options.listen_info.protocol != ListenProtocol::Udp {
             return Err(CommandError::type_error("unsupported listen protocol"));
         }
-        let srtp = options.enable_srtp.then(|| Srtp::new(new_key(CRYPTO_SUITE)));
+        let srtp = options.enable_srtp.then(|| Srtp::new(new_key(crypto_suite)));
         let flow = Flow::open(&options.listen_info, worker_ports, sockets)?;
-        Ok(Self { key, flow, rtx: options.enable_rtx, srtp, joined: None })
+        Ok(Self { key, flow, rtx: options.enable_rtx, srtp, crypto_suite, joined: None })
     }
 
     pub(crate) fn close(&mut self, lanes: &mut LaneAllocator, sockets: &mut dyn Sockets, out: &mut Outbox) {
@@ -79,7 +79,7 @@ impl PipeTransport {
             return Err(CommandError::error("connect() already called"));
         }
         let remote = request.srtp_parameters.as_ref();
-        let srtp = Srtp::connect(self.srtp.as_ref(), remote, Suites::Only(CRYPTO_SUITE))?;
+        let srtp = Srtp::connect(self.srtp.as_ref(), remote, Suites::Only(self.crypto_suite))?;
         let ip = request.ip.clone()?;
         let port = request.port.ok_or_else(|| CommandError::type_error("missing port"))?;
         self.flow.check_family(ip)?;
@@ -110,7 +110,8 @@ impl PipeTransport {
         self.forget_joined(lanes, out);
         // Packets that were passed without encryption moved the streams on, so which numbers the old key has seen is not
         // known any more. Who knew it is gone: a new one costs nobody anything, and a dump shows it to who would follow.
-        self.srtp.as_mut().map_or(Ok(()), |srtp| srtp.renew_outbound(new_key(CRYPTO_SUITE)))
+        let crypto_suite = self.crypto_suite;
+        self.srtp.as_mut().map_or(Ok(()), |srtp| srtp.renew_outbound(new_key(crypto_suite)))
     }
 
     fn forget_joined(&mut self, lanes: &mut LaneAllocator, out: &mut Outbox) {

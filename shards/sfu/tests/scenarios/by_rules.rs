@@ -2,6 +2,7 @@
 
 use ringsoup_rtc::codec::Codec;
 use ringsoup_rtc::rtp::{ExtensionUri, RtpWriter};
+use ringsoup_rtc::srtp::CryptoSuite;
 use ringsoup_sfu::command::{Command, CommandError, Consume, ConsumerCommand, Layers, TransportCommand};
 use ringsoup_sfu::reply::{ConsumerDump, Reply};
 use ringsoup_sfu::rtp_parameters::RtpType;
@@ -25,6 +26,7 @@ const OLD: Rules = Rules {
     has_simulcast_of_one: true,
     consumer_type: ConsumerType::AsRequested,
     temporal: TemporalRule::AllBelow,
+    pipe_crypto_suite: CryptoSuite::AeadAes256Gcm,
 };
 
 fn dump(world: &mut World) -> ConsumerDump {

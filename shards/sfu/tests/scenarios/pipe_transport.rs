@@ -9,6 +9,7 @@ use ringsoup_sfu::drop_reason::DropReason;
 use ringsoup_sfu::piped::{PipeEnd, PipeKey, PipedKind};
 use ringsoup_sfu::reply::Reply;
 use ringsoup_sfu::rtp_parameters::RtpType;
+use ringsoup_sfu::rules::Rules;
 
 use crate::common::bridge::{
     Between, Bridge, FAR, FAR_KEY, NEAR, NEAR_KEY, address_of, pipe_options, produce_piped,
@@ -61,6 +62,21 @@ fn a_dump_tells_the_tuple_rtx_and_the_key() {
     let options = PipeTransportOptions { enable_rtx: false, ..pipe_options() };
     let dump = world.create_pipe("q", PipeKey(2), options).expect("created");
     assert!(!dump.rtx && dump.srtp_parameters.is_none());
+}
+
+/// What both ends have is their version's.
+#[test]
+fn pipes_are_encrypted_by_the_rules() {
+    let suite = CryptoSuite::AesCm128HmacSha1_80;
+    let mut world = World::with_rules(Rules { pipe_crypto_suite: suite, ..Rules::NEWEST });
+    let options = PipeTransportOptions { enable_srtp: true, ..pipe_options() };
+    let dump = world.create_pipe("p", PipeKey(1), options).expect("created");
+    let srtp = dump.srtp_parameters.expect("SRTP is on");
+    assert_eq!((srtp.crypto_suite, srtp.key_and_salt.len()), (suite, 30));
+    let keyed = |suite| PipeConnect { srtp_parameters: Some(Ok(key(suite, 7))), ..connect_to(1) };
+    let error = world.connect_pipe("p", keyed(CryptoSuite::AeadAes256Gcm)).expect_err("refused");
+    assert_eq!(&error.reason[..], "invalid/unsupported srtpParameters.cryptoSuite");
+    world.connect_pipe("p", keyed(suite)).expect("good");
 }
 
 #[test]
