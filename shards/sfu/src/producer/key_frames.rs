@@ -4,6 +4,9 @@
 //! does not, [`RETRIES_MAX`] times: a storm of PLI downstream stays one PLI upstream, and a PLI that is lost is repeated. Where the
 //! controller set a `keyFrameRequestDelay` that is longer, it lies between the repetitions but for the first.
 //!
+//! Browsers hear no request for a while after one that they answered. Who comes right behind a key frame is asked for nevertheless,
+//! and again as soon as they listen: [`DEAF_FOR`] after the request before, not a second after the one in vain.
+//!
 //! A sender that answers at once would have to go on answering while the storm lasts. So where the controller set no delay, what
 //! receivers ask for is asked for once in [`RECEIVERS_INTERVAL`] in the long run; a wish that comes too soon waits, and is met by
 //! any key frame that comes meanwhile. What the shard itself needs (a new receiver, another layer) never waits.
@@ -14,6 +17,10 @@ use ringsoup_rtc::time::Time;
 
 /// A key frame that did not come after this long may have been asked for in vain.
 pub const RETRY_AFTER: Duration = Duration::from_millis(1_000);
+
+/// A sender that answered a request may hear none for so long after it: 300 ms in libwebrtc (video/encoder_rtcp_feedback.cc), and the
+/// second one may be quicker on its way.
+pub const DEAF_FOR: Duration = Duration::from_millis(350);
 
 /// How often a request is repeated. Browsers ignore one that comes right behind a key frame, and on a network that loses a
 /// tenth the next is lost as well one time in ten: with a single one receivers were left without a picture for good, since
@@ -33,6 +40,10 @@ pub struct KeyFrameRequests {
     /// Zero when requests are not delayed.
     delay: Duration,
     pending: Option<Pending>,
+    /// When the sender was asked last since its last key frame.
+    asked: Option<Time>,
+    /// The sender may hear nothing before.
+    deaf_until: Option<Time>,
     delayed: Option<Delayed>,
     receivers: Receivers,
     /// The packet at hand begins a key frame.
@@ -103,10 +114,17 @@ impl KeyFrameRequests {
                 false
             }
             None => {
-                self.pending = Some(Pending { deadline: now + RETRY_AFTER, retries: RETRIES_MAX });
+                self.ask(now);
                 true
             }
         }
+    }
+
+    fn ask(&mut self, now: Time) {
+        let heard_from = self.deaf_until.filter(|until| now < *until);
+        let deadline = heard_from.unwrap_or(now + RETRY_AFTER);
+        self.pending = Some(Pending { deadline, retries: RETRIES_MAX });
+        self.asked = Some(now);
     }
 
     /// A receiver asks for a key frame. True when the sender must be asked now.
@@ -129,7 +147,7 @@ impl KeyFrameRequests {
         if !self.delay.is_zero() {
             self.delayed = Some(Delayed { deadline: now + self.delay, wanted: false });
         }
-        self.pending = Some(Pending { deadline: now + RETRY_AFTER, retries: RETRIES_MAX });
+        self.ask(now);
     }
 
     /// A key frame is there, and not yet with those who need one: to ask for another would be in vain until [`Self::has_begun`].
@@ -137,6 +155,9 @@ impl KeyFrameRequests {
         self.pending = None;
         self.receivers.waiting = None;
         self.begins = true;
+        if let Some(asked) = self.asked.take() {
+            self.deaf_until = Some(asked + DEAF_FOR);
+        }
     }
 
     /// Who needs a key frame from now on needs another one.
@@ -166,6 +187,7 @@ impl KeyFrameRequests {
             // The request may have been lost, or come too soon.
             let retries = self.pending.take().and_then(|pending| pending.retries.checked_sub(1));
             ask = retries.is_some();
+            self.asked = ask.then_some(now).or(self.asked);
             let deadline = now + RETRY_AFTER.max(self.delay);
             self.pending = retries.map(|retries| Pending { deadline, retries });
             if ask && !self.delay.is_zero() {
@@ -238,6 +260,24 @@ mod tests {
         received(&mut requests);
         assert_eq!(requests.next_timeout(), None);
         assert!(requests.need(at(10)));
+    }
+
+    #[test]
+    fn a_sender_that_may_be_deaf_is_asked_again_as_soon_as_it_listens() {
+        let mut requests = KeyFrameRequests::default();
+        assert!(requests.need(at(1_000)));
+        received(&mut requests);
+        assert!(requests.need(at(1_060)) && !requests.need(at(1_100)));
+        assert_eq!(asked_alone(&mut requests), [1_350, 2_350, 3_350, 4_350, 5_350].map(at));
+        // It listens for as long as it has not answered.
+        assert!(requests.need(at(9_000)) && requests.handle_timeout(at(10_000)));
+        requests.force(at(10_100));
+        assert_eq!(requests.next_timeout(), Some(at(11_100)));
+        // A key frame of its own accord makes nobody deaf.
+        received(&mut requests);
+        received(&mut requests);
+        assert!(requests.need(at(20_000)));
+        assert_eq!(requests.next_timeout(), Some(at(21_000)));
     }
 
     #[test]

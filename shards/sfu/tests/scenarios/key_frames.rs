@@ -107,6 +107,34 @@ fn a_receiver_gets_its_picture_though_most_requests_are_lost() {
     assert_eq!(plis(&mut room), 0, "it has come");
 }
 
+/// A browser ignores what it is asked within 300 ms of the request that it answered: a room fills faster than that.
+#[test]
+fn who_joins_right_behind_a_key_frame_does_not_wait_a_second_for_the_next() {
+    let mut room = Room::new();
+    room.start_video(1..5);
+    room.rtcp_to_sender();
+    let (mut seq, mut heard_at, mut answers) = (5, None::<Time>, 0);
+    let mut joins = (0..10_u32).map(|number| (20 * u64::from(number), number)).peekable();
+    for millis in 0..600 {
+        while let Some((_, number)) = joins.next_if(|(at, _)| *at <= millis) {
+            let (name, ssrc) = (format!("late {number}"), 100 + number);
+            room.world.consume("bob", consume_video(&name, "video", ssrc, None, MAPPED_VIDEO));
+        }
+        let is_deaf = |at: Time| room.world.now.saturating_since(at) < Duration::from_millis(300);
+        let is_heard = heard_at.is_none_or(|at| !is_deaf(at));
+        if plis(&mut room) > 0 && is_heard {
+            heard_at = Some(room.world.now);
+            room.video(seq, KEY);
+            (seq, answers) = (seq + 1, answers + 1);
+        }
+        room.world.advance_ms(1);
+    }
+    assert_eq!(answers, 2, "one for the first, one for the others");
+    for number in 0..10 {
+        assert!(room.world.consumer_stats(&format!("late {number}")).packet_count > 0, "{number}");
+    }
+}
+
 #[test]
 fn a_delay_spaces_requests() {
     let mut room = Room::new();
