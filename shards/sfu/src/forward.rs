@@ -187,6 +187,7 @@ impl Sfu {
         if arrived.has_restarted {
             self.restart_consumers(producer, matched.index);
         }
+        self.follow_stream_layers(now, producer, matched.index, out);
         if arrived.score.is_some() {
             self.schedule_inactivity(producer, matched.index);
             self.announce_score(now, producer, out);

@@ -225,6 +225,15 @@ impl Descriptor {
         }
     }
 
+    /// Whether it is the first packet of a layer's frame; false where spatial layers are not told.
+    pub fn starts_frame(&self) -> bool {
+        match self {
+            Self::Vp9(descriptor) => descriptor.starts_frame,
+            Self::Dependency(frame) => frame.starts_frame,
+            Self::Vp8(_) | Self::Marked(_) | Self::None | Self::Unresolved | Self::Early => false,
+        }
+    }
+
     /// Zero where the packet does not tell.
     pub fn spatial_layer(&self) -> u8 {
         match self {

@@ -58,6 +58,13 @@ impl Sfu {
             return;
         }
         let transport = consumer.transport;
+        if consumer.rtp_type == RtpType::Svc
+            && let Some(Some(stream)) = self.producers[consumer.producer].streams.first_mut()
+            && let Some(layers) = &mut stream.layers
+        {
+            layers.note_choice(now);
+        }
+        let consumer = &self.consumers[id];
         let has_layers = matches!(consumer.rtp_type, RtpType::Simulcast | RtpType::Svc);
         match self.transports[transport].budget {
             Budget::Unlimited if has_layers => self.prefer_layers(now, id, out),
@@ -186,6 +193,29 @@ impl Sfu {
     fn is_without_layers(&mut self, id: Id<Consumer>) -> bool {
         let layers = self.layers_of(id);
         layers.preferred().is_some() && layers.target().is_none()
+    }
+
+    /// Everybody chooses anew when a layer has stopped, or a stream that was silent is heard again.
+    #[inline]
+    pub(crate) fn follow_stream_layers(
+        &mut self,
+        now: Time,
+        id: Id<Producer>,
+        index: usize,
+        out: &mut Outbox,
+    ) {
+        let stream = self.producers[id].streams[index].as_mut();
+        let layers = stream.and_then(|stream| stream.layers.as_mut());
+        if layers.is_some_and(|layers| layers.take_news()) {
+            self.retarget_consumers(now, id, out);
+        }
+    }
+
+    #[cold]
+    fn retarget_consumers(&mut self, now: Time, id: Id<Producer>, out: &mut Outbox) {
+        for consumer in self.producers[id].consumers().collect::<Vec<_>>() {
+            self.retarget_layers(now, consumer, out);
+        }
     }
 }
 

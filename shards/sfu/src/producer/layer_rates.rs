@@ -10,6 +10,14 @@ use ringsoup_rtc::time::Time;
 /// traffic.
 const COUNTED_MAX: u8 = 8;
 
+/// After a silence of the whole stream nothing is known of its layers any more: a little less than rates remember.
+const SILENCE: Duration = Duration::from_millis(2_000);
+
+/// A spatial layer has stopped when so many frames of the lowest one have begun without it, and so much time has passed. Rates would
+/// tell seconds later, and whoever gets that layer alone sees nothing until then.
+const STOPPED_FRAMES: u8 = 8;
+const STOPPED_AFTER: Duration = Duration::from_millis(500);
+
 #[derive(Debug)]
 pub struct LayerRates {
     /// Announced.
@@ -20,6 +28,14 @@ pub struct LayerRates {
     rates: Box<[RateCalculator]>,
     /// Which spatial layers had traffic when somebody last looked, one bit each.
     seen: u8,
+    /// Somebody has chosen between two looks, by others than these.
+    is_seen_otherwise: bool,
+    /// Which spatial layers have stopped, one bit each.
+    stopped: u8,
+    /// By spatial layer: when something of it came last, and frames of the lowest one that began since.
+    newest: [(Time, u8); COUNTED_MAX as usize],
+    /// What there is to choose from has changed since somebody asked.
+    has_news: bool,
 }
 
 impl LayerRates {
@@ -31,7 +47,17 @@ impl LayerRates {
         let rows = usize::from(spatial.clamp(1, COUNTED_MAX));
         let columns = usize::from(temporal.clamp(1, COUNTED_MAX));
         let rates = std::iter::repeat_with(|| RateCalculator::new(window)).take(rows * columns).collect();
-        Some(Box::new(Self { spatial, temporal, columns, rates, seen: 0 }))
+        Some(Box::new(Self {
+            spatial,
+            temporal,
+            columns,
+            rates,
+            seen: 0,
+            is_seen_otherwise: false,
+            stopped: 0,
+            newest: [(Time::ZERO, 0); COUNTED_MAX as usize],
+            has_news: false,
+        }))
     }
 
     pub fn spatial_layers(&self) -> u8 {
@@ -44,6 +70,32 @@ impl LayerRates {
         let spatial = usize::from(descriptor.spatial_layer()).min(rows - 1);
         let temporal = usize::from(descriptor.temporal_layer()).min(self.columns - 1);
         self.rates[spatial * self.columns + temporal].update(now, bytes);
+        let heard = self.newest[..rows].iter().map(|(at, _)| *at).max().unwrap_or(now);
+        self.has_news |= now.saturating_since(heard) >= SILENCE;
+        self.newest[spatial] = (now, 0);
+        self.stopped &= !(1 << spatial);
+        if spatial == 0 && rows > 1 && descriptor.starts_frame() {
+            self.miss_upper_layers(now, rows);
+        }
+    }
+
+    /// A frame of the lowest layer begins.
+    fn miss_upper_layers(&mut self, now: Time, rows: usize) {
+        for (spatial, (at, missed)) in self.newest[..rows].iter_mut().enumerate().skip(1) {
+            *missed = missed.saturating_add(1);
+            let has_stopped = *missed >= STOPPED_FRAMES && now.saturating_since(*at) >= STOPPED_AFTER;
+            if has_stopped && self.stopped & 1 << spatial == 0 {
+                self.stopped |= 1 << spatial;
+                self.has_news |= self.seen & 1 << spatial != 0;
+                self.seen &= !(1 << spatial);
+            }
+        }
+    }
+
+    /// Whether a choice of layers should be made anew at once. True once for each reason.
+    #[inline]
+    pub fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
     }
 
     /// Bits per second of each temporal layer by itself.
@@ -58,7 +110,8 @@ impl LayerRates {
 
     /// Whether anything of a spatial layer came lately.
     pub fn has_spatial(&self, now: Time, spatial: u8) -> bool {
-        self.row(spatial).iter().any(|rate| rate.bitrate(now) > 0)
+        let has_stopped = spatial < COUNTED_MAX && self.stopped & 1 << spatial != 0;
+        !has_stopped && self.row(spatial).iter().any(|rate| rate.bitrate(now) > 0)
     }
 
     /// Bits per second that a receiver of this layer needs: with those below it. Zero where the layer itself has no traffic.
@@ -83,12 +136,21 @@ impl LayerRates {
             .collect()
     }
 
-    /// Looks which spatial layers have traffic. True when that changed since the last look.
+    /// Looks which spatial layers have traffic. True when that changed since the last look, or somebody has chosen by something else.
     pub fn look(&mut self, now: Time) -> bool {
+        let seen = self.present(now);
+        let is_new = std::mem::replace(&mut self.seen, seen) != seen;
+        std::mem::take(&mut self.is_seen_otherwise) | is_new
+    }
+
+    /// Somebody chooses between two looks.
+    pub fn note_choice(&mut self, now: Time) {
+        self.is_seen_otherwise |= self.present(now) != self.seen;
+    }
+
+    fn present(&self, now: Time) -> u8 {
         let has = |spatial: &u8| self.has_spatial(now, *spatial);
-        let seen =
-            (0..self.spatial.min(COUNTED_MAX)).filter(has).fold(0, |seen, spatial| seen | 1 << spatial);
-        std::mem::replace(&mut self.seen, seen) != seen
+        (0..self.spatial.min(COUNTED_MAX)).filter(has).fold(0, |seen, spatial| seen | 1 << spatial)
     }
 }
 
@@ -130,6 +192,57 @@ mod tests {
         assert!(layers.look(at(3)));
         assert!(!layers.has_spatial(at(3), 1) && layers.has_spatial(at(3), 2));
         assert!(layers.look(at(9_000)), "all gone");
+    }
+
+    #[test]
+    fn a_spatial_layer_has_stopped_when_frames_go_on_without_it() {
+        let mut layers = LayerRates::new(2, 1, WINDOW_DEFAULT).unwrap();
+        let at = Time::from_millis;
+        layers.update(at(0), 10, &packet(0, 0));
+        layers.update(at(0), 10, &packet(1, 0));
+        assert!(layers.look(at(1)) && !layers.take_news());
+        for frame in 1..100 {
+            layers.update(at(frame * 40), 10, &packet(0, 0));
+            // The 13th is the first half a second later.
+            assert_eq!(layers.take_news(), frame == 13, "{frame}");
+            assert_eq!(layers.has_spatial(at(frame * 40), 1), frame < 13);
+        }
+        layers.update(at(4_000), 10, &packet(1, 0));
+        assert!(!layers.take_news() && layers.look(at(4_001)) && layers.has_spatial(at(4_001), 1));
+        // Few frames in a second: eight of them have to pass.
+        for frame in 1..10 {
+            layers.update(at(4_000 + frame * 1_000), 10, &packet(0, 0));
+            assert_eq!(layers.take_news(), frame == 8);
+        }
+    }
+
+    #[test]
+    fn after_a_silence_there_is_news_at_once() {
+        let mut layers = LayerRates::new(1, 3, WINDOW_DEFAULT).unwrap();
+        let at = Time::from_millis;
+        layers.update(at(10_000), 10, &packet(0, 0));
+        assert!(layers.take_news() && !layers.take_news());
+        layers.update(at(11_000), 10, &packet(0, 0));
+        assert!(!layers.take_news());
+        layers.update(at(13_000), 10, &packet(0, 2));
+        assert!(layers.take_news());
+    }
+
+    #[test]
+    fn a_choice_by_other_layers_than_were_seen_is_looked_at_again() {
+        let mut layers = LayerRates::new(2, 1, WINDOW_DEFAULT).unwrap();
+        let at = Time::from_millis;
+        let both = |layers: &mut LayerRates, now: Time| {
+            layers.update(now, 10, &packet(0, 0));
+            layers.note_choice(now);
+            layers.update(now, 10, &packet(1, 0));
+        };
+        both(&mut layers, at(0));
+        assert!(layers.look(at(1)) && !layers.look(at(2)));
+        both(&mut layers, at(9_000));
+        assert!(layers.look(at(9_001)), "both are there again, as when somebody last looked");
+        layers.note_choice(at(9_002));
+        assert!(!layers.look(at(9_003)));
     }
 
     #[test]

@@ -598,3 +598,60 @@ fn packets_out_of_order_are_no_repairs() {
     let stats = scene.world.producer_stats("video").remove(0);
     assert_eq!((stats.base.packets_repaired, stats.base.packets_retransmitted, stats.base.score), (0, 0, 10));
 }
+
+/// In K-SVC whoever gets the upper layer gets nothing else: it must not wait until rates tell.
+#[test]
+fn when_a_layer_stops_its_receivers_get_the_one_below_within_a_second() {
+    let mut scene = Scene::new(VP9, "L3T3_KEY");
+    scene.begin();
+    scene.picture(0, false, false);
+    assert_eq!(layers(&scene.gets()), [(2, 0, true)]);
+    let (mut pictures, mut is_key, mut is_sent) = (0, false, false);
+    while !is_sent {
+        pictures += 1;
+        assert!(pictures < 30, "a second");
+        scene.pictures += 1;
+        scene.world.advance_ms(33);
+        for spatial in 0..2 {
+            scene.packet(&vp9(spatial, 0, !is_key, false), spatial == 1);
+        }
+        let said = scene.world.take_sent();
+        let to_sender = said.iter().filter(|sent| sent.is_rtcp() && sent.remote == scene.sender.remote);
+        is_key = !heard(to_sender).plis.is_empty();
+        is_sent = said.iter().any(|sent| !sent.is_rtcp());
+    }
+    assert!(pictures > 14, "half a second of losses is no end of a layer");
+    assert_eq!(scene.told(), [(1, 0)]);
+}
+
+/// What nothing was heard of for longer than rates remember is nothing to choose among; whoever is resumed meanwhile chooses with the first
+/// packet, and by the next look again.
+#[test]
+fn a_stream_that_was_silent_is_sent_again_from_its_next_key_frame_on() {
+    for (mode, highest) in [("L1T3", 0), ("L3T3", 2)] {
+        let mut scene = Scene::new(VP9, mode);
+        let picture = |scene: &mut Scene, is_key: bool| {
+            scene.pictures += 1;
+            scene.world.advance_ms(33);
+            (0..=highest)
+                .for_each(|spatial| scene.packet(&vp9(spatial, 0, !is_key, true), spatial == highest));
+        };
+        let play = |scene: &mut Scene| {
+            picture(scene, true);
+            for _ in 0..60 {
+                let is_key = scene.asked() > 0;
+                picture(scene, is_key);
+            }
+        };
+        play(&mut scene);
+        scene.world.consumer("c", ConsumerCommand::Pause);
+        scene.world.advance_ms(2_700);
+        scene.world.consumer("c", ConsumerCommand::Resume);
+        scene.gets();
+        picture(&mut scene, true);
+        assert!(!scene.gets().is_empty(), "{mode}: the first packet is of a key frame");
+        play(&mut scene);
+        let sent = layers(&scene.gets());
+        assert_eq!(sent.last(), Some(&(highest, 0, true)), "{mode}");
+    }
+}
