@@ -12,10 +12,14 @@ pub(crate) enum Media {
     Plain,
     Vp8Simulcast,
     H264Simulcast,
+    /// One stream with spatial layers.
+    Vp9Svc,
+    Av1Svc,
 }
 
 impl Media {
-    pub(crate) const ALL: [Self; 4] = [Self::Speech, Self::Plain, Self::Vp8Simulcast, Self::H264Simulcast];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Speech, Self::Plain, Self::Vp8Simulcast, Self::H264Simulcast, Self::Vp9Svc, Self::Av1Svc];
 
     /// Its SSRCs are from `first_ssrc` on, its names in the router from `mapped_ssrc` on.
     pub(super) fn source(
@@ -34,11 +38,25 @@ impl Media {
                 let codec = Codec::H264 { is_described: false };
                 Shape { codec, temporal: 1, ..Shape::vp8_simulcast(rng) }
             }
+            Self::Vp9Svc => {
+                let is_flexible = rng.below(2) == 0;
+                svc(Codec::Vp9 { is_flexible, is_wide: rng.below(4) > 0 }, rng)
+            }
+            Self::Av1Svc => svc(Codec::Av1, rng),
         };
         // RTX is under each SSRC plus one.
         let ssrcs: Vec<_> = (0..3).map(|place| (first_ssrc + 2 * place, mapped_ssrc + place)).collect();
         Box::new(Pictures::new(shape, &ssrcs, now, rng))
     }
+}
+
+/// Full SVC (`L3T3`), with layers that refer to each other in key pictures only (`L3T3_KEY`), or never (`S3T3`).
+fn svc(codec: Codec, rng: &mut Rng) -> Shape {
+    let inter_layer =
+        [InterLayer::Always, InterLayer::Always, InterLayer::KeyPictures, InterLayer::Never][rng.below(4)];
+    let spatial = [2, 3, 3][rng.below(3)];
+    let temporal = [1, 3, 3][rng.below(3)];
+    Shape::svc(codec, spatial, temporal, inter_layer, rng)
 }
 
 fn plain(rng: &mut Rng) -> Shape {

@@ -237,7 +237,7 @@ impl World {
         for subscription in 0..self.subscriptions.len() {
             let known = &mut self.subscriptions[subscription];
             if known.client == client && !known.is_closed {
-                for bytes in known.receiver.asks(self.now) {
+                for bytes in known.receiver.speak(self.now) {
                     self.say(client, bytes);
                 }
                 self.check_progress(subscription);

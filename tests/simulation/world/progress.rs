@@ -9,6 +9,8 @@ use super::World;
 const STALL_MAX: Duration = Duration::from_millis(2_500);
 /// Where packets are lost, and key frames and requests for them: less than half of a world.
 const LOSSY_STALL_MAX: Duration = Duration::from_millis(5_000);
+/// And where none comes again, behind a pipe without RTX: every frame of the lowest layers has to get through by itself.
+const UNREPAIRED_STALL_MAX: Duration = Duration::from_millis(8_000);
 /// Pictures that pass, where they come seldom, until one of the highest layers is due.
 const PICTURES: u32 = 8;
 /// And where packets are lost: a receiver asks for a key frame when ten could not be decoded.
@@ -33,8 +35,11 @@ impl World {
             return;
         }
         let is_lossy = self.is_lossy(subscription);
-        let (most, pictures) =
-            if is_lossy { (LOSSY_STALL_MAX, LOSSY_PICTURES) } else { (STALL_MAX, PICTURES) };
+        let (most, pictures) = match (is_lossy, known.receiver.asks) {
+            (false, _) => (STALL_MAX, PICTURES),
+            (true, true) => (LOSSY_STALL_MAX, LOSSY_PICTURES),
+            (true, false) => (UNREPAIRED_STALL_MAX, LOSSY_PICTURES),
+        };
         let most = most + self.scenario.pause * pictures;
         let stalled = known.receiver.stalled(self.now);
         assert!(stalled <= most, "{:?}: {} has got no frame for {stalled:?}", self.now, known.consumer);

@@ -60,7 +60,8 @@ pub(super) struct Receiver {
     pub(super) ssrc: u32,
     rtx_ssrc: Option<u32>,
     rtx_payload_types: Vec<(u8, u8)>,
-    asks: bool,
+    /// Missing packets may be asked for.
+    pub(super) asks: bool,
     oracle: Box<dyn Oracle>,
     /// What is preferred: the most there is, until something else is asked for.
     preferred: Layers,
@@ -259,7 +260,7 @@ impl Receiver {
     }
 
     /// What it has to say now.
-    pub(super) fn asks(&mut self, now: Time) -> Vec<Vec<u8>> {
+    pub(super) fn speak(&mut self, now: Time) -> Vec<Vec<u8>> {
         let mut said = Vec::new();
         let due = self.due(now);
         if !due.is_empty() {
