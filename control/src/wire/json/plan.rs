@@ -55,6 +55,7 @@ pub(super) enum ValuePlan {
     Number {
         scalar: Scalar,
         lax: bool,
+        not_zero: bool,
     },
     Fixed {
         scalar: Scalar,
@@ -180,7 +181,11 @@ impl Plan {
             Kind::Scalar(Scalar::Bool) => ValuePlan::Truth,
             Kind::Scalar(scalar) => match fixed {
                 Some(value) => ValuePlan::Fixed { scalar: *scalar, value },
-                None => ValuePlan::Number { scalar: *scalar, lax: rules.contains(&Rule::Lax) },
+                None => ValuePlan::Number {
+                    scalar: *scalar,
+                    lax: rules.contains(&Rule::Lax),
+                    not_zero: rules.contains(&Rule::NotZero),
+                },
             },
             Kind::Enum(of) => {
                 let leaves_out = rules.contains(&Rule::LeavesOut);

@@ -128,8 +128,11 @@ impl<'a> Reader<'a> {
                 ready.push(Ready::Number(to, Scalar::Bool, Number::Integer((*truth).into())));
                 return Ok(());
             }
-            (ValuePlan::Number { scalar, lax }, Value::Number(_)) => {
+            (ValuePlan::Number { scalar, lax, not_zero }, Value::Number(_)) => {
                 let number = number(value, *scalar, *lax)?;
+                if *not_zero && number == Some(Number::Integer(0)) {
+                    return Err(Wrong::out_of_range().into());
+                }
                 ready.extend(number.map(|number| Ready::Number(to, *scalar, number)));
                 return Ok(());
             }

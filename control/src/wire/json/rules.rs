@@ -4,7 +4,7 @@
 //! before 3.13.0 read all that they do not need, and applications give `null` there. What they insist on is listed here.
 //! Facts are those of the published packages' workers; 3.8.4 and 3.12.16 read alike.
 
-use self::Rule::{Checked, Empty, Fixed, Inlined, Lax, LeavesOut, Named, Needed, Unread};
+use self::Rule::{Checked, Empty, Fixed, Inlined, Lax, LeavesOut, Named, Needed, NotZero, Unread};
 
 /// What else than its kind there is to a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(super) enum Rule {
     Inlined,
     /// Any number will do: the nearest that the field can hold is meant.
     Lax,
+    /// 0 makes no sense.
+    NotZero,
     /// What is not known here makes the entry that has it be left out.
     LeavesOut,
     /// There must be something: an empty one stands for none.
@@ -129,6 +131,7 @@ pub(super) const RULES: &[(&str, &str, Rule)] = &[
     ("FBS.Consumer.SetPriorityRequest", "priority", Needed),
     ("FBS.Consumer.SetPriorityRequest", "priority", Lax),
     (AUDIO_LEVEL, "max_entries", Needed),
+    (AUDIO_LEVEL, "max_entries", NotZero),
     (AUDIO_LEVEL, "threshold", Needed),
     (AUDIO_LEVEL, "threshold", Lax),
     (AUDIO_LEVEL, "interval", Needed),
