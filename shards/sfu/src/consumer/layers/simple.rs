@@ -43,18 +43,14 @@ impl SimpleLayers {
         self.needs_sync = true;
     }
 
+    /// Most packets of most receivers come through here: inlined, what is decided needs not be written down and read again.
+    #[inline]
     pub fn decide(&mut self, offer: &Offer<'_>) -> Decision {
         let arrived = offer.arrived;
-        // Of AV1, dependency descriptors tell key frames, where there are any.
-        let tells = self.mime_type.can_be_key_framed() || arrived.descriptor != Descriptor::None;
-        if self.needs_sync && tells && !arrived.is_key_frame {
-            return Decision::Withhold(Withheld::BeforeKeyFrame);
-        }
-        if self.ignored_dtx.is_some_and(|ignored| ignored.contains(offer, self.mime_type)) {
-            if !self.needs_sync {
-                self.sequence.drop_input(arrived.seq);
-            }
-            return Decision::Withhold(Withheld::Dtx);
+        if (self.needs_sync || self.ignored_dtx.is_some())
+            && let Some(why) = self.withholds(offer)
+        {
+            return Decision::Withhold(why);
         }
         let begins = std::mem::take(&mut self.needs_sync);
         if begins {
@@ -74,6 +70,23 @@ impl SimpleLayers {
             begins,
             change: LayerChange::None,
         })
+    }
+
+    #[inline(never)]
+    fn withholds(&mut self, offer: &Offer<'_>) -> Option<Withheld> {
+        let arrived = offer.arrived;
+        // Of AV1, dependency descriptors tell key frames, where there are any.
+        let tells = self.mime_type.can_be_key_framed() || arrived.descriptor != Descriptor::None;
+        if self.needs_sync && tells && !arrived.is_key_frame {
+            return Some(Withheld::BeforeKeyFrame);
+        }
+        if self.ignored_dtx.is_some_and(|ignored| ignored.contains(offer, self.mime_type)) {
+            if !self.needs_sync {
+                self.sequence.drop_input(arrived.seq);
+            }
+            return Some(Withheld::Dtx);
+        }
+        None
     }
 
     /// The packet of the producer's stream that the receiver knows as `sequence_number`, with the whole number.
