@@ -52,6 +52,25 @@ fn the_options_of_the_current_controller_are_taken() {
     ]);
 }
 
+/// Whoever passes them: controllers of every version are given by their libraries what belongs to another's worker.
+#[test]
+fn options_of_all_versions_are_taken_from_all() {
+    for version in ["3.13.0", "3.15.8", "3.19.22", "3.27.1", "3.99.0-rc.1"] {
+        let options = [
+            "--logLevel=warn",
+            "--logTag=info",
+            "-logT=rtp",
+            "--disableLiburing=true",
+            "--useBuiltInSctpStack=false",
+            "--libwebrtcFieldTrials=WebRTC-Bwe-AlrLimitedBackoff/Enabled/",
+        ];
+        let mut worker = Launch::with_args(options).env("MEDIASOUP_VERSION", version).start();
+        worker.channel.wait_for("running", |frame| frame.notification().is_some());
+        worker.channel.close_writing();
+        worker.expect_exit(0);
+    }
+}
+
 #[test]
 fn options_of_older_controllers_are_taken() {
     accepts(&["--disableLiburing=true", "--useBuiltInSctpStack=true"]);

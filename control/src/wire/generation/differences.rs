@@ -28,6 +28,7 @@ pub(super) const STEPS: &[Step] = &[
     Step { before: Version::new(3, 17, 0), edits: NO_INTERNAL_IP },
     Step { before: Version::new(3, 16, 6), edits: FRAME_MARKING },
     Step { before: Version::new(3, 14, 0), edits: NO_PORT_RANGE },
+    Step { before: Version::new(3, 13, 20), edits: NO_CONSENT },
     Step { before: Version::new(3, 13, 14), edits: NO_SOCKET_FLAGS },
     Step { before: Version::new(3, 13, 11), edits: NO_SINGLE_SUBCHANNELS },
 ];
@@ -232,6 +233,10 @@ const FRAME_MARKING: &[Edit] = &[
 ];
 
 const NO_PORT_RANGE: &[Edit] = &[Without { table: LISTEN_INFO, field: "port_range" }];
+
+// The place is behind all others and empty; their transports are never given up for want of consent.
+const NO_CONSENT: &[Edit] =
+    &[ReadAs { table: "FBS.WebRtcTransport.WebRtcTransportOptions", field: "ice_consent_timeout", value: 0 }];
 
 const NO_SOCKET_FLAGS: &[Edit] = &[Without { table: LISTEN_INFO, field: "flags" }];
 

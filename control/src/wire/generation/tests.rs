@@ -114,6 +114,18 @@ fn read_through(text: &str, newest: &[u8]) -> String {
 }
 
 #[test]
+fn consent_is_asked_for_since_there_is_a_word_for_it() {
+    let (_, request) = all_requests()
+        .into_iter()
+        .find(|(method, _)| *method == Method::RouterCreateWebRtcTransport)
+        .expect("one of every method");
+    let asked = read_through("3.14.0", &request);
+    assert!(!asked.contains("ice_consent_timeout: 0"), "{asked}");
+    assert!(!read_through("3.13.20", &request).contains("ice_consent_timeout: 0"));
+    assert!(read_through("3.13.19", &request).contains("ice_consent_timeout: 0"));
+}
+
+#[test]
 fn an_older_transport_has_what_it_could_ask_for_and_else_the_newest_librarys_choice() {
     let plain = samples::create_plain(&samples::Plain::default());
     let read = read_through("3.26.0", &plain);
