@@ -102,6 +102,10 @@ impl Encoder {
         self.wanted = count.clamp(1, self.mode.spatial);
     }
 
+    pub(crate) fn stream(&self) -> u8 {
+        self.stream
+    }
+
     pub(crate) fn active(&self) -> u8 {
         self.active
     }

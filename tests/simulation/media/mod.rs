@@ -56,6 +56,9 @@ pub(crate) trait Source {
     /// What is due: RTP packets, in the order in which they leave. The same rng and times give the same packets.
     fn produce(&mut self, now: Time, rng: &mut Rng, out: &mut Vec<Vec<u8>>);
 
+    /// It begins anew under its SSRCs: numbers, timestamps and whatever names pictures. False where it never does.
+    fn restart(&mut self, rng: &mut Rng) -> bool;
+
     /// The shard asked for a key frame of an encoding, by its SSRC.
     fn wants_key_frame(&mut self, ssrc: u32);
 
@@ -102,6 +105,12 @@ pub(crate) fn first_numbers(rng: &mut Rng) -> (u16, u32) {
     let spread = rng.below(if is_near_wrap { 200 } else { 60_000 });
     let spread = u16::try_from(spread).expect("below 2^16");
     (u16::MAX - spread, u32::MAX - u32::from(spread) * 100)
+}
+
+/// Far enough from the number that would be next for RFC 3550 (section A.1) to see a sender that began anew.
+pub(crate) fn far_number(next: u16, rng: &mut Rng) -> u16 {
+    let ahead = 4_000 + rng.below(58_000);
+    next.wrapping_add(u16::try_from(ahead).expect("below 2^16"))
 }
 
 /// The end of a payload that has room for it: which packet it is, whatever is rewritten in front of that.

@@ -16,7 +16,7 @@ use super::stamp::{REFERENCES_MAX, Stamp};
 use super::structure::Structure;
 use super::vp8::{PictureIds, Vp8Payloads};
 use super::vp9::Vp9Payloads;
-use super::{Oracle, Source, Truth, first_numbers};
+use super::{Oracle, Source, Truth, far_number, first_numbers};
 use crate::common::parameters::extension;
 use crate::common::simulcast::{self, VIDEO};
 
@@ -140,6 +140,23 @@ enum Payloads {
     Av1,
 }
 
+impl Payloads {
+    fn new(shape: &Shape, mode: &Mode, rng: &mut Rng) -> Self {
+        match shape.codec {
+            Codec::Vp8(ids) => Self::Vp8(Vp8Payloads::new(mode, ids, rng)),
+            Codec::Vp9 { is_flexible, is_wide } => Self::Vp9(Vp9Payloads::new(is_flexible, is_wide, rng)),
+            Codec::H264 { .. } => Self::H264,
+            Codec::Av1 => Self::Av1,
+        }
+    }
+}
+
+/// Half of the time shortly before 16 bits of them wrap.
+fn first_frame(rng: &mut Rng) -> u32 {
+    let spread = if rng.below(2) == 0 { 200 } else { 0x1_0000 };
+    0x1_0000 - u32::try_from(rng.below(spread)).expect("16 bits")
+}
+
 struct Layered {
     ssrc: u32,
     mapped_ssrc: u32,
@@ -165,22 +182,13 @@ pub(crate) struct Pictures {
 impl Pictures {
     /// SSRCs of the encodings from the lowest on, and their names in the router; RTX goes under each SSRC plus one.
     pub(crate) fn new(shape: Shape, ssrcs: &[(u32, u32)], now: Time, rng: &mut Rng) -> Self {
-        // Half of the time shortly before 16 bits of them wrap.
         let mut next_frame = 0;
         let stream = |(number, (ssrc, mapped_ssrc)): (u8, &(u32, u32))| {
             let mode = Mode::new(shape.spatial, shape.temporal, shape.inter_layer, rng);
-            let payloads = match shape.codec {
-                Codec::Vp8(ids) => Payloads::Vp8(Vp8Payloads::new(&mode, ids, rng)),
-                Codec::Vp9 { is_flexible, is_wide } => {
-                    Payloads::Vp9(Vp9Payloads::new(is_flexible, is_wide, rng))
-                }
-                Codec::H264 { .. } => Payloads::H264,
-                Codec::Av1 => Payloads::Av1,
-            };
+            let payloads = Payloads::new(&shape, &mode, rng);
             let (seq, first_timestamp) = first_numbers(rng);
             let structure = shape.codec.is_described().then(|| Structure::new(mode, rng));
-            let spread = if rng.below(2) == 0 { 200 } else { 0x1_0000 };
-            next_frame = 0x1_0000 - u32::try_from(rng.below(spread)).expect("16 bits");
+            next_frame = first_frame(rng);
             Layered {
                 ssrc: *ssrc,
                 mapped_ssrc: *mapped_ssrc,
@@ -259,6 +267,18 @@ impl Source for Pictures {
         }
     }
 
+    fn restart(&mut self, rng: &mut Rng) -> bool {
+        // Behind a pipe nothing tells receivers of VP8 that its picture ids have begun anew.
+        if !matches!(self.shape.codec, Codec::Vp9 { .. } | Codec::Av1) {
+            return false;
+        }
+        for stream in &mut self.streams {
+            stream.restart(&self.shape, rng);
+        }
+        self.next_frame = first_frame(rng);
+        true
+    }
+
     fn wants_key_frame(&mut self, ssrc: u32) {
         let stream = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc);
         stream.expect("an encoding's SSRC").encoder.want_key();
@@ -279,6 +299,20 @@ impl Source for Pictures {
 }
 
 impl Layered {
+    /// Another process under the same SSRC: nothing goes on but the layers that the network allows.
+    fn restart(&mut self, shape: &Shape, rng: &mut Rng) {
+        let mode = Mode::new(shape.spatial, shape.temporal, shape.inter_layer, rng);
+        let (_, first_timestamp) = first_numbers(rng);
+        let layers = self.encoder.active();
+        self.seq = far_number(self.seq, rng);
+        self.first_timestamp = first_timestamp;
+        self.payloads = Payloads::new(shape, &mode, rng);
+        self.structure = self.structure.is_some().then(|| Structure::new(mode, rng));
+        self.encoder = Encoder::new(mode, self.encoder.stream());
+        self.encoder.set_layers(layers);
+        self.told_layers = shape.spatial;
+    }
+
     #[allow(clippy::cast_possible_truncation, reason = "timestamps are modulo 2^32 (RFC 3550 section 5.1)")]
     fn timestamp(&self, now: Time) -> u32 {
         let ticks = u128::from(now.as_micros()) * CLOCK_RATE / 1_000_000;

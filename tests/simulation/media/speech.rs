@@ -50,6 +50,10 @@ impl Source for Speech {
         self.due += FRAME;
     }
 
+    fn restart(&mut self, _: &mut Rng) -> bool {
+        false
+    }
+
     fn wants_key_frame(&mut self, _: u32) {}
 
     fn timestamp_at(&self, _: u32, now: Time) -> u32 {

@@ -15,7 +15,7 @@ pub(crate) enum Disturbance {
     Nothing,
     /// Layers, key frames, questions.
     Choices,
-    /// Those, and pauses.
+    /// Those, pauses, and senders that begin anew.
     Calm,
     /// Everything, closing of whatever there is too.
     Wild,

@@ -13,7 +13,7 @@ use ringsoup_tests::rng::Rng;
 use super::ortc::rtx_payload_types;
 use crate::common::UNIX_ORIGIN_US;
 use crate::common::packets::rtcp;
-use crate::media::Source;
+use crate::media::{Source, far_number};
 
 /// Packets of an encoding that can still be repaired.
 const REPAIRABLE: usize = 1_000;
@@ -80,6 +80,9 @@ pub(super) struct Sender {
     /// From one picture to the next, where that is longer than the source's own pace.
     pause: Duration,
     last: Time,
+    /// Packets before it began anew.
+    sent_before: u64,
+    pub(super) restarts: u64,
     pub(super) wraps: u64,
     pub(super) repairs: u64,
     pub(super) key_frames_asked: u64,
@@ -117,6 +120,8 @@ impl Sender {
             rng: Rng::new(rng.next_u64()),
             pause,
             last: Time::ZERO,
+            sent_before: 0,
+            restarts: 0,
             wraps: 0,
             repairs: 0,
             key_frames_asked: 0,
@@ -137,6 +142,20 @@ impl Sender {
         }
         out.iter().for_each(|bytes| self.remember(bytes));
         out
+    }
+
+    /// Another process sends under the same SSRCs. False where nobody does that.
+    pub(super) fn restart(&mut self) -> bool {
+        if !self.source.restart(&mut self.rng) {
+            return false;
+        }
+        self.sent_before = self.sent();
+        self.restarts += 1;
+        for encoding in self.encodings.values_mut() {
+            let rtx = encoding.rtx.map(|(ssrc, next)| (ssrc, far_number(next, &mut self.rng)));
+            *encoding = Encoding { rtx, ..Encoding::default() };
+        }
+        true
     }
 
     fn remember(&mut self, bytes: &[u8]) {
@@ -232,11 +251,16 @@ impl Sender {
     }
 
     pub(super) fn sent(&self) -> u64 {
-        self.encodings.values().map(|encoding| u64::from(encoding.packets)).sum()
+        let sent = self.encodings.values().map(|encoding| u64::from(encoding.packets));
+        self.sent_before + sent.sum::<u64>()
     }
 
     /// What the shard last reported is what the network did. `settled`: nothing was under way when it did.
     pub(super) fn check_reports(&self, settled: bool) {
+        if self.restarts > 0 {
+            // What was under way then belongs to neither run.
+            return;
+        }
         for (ssrc, encoding) in &self.encodings {
             let (Some(report), Some(first)) = (encoding.report, encoding.numbers.first_arrived) else {
                 continue;

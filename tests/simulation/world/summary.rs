@@ -36,6 +36,8 @@ summary! {
     /// Packets from shard to shard.
     passed,
     operations,
+    /// Senders that began anew.
+    restarts,
     /// Requests that were answered well, and that were refused.
     accepted,
     refused,
@@ -50,6 +52,6 @@ impl Summary {
     /// A set of seeds in which nothing interesting happened proves nothing.
     pub(crate) fn assert_rich(&self) {
         let counts = [self.decoded, self.passed, self.operations, self.reports_checked, self.sequence_wraps];
-        assert!(counts.iter().all(|count| *count > 10), "{self:?}");
+        assert!(counts.iter().all(|count| *count > 10) && self.restarts > 0, "{self:?}");
     }
 }

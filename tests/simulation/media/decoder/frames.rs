@@ -188,6 +188,10 @@ impl Frames {
         let stamp = first.stamp;
         let shown = Shown { stamp, timestamp: first.timestamp, marker: last.marker };
         self.note(&shown, &first.piece.facts);
+        if self.interrupted == Interrupted::Yes && self.has_gap && !first.piece.is_key {
+            // The key frame that begins anew may be what is missing.
+            return self.wait(&stamp);
+        }
         let begins_anew = first.piece.is_key && self.begins_anew(now);
         if begins_anew {
             self.wire = Wire::new(self.kind);
