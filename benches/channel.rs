@@ -193,10 +193,10 @@ fn messages(criterion: &mut Criterion) {
     );
     router.forward();
     let [dump, stats] = router.describe_consumer();
-    let answered = |reply| Response { id: 5, result: Ok(ResponseBody::Shard(reply)) };
+    let answered = |reply| Response { id: 5.into(), result: Ok(ResponseBody::Shard(reply)) };
     let responses = [
         ("accept", answered(Reply::Done)),
-        ("refusal", Response { id: 5, result: Err(CommandError::not_found("Consumer not found")) }),
+        ("refusal", Response { id: 5.into(), result: Err(CommandError::not_found("Consumer not found")) }),
         ("consumer dump", answered(dump)),
         ("consumer stats", answered(stats)),
     ];

@@ -160,7 +160,7 @@ fn main() {
     router.forward();
     let [dump, stats] = router.describe_consumer();
     for (what, reply) in [("accept", Reply::Done), ("consumer dump", dump), ("consumer stats", stats)] {
-        let response = Response { id: 5, result: Ok(ResponseBody::Shard(reply)) };
+        let response = Response { id: 5.into(), result: Ok(ResponseBody::Shard(reply)) };
         write(what, |encoder| encoder.response(black_box(&response)).len());
     }
     let score = ProducerScore { encoding_idx: 0, ssrc: 1, rid: None, score: 9 };

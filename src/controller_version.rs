@@ -4,7 +4,10 @@
 //! served is refused at the start instead of being misread later.
 
 use ringsoup_control::version::Version;
-use ringsoup_control::wire::OLDEST;
+use ringsoup_control::wire::Dialect;
+
+/// The oldest controllers that are served.
+const OLDEST: Version = Version::new(3, 8, 0);
 
 /// Whether the controller of this version can be served.
 ///
@@ -20,9 +23,14 @@ pub(crate) fn check(version: Option<&str>) -> Result<(), String> {
     };
     match Version::parse(text) {
         Some(version) if version >= OLDEST => Ok(()),
-        Some(_) => Err(format!("mediasoup {text} is not supported yet ({OLDEST} and newer are)")),
+        Some(_) => Err(format!("mediasoup {text} is not supported ({OLDEST} and newer are)")),
         None => Err(format!("MEDIASOUP_VERSION '{text}' is not a version")),
     }
+}
+
+/// Whether controllers of this version have a second channel, for payloads.
+pub(crate) fn has_payload_channel(version: &str) -> bool {
+    Version::parse(version).and_then(Dialect::of).is_some()
 }
 
 #[cfg(test)]
@@ -30,17 +38,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_generation_of_flatbuffers_is_served() {
-        for version in ["3.13.0", "3.19.4-rc.1", "3.27.1", "3.28.0+build", "4.0.0"] {
+    fn every_generation_is_served() {
+        for version in [
+            "3.8.0",
+            "3.8.4",
+            "3.9.17",
+            "3.10.6-rc.1",
+            "3.12.16",
+            "3.13.0",
+            "3.19.4-rc.1",
+            "3.27.1",
+            "3.28.0+build",
+            "4.0.0",
+        ] {
             assert_eq!(check(Some(version)), Ok(()), "{version}");
         }
     }
 
     #[test]
     fn older_ones_and_nonsense_are_refused() {
-        for version in ["3.12.16", "3.8.4", "2.99.99", "3.27", "3.27.1.2", "", "x.y.z", "3.27.99999999999"] {
+        for version in ["3.7.19", "2.99.99", "3.27", "3.27.1.2", "", "x.y.z", "3.27.99999999999"] {
             assert!(check(Some(version)).is_err(), "{version}");
         }
         assert!(check(None).is_err());
+    }
+
+    #[test]
+    fn payloads_had_a_channel_of_their_own_before_flatbuffers() {
+        assert!(has_payload_channel("3.8.4") && has_payload_channel("3.12.16"));
+        assert!(!has_payload_channel("3.13.0") && !has_payload_channel("4.0.0"));
     }
 }

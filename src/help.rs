@@ -29,7 +29,7 @@ OPTIONS (one dash or two; a unique prefix will do; a value follows '=')
   --help, --version                  Print and exit
 
 ENVIRONMENT
-  MEDIASOUP_VERSION       Set by the library; 3.27.0 and newer are served
+  MEDIASOUP_VERSION       Set by the library; 3.8.0 and newer are served
   RINGSOUP_SHARDS         Most shards this worker starts, 1 to 256. Default: the CPUs that affinity and
                           cgroup quota leave to it. Shards start when a router needs one; an idle worker
                           has none

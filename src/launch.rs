@@ -41,7 +41,8 @@ pub(crate) fn launch(words: &[OsString]) -> Exit {
     quiet_contained_panics();
     // Nothing that stays open may be opened before: a controller that gave no fd 3 must not get somebody
     // else's descriptor for its channel.
-    let outcome = fds::take().map_err(|error| error.to_string());
+    let has_payload_channel = controller_version::has_payload_channel(&config.controller_version);
+    let outcome = fds::take(has_payload_channel).map_err(|error| error.to_string());
     match outcome.and_then(|fds| run(fds, &config).map_err(|error| error.to_string())) {
         Ok(()) => Exit::Closed,
         Err(text) => {

@@ -3,8 +3,9 @@
 //! `wire` provides, for the generation a controller speaks:
 //!
 //! ```text
-//! wire::Decoder::speaking(generation) -> Decoder
-//!     .decode(&mut self, frame: &[u8]) -> Result<Incoming, DecodeError>   frame = 4-byte size prefix and body
+//! wire::Decoder::speaking(version) -> Decoder
+//!     .decode(&mut self, message: &[u8], kind_of) -> Result<Incoming, DecodeError>   in flatbuffers with its size prefix
+//!     .decode_payload(&mut self, head: &[u8], payload: &[u8]) -> …                   of JSON controllers
 //! wire::Encoder::speaking(generation) -> Encoder                owns its builders, reused
 //!     .response(&mut self, &Response) -> &[u8]                  each with its size prefix, ready for fd 4
 //!     .event(&mut self, &Event) -> Option<&[u8]>                None for Log and TransportFailed
@@ -12,6 +13,7 @@
 //!     .running(&mut self, pid: u32) -> &[u8]
 //! ```
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use ringsoup_rtc::subchannels::Audience;
@@ -34,9 +36,51 @@ pub enum Incoming {
     Notification(Notification),
 }
 
+/// Names a request until it is answered: its number, and where it was asked and is answered. Both channels of JSON
+/// controllers count by themselves.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId {
+    pub number: u32,
+    pub lane: Lane,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    Channel,
+    PayloadChannel,
+}
+
+impl From<u32> for RequestId {
+    /// One of the channel.
+    fn from(number: u32) -> Self {
+        Self { number, lane: Lane::Channel }
+    }
+}
+
+impl PartialEq<u32> for RequestId {
+    fn eq(&self, number: &u32) -> bool {
+        *self == Self::from(*number)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.lane {
+            Lane::Channel => write!(formatter, "{}", self.number),
+            Lane::PayloadChannel => write!(formatter, "payload {}", self.number),
+        }
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
 #[derive(Debug)]
 pub struct Request {
-    pub id: u32,
+    pub id: RequestId,
     pub method: Method,
     /// The object addressed; empty for the worker.
     pub handler_id: String,
@@ -198,14 +242,14 @@ pub enum NotificationBody {
 #[error("{error}")]
 pub struct DecodeError {
     /// Known when at least the request's head could be read: the failure is then answered, else logged.
-    pub request_id: Option<u32>,
+    pub request_id: Option<RequestId>,
     pub error: CommandError,
 }
 
 #[derive(Debug)]
 pub struct Response {
     /// The request's.
-    pub id: u32,
+    pub id: RequestId,
     pub result: Result<ResponseBody, CommandError>,
 }
 

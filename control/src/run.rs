@@ -1,4 +1,5 @@
-//! The control thread: one poll over the channel, the shards' doorbell and the signals.
+//! The control thread: one poll over the channel (and the payload channel of old controllers, `run/payload.rs`), the
+//! shards' doorbell and the signals.
 //!
 //! ```text
 //! fd 3 ─► channel ─► wire::Decoder ► controller ─► effects ─┬─► shards ─► … ─► doorbell ─┐
@@ -11,6 +12,8 @@
 //! A shard that is slow otherwise keeps its own commands waiting, in a backlog of its own, and nobody else's. A controller that
 //! does not read keeps everything waiting but the media: nothing is taken from shards then, which go on forwarding
 //! and in turn take no commands once their own queue is half full (`mailbox.rs`).
+
+mod payload;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -27,24 +30,28 @@ use ringsoup_sfu::name::Name;
 use ringsoup_sfu::served::ServerKey;
 
 use crate::behaviour::Behaviour;
-use crate::channel::fds::ChannelFds;
+use crate::channel::fds::ControllerFds;
+use crate::channel::framing::Framing;
 use crate::channel::io::{Channel, Incoming};
+use crate::channel::payload::PayloadChannel;
 use crate::channel::writer::{Importance, QueueError};
 use crate::controller::{Controller, ControllerConfig, Effect, Join};
 use crate::dtls_certificate::{self, CertificateError};
-use crate::message::{self, Response, ResponseBody};
+use crate::message::{self, DecodeError, Lane, Response, ResponseBody};
 use crate::placement::ShardIndex;
 use crate::resource_usage;
 use crate::settings::{LogSettings, Verbosity};
 use crate::shards::{ShardSettings, Shards};
 use crate::signals::Signals;
 use crate::version::Version;
-use crate::wire::{self, Generation};
+use crate::wire::{self, Dialect, Generation};
 
 const READ: Token = Token(0);
 const WRITE: Token = Token(1);
 const DOORBELL: Token = Token(2);
 const SIGNALS: Token = Token(3);
+const PAYLOAD_READ: Token = Token(4);
+const PAYLOAD_WRITE: Token = Token(5);
 
 /// Frames read before shards and the writer get their turn.
 const FRAMES_PER_TURN: usize = 256;
@@ -90,7 +97,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// It did not start; nothing was told to the controller then.
-pub fn run(fds: ChannelFds, config: &WorkerConfig) -> Result<(), RunError> {
+pub fn run(fds: ControllerFds, config: &WorkerConfig) -> Result<(), RunError> {
     let mut control = ControlThread::new(fds, config)?;
     control.announce(config);
     control.serve();
@@ -109,6 +116,8 @@ struct Held {
 struct ControlThread {
     poll: Poll,
     channel: Channel,
+    /// Of controllers before 3.13.0.
+    payload_channel: Option<PayloadChannel>,
     signals: Signals,
     shards: Shards,
     controller: Controller,
@@ -127,7 +136,7 @@ struct ControlThread {
 }
 
 impl ControlThread {
-    fn new(fds: ChannelFds, config: &WorkerConfig) -> Result<Self, RunError> {
+    fn new(fds: ControllerFds, config: &WorkerConfig) -> Result<Self, RunError> {
         let signals = Signals::block().map_err(RunError::Signals)?;
         let certificate = match &config.dtls_files {
             Some((certificate, private_key)) => dtls_certificate::from_pem_files(certificate, private_key)?,
@@ -137,16 +146,23 @@ impl ControlThread {
         // What cannot be read as a version is refused before; nothing else than the newest could be meant.
         let version = Version::parse(&config.controller_version);
         let behaviour = version.map(Behaviour::of).unwrap_or_default();
-        let channel = Channel::new(fds, behaviour.payload_bytes_max);
+        let dialect = version.and_then(Dialect::of);
+        let (framing, payload_bytes_max) = (framing(dialect), behaviour.payload_bytes_max);
+        let channel = Channel::new(fds.channel, framing, payload_bytes_max);
+        let payload_channel = fds.payload.map(|fds| PayloadChannel::new(fds, framing, payload_bytes_max));
         let poll = Poll::new().map_err(RunError::Poll)?;
         let watch = |fd, token, interest| {
             poll.registry().register(&mut SourceFd(&fd), token, interest).map_err(RunError::Poll)
         };
         watch(channel.read_fd(), READ, Interest::READABLE)?;
         watch(channel.write_fd(), WRITE, Interest::WRITABLE)?;
+        if let Some(channel) = &payload_channel {
+            watch(channel.read_fd(), PAYLOAD_READ, Interest::READABLE)?;
+            watch(channel.write_fd(), PAYLOAD_WRITE, Interest::WRITABLE)?;
+        }
         watch(signals.fd(), SIGNALS, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), DOORBELL).map_err(RunError::Poll)?;
-        let generation = version.and_then(Generation::of).map(Arc::new);
+        let (decoder, encoder) = tongue(version);
         let controller = Controller::new(&ControllerConfig {
             pid: std::process::id(),
             shards: config.shards.count,
@@ -156,11 +172,12 @@ impl ControlThread {
         Ok(Self {
             poll,
             channel,
+            payload_channel,
             signals,
             shards: Shards::new(config.shards.clone(), behaviour.rules, certificate, dtls, waker),
             controller,
-            decoder: wire::Decoder::speaking(generation.clone()),
-            encoder: wire::Encoder::speaking(generation),
+            decoder,
+            encoder,
             effects: Vec::new(),
             tell_failures: config.log.verbosity >= Verbosity::Error,
             shards_have_more: false,
@@ -203,6 +220,7 @@ impl ControlThread {
         loop {
             self.listen_to_shards();
             self.read_channel();
+            self.read_payload_channel();
             self.act();
             self.flush();
             if self.report_dropped() {
@@ -222,6 +240,7 @@ impl ControlThread {
                 match event.token() {
                     READ => self.channel.set_readable(),
                     WRITE => self.channel.set_writable(),
+                    PAYLOAD_READ | PAYLOAD_WRITE => self.wake_payload_channel(event.token()),
                     SIGNALS if self.signals.take().is_some() => self.closing = true,
                     _ => {}
                 }
@@ -230,8 +249,9 @@ impl ControlThread {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        let has_more = self.shards_have_more && !self.channel.is_congested();
-        if has_more || (self.channel.may_have_input() && !self.is_congested()) {
+        let has_more = self.shards_have_more && !self.controller_is_slow();
+        let may_have_input = self.channel.may_have_input() || self.payloads_may_have_come();
+        if has_more || (may_have_input && !self.is_congested()) {
             Some(Duration::ZERO)
         } else {
             let patience = if self.held.is_some() { HOLD_PATIENCE } else { DEATH_WATCH };
@@ -241,7 +261,12 @@ impl ControlThread {
 
     /// True while reading further requests would only make queues longer.
     fn is_congested(&self) -> bool {
-        self.held.is_some() || self.channel.is_congested() || self.shards.is_congested()
+        self.held.is_some() || self.controller_is_slow() || self.shards.is_congested()
+    }
+
+    /// True while the controller leaves so much unread that nothing should be added.
+    fn controller_is_slow(&self) -> bool {
+        self.channel.is_congested() || self.payload_channel.as_ref().is_some_and(PayloadChannel::is_congested)
     }
 
     /// Goes on with the request that had to wait, if it need no more.
@@ -264,20 +289,12 @@ impl ControlThread {
             match self.channel.receive() {
                 Incoming::Frame(frame) => {
                     self.frame_bytes = frame.len();
-                    match self.decoder.decode(frame) {
-                        Ok(incoming) if self.controller.must_wait(&incoming) => {
-                            let until = Instant::now() + HOLD_PATIENCE;
-                            self.held = Some(Held { incoming, bytes: self.frame_bytes, until });
-                        }
-                        Ok(incoming) => self.controller.handle_incoming(incoming, &mut self.effects),
-                        Err(error) => self.controller.handle_undecodable(error, &mut self.effects),
-                    }
+                    let controller = &self.controller;
+                    let read = self.decoder.decode_of(frame, &|name| controller.kind_of(name));
+                    self.handle(read);
                 }
-                Incoming::TooLong(bytes) => {
-                    self.tell_failure(&format!(
-                        "no available space in the buffer for a message of {bytes} bytes, skipping it"
-                    ));
-                }
+                Incoming::TooLong(bytes) => self.tell_failure(&too_long(bytes)),
+                Incoming::Nonsense(reason) => self.tell_failure(&nonsense(reason)),
                 Incoming::Nothing => return,
                 Incoming::Closed(None) => {
                     return self.fail_channel("channel remotely closed, closing myself");
@@ -287,6 +304,18 @@ impl ControlThread {
                 }
             }
             self.act();
+        }
+    }
+
+    /// Does what was said, or puts it by when it has to wait.
+    fn handle(&mut self, read: Result<message::Incoming, DecodeError>) {
+        match read {
+            Ok(incoming) if self.controller.must_wait(&incoming) => {
+                let until = Instant::now() + HOLD_PATIENCE;
+                self.held = Some(Held { incoming, bytes: self.frame_bytes, until });
+            }
+            Ok(incoming) => self.controller.handle_incoming(incoming, &mut self.effects),
+            Err(error) => self.controller.handle_undecodable(error, &mut self.effects),
         }
     }
 
@@ -301,7 +330,7 @@ impl ControlThread {
 
     fn listen_to(&mut self, shard: ShardIndex) {
         for _ in 0..MESSAGES_PER_TURN {
-            if self.channel.is_congested() {
+            if self.controller_is_slow() {
                 break;
             }
             match self.shards.receive(shard) {
@@ -348,7 +377,10 @@ impl ControlThread {
             Effect::Notify(event) => {
                 let importance = importance(&event);
                 let Some(told) = self.encoder.event(&event) else { return };
-                let pushed = self.channel.push(told.message, importance);
+                let pushed = match (told.payload, &mut self.payload_channel) {
+                    (Some(payload), Some(channel)) => channel.notify(told.message, payload, importance),
+                    _ => self.channel.push(told.message, importance),
+                };
                 self.check_pushed(pushed);
             }
             Effect::Log(line) => {
@@ -390,14 +422,22 @@ impl ControlThread {
     }
 
     fn respond(&mut self, response: &Response) {
-        let mut pushed = self.channel.push(self.encoder.response(response), Importance::Required);
+        let mut pushed = self.push_response(response);
         if let Err(QueueError::MessageTooBig(bytes)) = pushed {
             // The request must not hang: its failure is short.
             let error = CommandError::error(format!("response too big ({bytes} bytes)"));
-            let refusal = Response { id: response.id, result: Err(error) };
-            pushed = self.channel.push(self.encoder.response(&refusal), Importance::Required);
+            pushed = self.push_response(&Response { id: response.id, result: Err(error) });
         }
         self.check_pushed(pushed);
+    }
+
+    /// To where the request came from.
+    fn push_response(&mut self, response: &Response) -> Result<(), QueueError> {
+        let message = self.encoder.response(response);
+        match (response.id.lane, &mut self.payload_channel) {
+            (Lane::PayloadChannel, Some(channel)) => channel.respond(message),
+            _ => self.channel.push(message, Importance::Required),
+        }
     }
 
     fn check_pushed(&mut self, pushed: Result<(), QueueError>) {
@@ -410,7 +450,8 @@ impl ControlThread {
 
     /// Says what was dropped, once there is room for saying it; true when there was something to say.
     fn report_dropped(&mut self) -> bool {
-        let dropped = self.channel.take_dropped();
+        let payloads = self.payload_channel.as_mut().map_or(0, PayloadChannel::take_dropped);
+        let dropped = self.channel.take_dropped() + payloads;
         if dropped > 0 {
             let text = format!(
                 "ControlThread::report_dropped() | {dropped} log lines and samples dropped: the controller \
@@ -422,7 +463,8 @@ impl ControlThread {
     }
 
     fn flush(&mut self) {
-        if let Err(error) = self.channel.flush() {
+        let payloads = self.payload_channel.as_mut().map_or(Ok(()), PayloadChannel::flush);
+        if let Err(error) = self.channel.flush().and(payloads) {
             self.fail_channel(&format!("channel write failed: {error}, closing myself"));
         }
     }
@@ -448,7 +490,39 @@ impl ControlThread {
         self.act();
         self.shards.stop(STOP_PATIENCE);
         self.channel.drain(DRAIN_PATIENCE);
+        if let Some(channel) = &mut self.payload_channel {
+            channel.drain(DRAIN_PATIENCE);
+        }
     }
+}
+
+fn framing(dialect: Option<Dialect>) -> Framing {
+    match dialect {
+        None => Framing::SizePrefix,
+        Some(Dialect::Netstring) => Framing::Netstring,
+        Some(Dialect::LengthPrefixed | Dialect::Text) => Framing::Length,
+    }
+}
+
+/// What reads and what writes the messages of this version's controllers.
+fn tongue(version: Option<Version>) -> (wire::Decoder, wire::Encoder) {
+    match version {
+        Some(version) if Dialect::of(version).is_some() => {
+            (wire::Decoder::speaking_json(version), wire::Encoder::speaking_json(version))
+        }
+        _ => {
+            let generation = version.and_then(Generation::of).map(Arc::new);
+            (wire::Decoder::speaking(generation.clone()), wire::Encoder::speaking(generation))
+        }
+    }
+}
+
+fn too_long(bytes: usize) -> String {
+    format!("no available space in the buffer for a message of {bytes} bytes, skipping it")
+}
+
+fn nonsense(reason: &str) -> String {
+    format!("wrong framing: {reason}, forgetting what was read")
 }
 
 /// Nor is a message that came this far missed: shards keep back what there is no room for.

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use ringsoup_control::message::{Incoming, Response, ResponseBody, WorkerDump};
+use ringsoup_control::message::{Incoming, RequestId, Response, ResponseBody, WorkerDump};
 use ringsoup_control::wire::{Encoder, decode};
 use ringsoup_fbs::verify_message;
 use ringsoup_rtc::dtls::{Certificate, NoHandshakes};
@@ -233,7 +233,7 @@ impl Worker {
                 self.worker.handle_incoming(incoming);
             }
             Err(error) => {
-                if let Some(id) = error.request_id {
+                if let Some(RequestId { number: id, .. }) = error.request_id {
                     self.open.insert(id);
                 }
                 self.worker.handle_undecodable(error);
@@ -267,7 +267,7 @@ impl Worker {
     }
 
     fn respond(&mut self, response: Response) -> usize {
-        assert!(self.open.remove(&response.id), "{} is answered and was not asked", response.id);
+        assert!(self.open.remove(&response.id.number), "{} is answered and was not asked", response.id);
         verify_message(self.encoder.response(&response)).expect("answers are written validly");
         let accepted = usize::from(response.result.is_ok());
         if let Ok(ResponseBody::WorkerDump(dump)) = response.result {

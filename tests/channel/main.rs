@@ -9,6 +9,7 @@ mod closing;
 mod data;
 mod framing;
 mod hostile;
+mod json;
 mod logs;
 mod malformed;
 mod notifications;

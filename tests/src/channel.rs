@@ -75,6 +75,11 @@ impl Channel {
         self.to_worker.try_clone().expect("a descriptor is to be had")
     }
 
+    /// The end that frames are read from, for whoever speaks no flatbuffers.
+    pub(crate) fn reading_end(&self) -> UnixStream {
+        self.from_worker.try_clone().expect("a descriptor is to be had")
+    }
+
     /// The worker sees the end of descriptor 3; descriptor 4 stays.
     pub fn close_writing(&self) {
         self.to_worker.shutdown(Shutdown::Write).expect("the socket is connected");

@@ -9,6 +9,7 @@ pub mod channel;
 pub mod connected;
 pub mod data;
 pub mod data_channel;
+pub mod json_worker;
 pub mod listen;
 pub mod media;
 pub mod request;

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ const POLL: Duration = Duration::from_millis(5);
 /// `exec` keeps the pid, so the child we know is the worker. The shell is there
 /// because a child's descriptors above 2 cannot be arranged without unsafe code.
 const REDIRECT: &str = r#"exec 3<&0 4>&1 0</dev/null 1>&2; exec "$@""#;
+/// The same, and what the first two arguments name as descriptors 5 and 6: they are opened one after the other.
+const WITH_PAYLOADS: &str = r#"exec 3<&0 4>&1 5<"$1" 6>"$2" 0</dev/null 1>&2; shift 2; exec "$@""#;
 const WITHOUT_CHANNEL: &str = r#"exec 0</dev/null 1>&2 3<&- 4>&-; exec "$@""#;
 
 /// How to start one worker.
@@ -37,6 +40,8 @@ pub struct Launch {
     arguments: Vec<OsString>,
     environment: Vec<(String, Option<String>)>,
     channel: bool,
+    /// Named pipes for the payload channel.
+    payloads: Option<[PathBuf; 2]>,
 }
 
 impl Default for Launch {
@@ -46,6 +51,7 @@ impl Default for Launch {
             arguments: Vec::new(),
             environment: vec![("MEDIASOUP_VERSION".to_owned(), Some(CONTROLLER_VERSION.to_owned()))],
             channel: true,
+            payloads: None,
         }
     }
 }
@@ -78,6 +84,13 @@ impl Launch {
         self
     }
 
+    /// Descriptors 5 and 6 are these named pipes, which the worker's start waits for.
+    #[must_use]
+    pub fn with_payloads(mut self, read: PathBuf, write: PathBuf) -> Self {
+        self.payloads = Some([read, write]);
+        self
+    }
+
     /// Descriptors 3 and 4 are closed when the worker starts.
     #[must_use]
     pub fn without_channel(mut self) -> Self {
@@ -89,9 +102,15 @@ impl Launch {
     pub fn start(&self) -> Worker {
         let (to_worker, worker_reads) = UnixStream::pair().expect("a socket pair");
         let (from_worker, worker_writes) = UnixStream::pair().expect("a socket pair");
+        let script = match (self.channel, &self.payloads) {
+            (true, Some(_)) => WITH_PAYLOADS,
+            (true, None) => REDIRECT,
+            (false, _) => WITHOUT_CHANNEL,
+        };
         let mut command = Command::new("sh");
         command
-            .args(["-c", if self.channel { REDIRECT } else { WITHOUT_CHANNEL }, "sh"])
+            .args(["-c", script, "sh"])
+            .args(self.payloads.iter().flatten())
             .args(&self.wrapper)
             .arg(worker_binary())
             .args(&self.arguments)

@@ -14,6 +14,9 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 pub const READ_FD: RawFd = 3;
 /// The channel's writing end.
 pub const WRITE_FD: RawFd = 4;
+/// The payload channel's ends, which only controllers before 3.13.0 have.
+pub const PAYLOAD_READ_FD: RawFd = 5;
+pub const PAYLOAD_WRITE_FD: RawFd = 6;
 
 /// Both ends, not yet non-blocking.
 #[derive(Debug)]
@@ -29,12 +32,22 @@ pub struct FdError {
     pub cause: io::Error,
 }
 
-/// Takes fd 3 and fd 4. Called once, first thing in the process.
+/// The channel, and the payload channel where there is one.
+#[derive(Debug)]
+pub struct ControllerFds {
+    pub channel: ChannelFds,
+    pub payload: Option<ChannelFds>,
+}
+
+/// Takes fd 3 and fd 4, and 5 and 6 if the controller has a payload channel. Called once, first thing in the process.
 ///
 /// # Errors
 /// Names the descriptor that is not open.
-pub fn take() -> Result<ChannelFds, FdError> {
-    Ok(ChannelFds { read: take_one(READ_FD)?, write: take_one(WRITE_FD)? })
+pub fn take(has_payload_channel: bool) -> Result<ControllerFds, FdError> {
+    let both = |read, write| Ok(ChannelFds { read: take_one(read)?, write: take_one(write)? });
+    let channel = both(READ_FD, WRITE_FD)?;
+    let payload = has_payload_channel.then(|| both(PAYLOAD_READ_FD, PAYLOAD_WRITE_FD)).transpose()?;
+    Ok(ControllerFds { channel, payload })
 }
 
 fn take_one(fd: RawFd) -> Result<File, FdError> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::fds::ChannelFds;
+use super::framing::Framing;
 use super::reader::{Fill, Frame, FrameReader};
 use super::writer::{FrameWriter, Importance, QueueError};
 
@@ -16,6 +17,8 @@ pub enum Incoming<'a> {
     Frame(&'a [u8]),
     /// A message of this many bytes was too long and is skipped.
     TooLong(usize),
+    /// What was read is no frame, and was thrown away.
+    Nonsense(&'static str),
     /// Nothing more now.
     Nothing,
     /// The controller closed its end, or it broke.
@@ -36,10 +39,10 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Messages without their prefix are at most `payload_bytes_max` long, both ways.
-    pub fn new(fds: ChannelFds, payload_bytes_max: usize) -> Self {
-        let reader = FrameReader::with_payload_max(payload_bytes_max);
-        let writer = FrameWriter::with_payload_max(payload_bytes_max);
+    /// Messages without what is around them are at most `payload_bytes_max` long, both ways.
+    pub fn new(fds: ChannelFds, framing: Framing, payload_bytes_max: usize) -> Self {
+        let reader = FrameReader::new(framing, payload_bytes_max);
+        let writer = FrameWriter::new(framing, payload_bytes_max);
         // The poll is edge-triggered: the first try finds out.
         Self { fds, reader, writer, readable: true, writable: true, deaf: false }
     }
@@ -87,16 +90,29 @@ impl Channel {
         match self.reader.next_frame() {
             Frame::Whole(frame) => Incoming::Frame(frame),
             Frame::TooLong(bytes) => Incoming::TooLong(bytes),
+            Frame::Nonsense(reason) => Incoming::Nonsense(reason),
             Frame::Partial => Incoming::Nothing,
         }
     }
 
-    /// Queues a frame; see the writer's rules.
+    /// Queues a message; see the writer's rules.
     ///
     /// # Errors
     /// Nothing was queued then.
-    pub fn push(&mut self, frame: &[u8], importance: Importance) -> Result<(), QueueError> {
-        if self.deaf { Ok(()) } else { self.writer.push(frame, importance) }
+    pub fn push(&mut self, message: &[u8], importance: Importance) -> Result<(), QueueError> {
+        if self.deaf { Ok(()) } else { self.writer.push(message, importance) }
+    }
+
+    /// Queues messages that belong together.
+    ///
+    /// # Errors
+    /// Nothing was queued then.
+    pub fn push_all<const COUNT: usize>(
+        &mut self,
+        messages: [&[u8]; COUNT],
+        importance: Importance,
+    ) -> Result<(), QueueError> {
+        if self.deaf { Ok(()) } else { self.writer.push_all(messages, importance) }
     }
 
     /// Writes what the controller takes now.
@@ -114,7 +130,7 @@ impl Channel {
             }
             Err(error) => {
                 self.deaf = true;
-                self.writer = FrameWriter::default();
+                self.writer.clear();
                 if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
             }
         }
@@ -160,7 +176,7 @@ mod tests {
             File::from(OwnedFd::from(stream))
         };
         let fds = ChannelFds { read: file(read), write: file(write) };
-        (Channel::new(fds, MESSAGE_BYTES_MAX - PREFIX_BYTES), to_worker, from_worker)
+        (Channel::new(fds, Framing::SizePrefix, MESSAGE_BYTES_MAX - PREFIX_BYTES), to_worker, from_worker)
     }
 
     #[test]

@@ -1,7 +1,10 @@
-//! The controller's channel: fd 3 in, fd 4 out, size-prefixed frames.
+//! The controller's channel: fd 3 in, fd 4 out, frames of the kind its version has. Before 3.13.0 there is a second one
+//! for payloads, fd 5 in, fd 6 out.
 
 pub mod fds;
+pub mod framing;
 pub mod io;
+pub mod payload;
 pub mod reader;
 pub mod writer;
 

@@ -10,6 +10,7 @@
 
 use std::io::{self, Read};
 
+use super::framing::{Beginning, Extent, Framing};
 use super::{MESSAGE_BYTES_MAX, PREFIX_BYTES};
 
 /// The buffer while messages are of the usual size, bytes. A produce request with many codecs is under 4 KiB.
@@ -56,43 +57,47 @@ pub enum Fill {
 /// One step of taking frames out.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
-    /// Prefix and body, the prefix 8-aligned.
+    /// A message; one with a size prefix lies 8-aligned.
     Whole(&'a [u8]),
     /// A message of this many bytes is longer than any may be; its bytes are being skipped.
     TooLong(usize),
+    /// Nobody can say where a frame begins: what was read is thrown away, as the original does.
+    Nonsense(&'static str),
     /// More bytes are needed.
     Partial,
 }
 
 #[derive(Debug)]
 pub struct FrameReader {
+    framing: Framing,
     buffer: AlignedBytes,
     start: usize,
     end: usize,
     scratch: AlignedBytes,
     /// Bytes of an over-long message still to be thrown away.
     skip: usize,
-    /// Longest message, prefix included.
-    message_bytes_max: usize,
+    /// Longest message, without what is around it.
+    payload_bytes_max: usize,
 }
 
 impl Default for FrameReader {
     /// For the longest messages there are.
     fn default() -> Self {
-        Self::with_payload_max(MESSAGE_BYTES_MAX - PREFIX_BYTES)
+        Self::new(Framing::SizePrefix, MESSAGE_BYTES_MAX - PREFIX_BYTES)
     }
 }
 
 impl FrameReader {
-    /// For messages that are at most so long without their prefix.
-    pub fn with_payload_max(payload_bytes_max: usize) -> Self {
+    /// For messages that are at most so long without what is around them.
+    pub fn new(framing: Framing, payload_bytes_max: usize) -> Self {
         Self {
+            framing,
             buffer: AlignedBytes::new(BUFFER_BYTES),
             start: 0,
             end: 0,
             scratch: AlignedBytes::new(0),
             skip: 0,
-            message_bytes_max: payload_bytes_max + PREFIX_BYTES,
+            payload_bytes_max,
         }
     }
 
@@ -120,17 +125,23 @@ impl FrameReader {
     /// Whether [`next_frame`](Self::next_frame) has anything but [`Frame::Partial`] to give.
     pub fn has_frame(&mut self) -> bool {
         self.skip_some();
-        let whole_or_too_long = |total| total > self.message_bytes_max || self.end - self.start >= total;
-        self.pending_frame_bytes().is_some_and(whole_or_too_long)
+        match self.beginning() {
+            Beginning::Unknown => false,
+            Beginning::Nonsense(_) => true,
+            Beginning::Frame(extent) => self.is_too_long(extent) || self.end - self.start >= extent.total(),
+        }
     }
 
     /// The next frame among the bytes read so far. Total: any bytes give frames or ask for more.
     pub fn next_frame(&mut self) -> Frame<'_> {
         self.skip_some();
-        let Some(total) = self.pending_frame_bytes() else {
-            return Frame::Partial;
+        let extent = match self.beginning() {
+            Beginning::Unknown => return Frame::Partial,
+            Beginning::Nonsense(reason) => return self.forget(reason),
+            Beginning::Frame(extent) => extent,
         };
-        if total > self.message_bytes_max {
+        let total = extent.total();
+        if self.is_too_long(extent) {
             self.skip = total;
             self.skip_some();
             return Frame::TooLong(total);
@@ -139,9 +150,12 @@ impl FrameReader {
             return Frame::Partial;
         }
         let (from, to) = (self.start, self.start + total);
+        if let Some(reason) = self.framing.fault(&self.buffer.bytes()[from..to]) {
+            return self.forget(reason);
+        }
         self.start = to;
-        if from % ALIGNMENT == 0 {
-            return Frame::Whole(&self.buffer.bytes()[from..to]);
+        if self.framing != Framing::SizePrefix || from % ALIGNMENT == 0 {
+            return Frame::Whole(self.framing.message(&self.buffer.bytes()[from..to], extent));
         }
         if self.scratch.len < total {
             self.scratch = AlignedBytes::new(total.next_power_of_two());
@@ -151,25 +165,33 @@ impl FrameReader {
         Frame::Whole(target)
     }
 
+    fn beginning(&self) -> Beginning {
+        self.framing.beginning(&self.buffer.bytes()[self.start..self.end])
+    }
+
+    fn is_too_long(&self, extent: Extent) -> bool {
+        extent.body > self.payload_bytes_max
+    }
+
+    fn forget(&mut self, reason: &'static str) -> Frame<'_> {
+        self.start = self.end;
+        Frame::Nonsense(reason)
+    }
+
     fn skip_some(&mut self) {
         let count = self.skip.min(self.end - self.start);
         self.skip -= count;
         self.start += count;
     }
 
-    /// Bytes of the frame at the front, prefix included, once its prefix is there.
-    fn pending_frame_bytes(&self) -> Option<usize> {
-        let prefix = self.buffer.bytes()[self.start..self.end].first_chunk::<PREFIX_BYTES>()?;
-        // u32 in the host's order; flatbuffers says little-endian, which is the same on every host we run on.
-        Some(u32::from_le_bytes(*prefix) as usize + PREFIX_BYTES)
-    }
-
     /// Moves what is left to the front; grows for a message that says it is longer and shrinks when it has
     /// gone. After it the buffer has free bytes.
     fn make_room(&mut self) {
         let left = self.end - self.start;
-        let wanted = match self.pending_frame_bytes() {
-            Some(total) if self.skip == 0 => total.clamp(BUFFER_BYTES, self.message_bytes_max),
+        let wanted = match self.beginning() {
+            Beginning::Frame(extent) if self.skip == 0 && !self.is_too_long(extent) => {
+                extent.total().max(BUFFER_BYTES)
+            }
             _ => BUFFER_BYTES,
         };
         let wanted = wanted.max((left + 1).next_power_of_two());
@@ -234,6 +256,7 @@ mod tests {
                         frames.push(frame.to_vec());
                     }
                     Frame::TooLong(_) => frames.push(Vec::new()),
+                    Frame::Nonsense(reason) => panic!("{reason}"),
                     Frame::Partial => break,
                 }
             }
@@ -281,7 +304,7 @@ mod tests {
     #[test]
     fn a_smaller_limit_is_kept_to_the_byte() {
         let payload_max = 70_000;
-        let mut reader = FrameReader::with_payload_max(payload_max);
+        let mut reader = FrameReader::new(Framing::SizePrefix, payload_max);
         let mut stream = frame(&vec![1; payload_max]);
         stream.extend(frame(&vec![2; payload_max + 1]));
         stream.extend(frame(b"after"));
@@ -292,12 +315,63 @@ mod tests {
                 match reader.next_frame() {
                     Frame::Whole(frame) => lengths.push(Ok(frame.len())),
                     Frame::TooLong(bytes) => lengths.push(Err(bytes)),
+                    Frame::Nonsense(reason) => panic!("{reason}"),
                     Frame::Partial => break,
                 }
             }
         }
         let longest = payload_max + PREFIX_BYTES;
         assert_eq!(lengths, [Ok(longest), Err(longest + 1), Ok(5 + PREFIX_BYTES)]);
+    }
+
+    /// Messages of a JSON framing; over-long ones and nonsense by name.
+    fn read_texts(framing: Framing, max: usize, bytes: &[u8], step: usize) -> Vec<String> {
+        let mut reader = FrameReader::new(framing, max);
+        let mut source = Trickle { bytes, step };
+        let mut texts = Vec::new();
+        while reader.fill(&mut source).unwrap() == Fill::Read {
+            loop {
+                let has_frame = reader.has_frame();
+                match reader.next_frame() {
+                    Frame::Whole(text) => texts.push(String::from_utf8_lossy(text).into_owned()),
+                    Frame::TooLong(bytes) => texts.push(format!("too long: {bytes}")),
+                    Frame::Nonsense(reason) => texts.push(reason.to_owned()),
+                    Frame::Partial => {
+                        assert!(!has_frame);
+                        break;
+                    }
+                }
+                assert!(has_frame);
+            }
+        }
+        texts
+    }
+
+    #[test]
+    fn texts_come_out_of_both_json_framings() {
+        let messages = [&b"one"[..], b"", b"two,3:x", &[b'7'; 70_000], b"last"];
+        for framing in [Framing::Length, Framing::Netstring] {
+            let mut stream = Vec::new();
+            messages.iter().for_each(|message| framing.write(message, &mut stream));
+            let expected: Vec<_> =
+                messages.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
+            for step in [1, 5, 4096, usize::MAX] {
+                assert_eq!(read_texts(framing, 70_000, &stream, step), expected, "{framing:?} {step}");
+            }
+            let mut expected = expected;
+            let around = if framing == Framing::Netstring { 7 } else { 4 };
+            expected[3] = format!("too long: {}", 70_000 + around);
+            assert_eq!(read_texts(framing, 69_999, &stream, 999), expected, "{framing:?}");
+        }
+    }
+
+    #[test]
+    fn nonsense_between_netstrings_is_told_and_thrown_away() {
+        assert_eq!(
+            read_texts(Framing::Netstring, 10, b"2:ab,nonsense 1:x,", 100),
+            ["ab", "no netstring's length"]
+        );
+        assert_eq!(read_texts(Framing::Netstring, 10, b"2:abc1:x,", 100), ["no comma behind a netstring"]);
     }
 
     #[test]

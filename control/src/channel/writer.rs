@@ -11,6 +11,7 @@
 
 use std::io::{self, Write};
 
+use super::framing::Framing;
 use super::{MESSAGE_BYTES_MAX, PREFIX_BYTES};
 
 /// Queued bytes above which droppable frames are dropped and requests wait: one message of the largest size.
@@ -43,37 +44,50 @@ pub enum QueueError {
 
 #[derive(Debug)]
 pub struct FrameWriter {
+    framing: Framing,
     queue: Vec<u8>,
     /// Bytes of `queue` that were written already.
     written: usize,
     dropped: u64,
-    /// Longest message, prefix included.
-    message_bytes_max: usize,
+    /// Longest message, without what is around it.
+    payload_bytes_max: usize,
 }
 
 impl Default for FrameWriter {
     /// For the longest messages there are.
     fn default() -> Self {
-        Self::with_payload_max(MESSAGE_BYTES_MAX - PREFIX_BYTES)
+        Self::new(Framing::SizePrefix, MESSAGE_BYTES_MAX - PREFIX_BYTES)
     }
 }
 
 impl FrameWriter {
-    /// For messages that are at most so long without their prefix.
-    pub fn with_payload_max(payload_bytes_max: usize) -> Self {
-        let message_bytes_max = payload_bytes_max + PREFIX_BYTES;
-        Self { queue: Vec::new(), written: 0, dropped: 0, message_bytes_max }
+    /// For messages that are at most so long without what is around them.
+    pub fn new(framing: Framing, payload_bytes_max: usize) -> Self {
+        Self { framing, queue: Vec::new(), written: 0, dropped: 0, payload_bytes_max }
     }
 
-    /// Queues a frame that carries its own size prefix.
+    /// Queues a message; in flatbuffers it carries its own size prefix.
     ///
     /// # Errors
     /// Nothing was queued then.
-    pub fn push(&mut self, frame: &[u8], importance: Importance) -> Result<(), QueueError> {
-        if frame.len() > self.message_bytes_max {
-            return Err(QueueError::MessageTooBig(frame.len()));
+    pub fn push(&mut self, message: &[u8], importance: Importance) -> Result<(), QueueError> {
+        self.push_all([message], importance)
+    }
+
+    /// Queues messages that belong together: all, or none.
+    ///
+    /// # Errors
+    /// Nothing was queued then.
+    pub fn push_all<const COUNT: usize>(
+        &mut self,
+        messages: [&[u8]; COUNT],
+        importance: Importance,
+    ) -> Result<(), QueueError> {
+        let is_too_big = |message: &&&[u8]| self.framing.payload_len(message) > self.payload_bytes_max;
+        if let Some(message) = messages.iter().find(is_too_big) {
+            return Err(QueueError::MessageTooBig(message.len()));
         }
-        let queued = self.queued_bytes() + frame.len();
+        let queued = self.queued_bytes() + messages.iter().map(|message| message.len()).sum::<usize>();
         if queued > SOFT_BYTES_MAX && importance == Importance::Droppable {
             self.dropped += 1;
             return Ok(());
@@ -81,7 +95,9 @@ impl FrameWriter {
         if queued > HARD_BYTES_MAX {
             return Err(QueueError::ControllerStuck);
         }
-        self.queue.extend_from_slice(frame);
+        for message in messages {
+            self.framing.write(message, &mut self.queue);
+        }
         Ok(())
     }
 
@@ -106,6 +122,12 @@ impl FrameWriter {
         self.queue.shrink_to(KEEP_BYTES);
         self.written = 0;
         Ok(true)
+    }
+
+    /// Forgets what is queued: nobody reads it any more.
+    pub fn clear(&mut self) {
+        self.queue = Vec::new();
+        self.written = 0;
     }
 
     fn compact(&mut self) {
@@ -207,11 +229,20 @@ mod tests {
 
     #[test]
     fn a_smaller_limit_is_kept_to_the_byte() {
-        let mut writer = FrameWriter::with_payload_max(1000);
+        let mut writer = FrameWriter::new(Framing::SizePrefix, 1000);
         writer.push(&[0; 1004], Importance::Required).unwrap();
         let pushed = writer.push(&[0; 1005], Importance::Required);
         assert_eq!(pushed, Err(QueueError::MessageTooBig(1005)));
         assert_eq!(writer.queued_bytes(), 1004);
+    }
+
+    #[test]
+    fn a_head_never_goes_without_its_payload() {
+        let mut writer = FrameWriter::new(Framing::Netstring, 10);
+        writer.push_all([b"head", b"payload"], Importance::Droppable).unwrap();
+        let pushed = writer.push_all([b"head", &[0; 11]], Importance::Droppable);
+        assert_eq!(pushed, Err(QueueError::MessageTooBig(11)));
+        assert_eq!(writer.queue, b"4:head,7:payload,");
     }
 
     #[test]

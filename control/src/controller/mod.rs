@@ -25,7 +25,7 @@ use ringsoup_sfu::served::ServerKey;
 use crate::error_words::ErrorWords;
 use crate::local_pipes::LocalPipes;
 use crate::message::{
-    DecodeError, Incoming, Method, Notification, NotificationBody, Request, Response, ResponseBody,
+    DecodeError, Incoming, Method, Notification, NotificationBody, Request, RequestId, Response, ResponseBody,
 };
 use crate::placement::{Placement, ShardIndex};
 use crate::ports::{Ports, Wanted};
@@ -70,7 +70,7 @@ pub enum Effect {
     Log(String),
     /// Answer this `worker.getResourceUsage`.
     MeasureUsage {
-        request_id: u32,
+        request_id: RequestId,
     },
     /// The controller told the worker to close.
     Close,
@@ -86,7 +86,7 @@ struct Pending {
 #[derive(Debug)]
 enum Purpose {
     Request {
-        id: u32,
+        id: RequestId,
         method: Method,
         created: Option<Name>,
     },
@@ -162,6 +162,11 @@ impl Controller {
     /// Commands whose reply is awaited.
     pub fn pending_count(&self) -> usize {
         self.pending.len()
+    }
+
+    /// Of which kind an object is; `None` when there is none of that name.
+    pub fn kind_of(&self, name: &str) -> Option<Kind> {
+        self.registry.find(name).map(|found| found.kind)
     }
 
     pub fn handle_incoming(&mut self, incoming: Incoming, out: &mut Vec<Effect>) {
@@ -289,7 +294,7 @@ impl Controller {
     fn ask(
         &mut self,
         shard: ShardIndex,
-        id: u32,
+        id: RequestId,
         method: Method,
         created: Option<Name>,
         command: Command,
@@ -438,7 +443,7 @@ impl Controller {
         }
     }
 
-    fn refuse(&mut self, id: u32, method: Method, error: CommandError, out: &mut Vec<Effect>) {
+    fn refuse(&mut self, id: RequestId, method: Method, error: CommandError, out: &mut Vec<Effect>) {
         let error = self.errors.tell(method, error);
         let text = format!(
             "Controller::refuse() | request failed [method:{}, id:{id}]: {}",

@@ -46,7 +46,7 @@ impl Bench {
     pub(super) fn request(&mut self, method: Method, handler: &str, body: RequestBody) -> Vec<Effect> {
         self.next_id += 1;
         let mut out = Vec::new();
-        let request = Request { id: self.next_id, method, handler_id: handler.into(), body: Ok(body) };
+        let request = Request { id: self.next_id.into(), method, handler_id: handler.into(), body: Ok(body) };
         self.controller.handle_incoming(Incoming::Request(request), &mut out);
         out
     }
@@ -172,7 +172,10 @@ fn older_controllers_read_the_method_behind_every_reason() {
 fn the_request_to_close_is_answered_and_then_closes() {
     let effects = bench_of("3.19.17", 1).request(Method::WorkerClose, "", RequestBody::None);
     assert!(
-        matches!(effects[..], [Effect::Respond(Response { id: 1, result: Ok(_) }), Effect::Close]),
+        matches!(
+            effects[..],
+            [Effect::Respond(Response { id: RequestId { number: 1, .. }, result: Ok(_) }), Effect::Close]
+        ),
         "{effects:?}"
     );
 }
@@ -184,7 +187,7 @@ fn a_bad_body_is_reported_after_an_unknown_handler() {
         let body = Err(CommandError::type_error("bad ip").into());
         let method = Method::RouterCreatePlainTransport;
         let mut out = Vec::new();
-        let request = Request { id: 1, method, handler_id: handler.into(), body };
+        let request = Request { id: 1.into(), method, handler_id: handler.into(), body };
         bench.controller.handle_incoming(Incoming::Request(request), &mut out);
         if handler.is_empty() {
             bench.done(Method::WorkerCreateRouter, "", router("r"));
@@ -204,7 +207,7 @@ fn a_taken_name_is_told_before_a_bad_body_and_a_foreign_one_after_it() {
     bench.room();
     let mut refused = |method, handler: &str, child: &str| {
         let bad = BadBody { error: CommandError::type_error("bad"), child: Some(child.into()) };
-        let request = Request { id: 1, method, handler_id: handler.into(), body: Err(bad) };
+        let request = Request { id: 1.into(), method, handler_id: handler.into(), body: Err(bad) };
         let mut out = Vec::new();
         bench.controller.handle_incoming(Incoming::Request(request), &mut out);
         match one(out) {
@@ -449,7 +452,10 @@ fn a_lost_shard_answers_its_requests_and_frees_its_names() {
     let create = bench.sent(Method::WorkerCreateRouter, "", router("r"));
     let mut out = Vec::new();
     bench.controller.handle_shard_lost(ShardIndex(create.shard), "no memory", &mut out);
-    assert!(matches!(one(out), Effect::Respond(Response { id: 1, result: Err(_) })));
+    assert!(matches!(
+        one(out),
+        Effect::Respond(Response { id: RequestId { number: 1, .. }, result: Err(_) })
+    ));
     let again = bench.sent(Method::WorkerCreateRouter, "", router("r"));
     assert_ne!(again.shard, create.shard);
 }
@@ -495,8 +501,11 @@ fn an_undecodable_request_is_answered() {
     let mut bench = bench(1);
     let mut out = Vec::new();
     let error = CommandError::error("unknown method '200'");
-    bench.controller.handle_undecodable(DecodeError { request_id: Some(9), error }, &mut out);
-    assert!(matches!(one(out), Effect::Respond(Response { id: 9, result: Err(_) })));
+    bench.controller.handle_undecodable(DecodeError { request_id: Some(9.into()), error }, &mut out);
+    assert!(matches!(
+        one(out),
+        Effect::Respond(Response { id: RequestId { number: 9, .. }, result: Err(_) })
+    ));
 }
 
 #[test]

@@ -17,7 +17,9 @@ use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::Reply;
 use ringsoup_sfu::served::ServerKey;
 
-use crate::message::{Method, Offer, Response, ResponseBody, ServedTransportRequest, WebRtcServerDump};
+use crate::message::{
+    Method, Offer, RequestId, Response, ResponseBody, ServedTransportRequest, WebRtcServerDump,
+};
 use crate::placement::ShardIndex;
 use crate::ports::Wanted;
 use crate::registry::{Birth, Found, Kind};
@@ -65,7 +67,7 @@ pub struct Join {
 /// A request about a server that waits for shards.
 #[derive(Debug)]
 pub(super) struct ServerGather {
-    request_id: u32,
+    request_id: RequestId,
     /// Shards that have not answered yet.
     outstanding: usize,
     answer: Answer,
@@ -149,7 +151,7 @@ impl Controller {
 
     pub(super) fn create_webrtc_server(
         &mut self,
-        id: u32,
+        id: RequestId,
         server: Name,
         listen_infos: Result<Vec<ListenInfo>, CommandError>,
         out: &mut Vec<Effect>,
@@ -262,7 +264,7 @@ impl Controller {
 
     pub(super) fn close_webrtc_server(
         &mut self,
-        id: u32,
+        id: RequestId,
         server: &Name,
         out: &mut Vec<Effect>,
     ) -> Result<(), CommandError> {
@@ -322,7 +324,7 @@ impl Controller {
 
     pub(super) fn handle_webrtc_server_request(
         &mut self,
-        id: u32,
+        id: RequestId,
         method: Method,
         server: &Found,
         out: &mut Vec<Effect>,
@@ -352,7 +354,7 @@ impl Controller {
     }
 
     /// Returns the key of a gather that waits for this many shards.
-    fn gather_of(&mut self, request_id: u32, outstanding: usize, answer: Answer) -> u64 {
+    fn gather_of(&mut self, request_id: RequestId, outstanding: usize, answer: Answer) -> u64 {
         let key = self.next_token;
         self.server_gathers.insert(key, ServerGather { request_id, outstanding, answer });
         key
@@ -384,7 +386,7 @@ impl Controller {
     /// A transport that listens through a server.
     pub(super) fn create_served_transport(
         &mut self,
-        id: u32,
+        id: RequestId,
         method: Method,
         router: &Found,
         request: ServedTransportRequest,

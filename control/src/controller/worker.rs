@@ -5,7 +5,9 @@ use ringsoup_sfu::event::{LogLevel, LogTag};
 use ringsoup_sfu::name::Name;
 use ringsoup_sfu::reply::Reply;
 
-use crate::message::{Method, Request, RequestBody, Response, ResponseBody, ShardDump, WorkerDump};
+use crate::message::{
+    Method, Request, RequestBody, RequestId, Response, ResponseBody, ShardDump, WorkerDump,
+};
 use crate::placement::ShardIndex;
 use crate::registry::{Birth, Kind};
 use crate::settings::{LogTags, Verbosity};
@@ -16,7 +18,7 @@ use super::{Controller, Effect, Purpose, handler_exists};
 /// A dump that waits for shards. The ids are those of the moment it was asked for.
 #[derive(Debug)]
 pub(super) struct Gather {
-    request_id: u32,
+    request_id: RequestId,
     dump: Box<WorkerDump>,
     /// Shards that have not reported yet.
     outstanding: usize,
@@ -59,7 +61,12 @@ impl Controller {
         Ok(())
     }
 
-    fn create_router(&mut self, id: u32, router: Name, out: &mut Vec<Effect>) -> Result<(), CommandError> {
+    fn create_router(
+        &mut self,
+        id: RequestId,
+        router: Name,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), CommandError> {
         let method = Method::WorkerCreateRouter;
         match self.registry.find(&router).map(|found| found.kind) {
             None => {}
@@ -75,7 +82,12 @@ impl Controller {
         Ok(())
     }
 
-    fn close_router(&mut self, id: u32, router: Name, out: &mut Vec<Effect>) -> Result<(), CommandError> {
+    fn close_router(
+        &mut self,
+        id: RequestId,
+        router: Name,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), CommandError> {
         let method = Method::WorkerCloseRouter;
         let Some(found) = self.registry.find(&router).filter(|found| found.kind == Kind::Router) else {
             return Err(not_found("Router", method));
@@ -114,7 +126,7 @@ impl Controller {
         self.log(LogLevel::Debug, LogTag::Info, &text, out);
     }
 
-    fn start_dump(&mut self, request_id: u32, out: &mut Vec<Effect>) {
+    fn start_dump(&mut self, request_id: RequestId, out: &mut Vec<Effect>) {
         let started: Vec<ShardIndex> = (0..)
             .zip(&self.started)
             .filter(|(_, started)| **started)

@@ -37,7 +37,7 @@ fn sample(method: Method) -> RequestBody {
 
 fn reply(reply: Reply, check: impl FnOnce(WireResponse<'_>)) {
     let mut encoder = Encoder::new();
-    let frame = encoder.response(&Response { id: 9, result: Ok(ResponseBody::Shard(reply)) });
+    let frame = encoder.response(&Response { id: 9.into(), result: Ok(ResponseBody::Shard(reply)) });
     check(verify_message(frame).unwrap().data_as_response().unwrap());
 }
 

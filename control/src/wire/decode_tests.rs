@@ -48,7 +48,7 @@ pub(super) fn sample(method: Method) -> RequestBody {
 fn heads() {
     for (method, frame) in samples::requests() {
         let request = request(&frame);
-        assert_eq!((request.id, request.method, request.handler_id.as_str()), (7, method, "h"));
+        assert_eq!((request.id, request.method, request.handler_id.as_str()), (7.into(), method, "h"));
         assert!(request.body.is_ok(), "{request:?}");
     }
 }
@@ -286,7 +286,10 @@ fn trace_events_layers_and_priority() {
 
 fn node_parameters(hex: &str) -> Vec<Parameter> {
     let request = request(&node_frames::bytes(hex));
-    assert_eq!((request.id, request.method, request.handler_id.as_str()), (7, Method::TransportProduce, "t"));
+    assert_eq!(
+        (request.id, request.method, request.handler_id.as_str()),
+        (7.into(), Method::TransportProduce, "t")
+    );
     let Ok(RequestBody::Produce(produce)) = request.body else { panic!() };
     assert_eq!((&*produce.producer, produce.kind, produce.paused), ("p", MediaKind::Audio, true));
     let mut parameters = produce.rtp_parameters;
@@ -319,13 +322,13 @@ fn frames_of_the_node_library() {
 #[test]
 fn a_request_that_cannot_be_read_is_answered() {
     let error = decode(&samples::request(Number(68), |_| (Body::NONE, None))).unwrap_err();
-    assert_eq!((error.request_id, error.to_string()), (Some(7), "unknown method".to_owned()));
+    assert_eq!((error.request_id, error.to_string()), (Some(7.into()), "unknown method".to_owned()));
 
     let (_, mut frame) = samples::requests().swap_remove(0);
     let end = frame.len();
     frame.truncate(end - 8);
     let error = decode(&frame).unwrap_err();
-    assert_eq!(error.request_id, Some(7));
+    assert_eq!(error.request_id, Some(7.into()));
     assert!(error.to_string().starts_with("malformed message: "), "{error}");
     assert!(!error.to_string().contains('\n'));
 

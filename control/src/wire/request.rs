@@ -12,7 +12,7 @@ use crate::message::{BadBody, DecodeError, Request, RequestBody};
 use crate::method::Method;
 
 pub(super) fn decode(request: wire::Request<'_>) -> Result<Request, DecodeError> {
-    let id = request.id();
+    let id = request.id().into();
     let number = request.method().0;
     let Some(&method) = Method::ALL.get(usize::from(number)) else {
         let error = CommandError::error("unknown method");

@@ -19,14 +19,14 @@ pub(super) fn encode(
 ) -> WIPOffset<wire::Response<'static>> {
     let body = match &response.result {
         Ok(body) => encode_body(builder, body, dumps),
-        Err(error) => return refused(builder, response.id, error),
+        Err(error) => return refused(builder, response.id.number, error),
     };
     let (body_type, body) = match body {
         Some((body_type, body)) => (body_type, Some(body)),
         None => (wire::Body::NONE, None),
     };
     let args = wire::ResponseArgs {
-        id: response.id,
+        id: response.id.number,
         accepted: true,
         body_type,
         body,

@@ -18,7 +18,7 @@ use crate::message::{ResourceUsage, Response, ResponseBody};
 /// Encodes, verifies, and hands the response to `check`.
 pub(super) fn respond(body: ResponseBody, check: impl FnOnce(WireResponse<'_>)) {
     let mut encoder = Encoder::new();
-    let frame = encoder.response(&Response { id: 9, result: Ok(body) });
+    let frame = encoder.response(&Response { id: 9.into(), result: Ok(body) });
     let prefix = u32::from_le_bytes(frame[..4].try_into().unwrap());
     assert_eq!(usize::try_from(prefix).unwrap(), frame.len() - 4);
     let response = verify_message(frame).unwrap().data_as_response().unwrap();
@@ -39,7 +39,7 @@ fn refusals() {
         (CommandError::not_found("c"), "NotFoundError"),
     ] {
         let reason = error.reason.clone();
-        let frame = encoder.response(&Response { id: 3, result: Err(error) });
+        let frame = encoder.response(&Response { id: 3.into(), result: Err(error) });
         let response = verify_message(frame).unwrap().data_as_response().unwrap();
         assert_eq!((response.id(), response.accepted()), (3, false));
         assert_eq!((response.error(), response.reason()), (Some(class), Some(reason.as_str())));

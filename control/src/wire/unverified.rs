@@ -5,11 +5,13 @@ use ringsoup_fbs::PREFIX_BYTES;
 use ringsoup_fbs::fbs::message::{Body, Message};
 use ringsoup_fbs::fbs::request::Request;
 
+use crate::message::RequestId;
+
 /// The request's id, where the frame can be seen to be a request.
-pub(super) fn request_id(frame: &[u8]) -> Option<u32> {
+pub(super) fn request_id(frame: &[u8]) -> Option<RequestId> {
     let request = Unverified::request(frame)?;
     // An id of 0 is not written.
-    request.field(Request::VT_ID).map_or(Some(0), |at| u32_at(frame, at))
+    request.field(Request::VT_ID).map_or(Some(0), |at| u32_at(frame, at)).map(RequestId::from)
 }
 
 /// The request's method, by the number its layout has for it.

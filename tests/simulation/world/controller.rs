@@ -52,12 +52,12 @@ impl World {
         if self.scenario.tells {
             eprintln!("{:?} worker {worker}: {} of {handler:?}", self.now, method.name());
         }
-        let request = Request { id, method, handler_id: handler.to_owned(), body: Ok(body) };
+        let request = Request { id: id.into(), method, handler_id: handler.to_owned(), body: Ok(body) };
         self.workers[worker].handle_incoming(Incoming::Request(request));
         self.carry(worker);
         let answers = std::mem::take(&mut self.answers);
         let [(from, response)] = <[_; 1]>::try_from(answers).expect("one request, one answer, at once");
-        assert_eq!((from, response.id), (worker, id));
+        assert_eq!((from, response.id), (worker, id.into()));
         match response.result {
             Ok(_) => self.summary.accepted += 1,
             Err(_) => self.summary.refused += 1,

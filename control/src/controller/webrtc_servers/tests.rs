@@ -200,7 +200,7 @@ fn a_port_is_waited_for_where_another_place_gives_it_back() {
     let fixed = |port| vec![ListenInfo { port, ..info(Protocol::Udp) }];
     let asks = |server: &str, port| {
         Incoming::Request(Request {
-            id: 1_000,
+            id: 1_000.into(),
             method: Method::WorkerCreateWebRtcServer,
             handler_id: String::new(),
             body: Ok(create(server, fixed(port))),

@@ -206,7 +206,7 @@ fn understood(decoder: &mut Decoder, frame: &[u8]) -> String {
     match decoder.decode(frame).unwrap() {
         Incoming::Request(mut request) => {
             // Some versions ask for more before.
-            request.id = 0;
+            request.id = 0.into();
             format!("{request:?}")
         }
         Incoming::Notification(notification) => format!("{notification:?}"),
@@ -274,7 +274,7 @@ fn samples(version: &str) -> Vec<(&'static str, Vec<u8>)> {
     let mut encoder = Encoder::speaking(generation);
     let mut told = Vec::new();
     for (name, result) in told_samples::answers() {
-        told.push((name, encoder.response(&Response { id: 9, result }).to_vec()));
+        told.push((name, encoder.response(&Response { id: 9.into(), result }).to_vec()));
     }
     for (name, event) in told_samples::events() {
         told.extend(encoder.event(&event).map(|told| (name, told.message.to_vec())));

@@ -55,7 +55,7 @@ fn versions_of_one_generation_have_one_layout() {
 /// Answers of the worker, as the controller reads them, told again in the newest layout.
 fn answered(generation: &Arc<Generation>, body: ResponseBody) -> Vec<u8> {
     let mut encoder = Encoder::speaking(Some(Arc::clone(generation)));
-    let frame = encoder.response(&Response { id: 9, result: Ok(body) });
+    let frame = encoder.response(&Response { id: 9.into(), result: Ok(body) });
     let mut builder = Builder::default();
     translate(&generation.read, frame, &mut builder).unwrap();
     builder.finished_data().to_vec()
@@ -275,7 +275,7 @@ fn numbers_of_a_stream_stand_where_each_layout_has_them() {
     }
     let mut encoder = Encoder::speaking(Some(Arc::new(generation("3.19.7"))));
     let stats = Reply::ConsumerStats(Box::new(reply_samples::consumer_stats()));
-    let frame = encoder.response(&Response { id: 1, result: Ok(ResponseBody::Shard(stats)) }).to_vec();
+    let frame = encoder.response(&Response { id: 1.into(), result: Ok(ResponseBody::Shard(stats)) }).to_vec();
     let response =
         unverified::Unverified::new(&frame, unverified::target(&frame, 4).unwrap()).table(6).unwrap();
     let received = response.table(10).unwrap().tables(4).nth(1).unwrap().table(6).unwrap();

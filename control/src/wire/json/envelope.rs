@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Dialect;
 use super::read::Object;
-use crate::message::DecodeError;
+use crate::message::{DecodeError, RequestId};
 
 /// Stands for what is not there, where fields stand between colons.
 const ABSENT: &str = "undefined";
@@ -111,7 +111,7 @@ impl Envelope {
 }
 
 pub(super) fn wrong(request_id: Option<u32>, error: CommandError) -> DecodeError {
-    DecodeError { request_id, error }
+    DecodeError { request_id: request_id.map(RequestId::from), error }
 }
 
 fn nameless(reason: &str) -> DecodeError {
@@ -190,13 +190,13 @@ mod tests {
     #[test]
     fn what_is_no_request_is_answered_when_it_has_a_number() {
         let id = |dialect, text: &str| Envelope::request(dialect, text.as_bytes()).unwrap_err().request_id;
-        assert_eq!(id(Dialect::Netstring, r#"{"id":3}"#), Some(3));
-        assert_eq!(id(Dialect::Netstring, r#"{"id":3,"method":7}"#), Some(3));
+        assert_eq!(id(Dialect::Netstring, r#"{"id":3}"#), Some(3.into()));
+        assert_eq!(id(Dialect::Netstring, r#"{"id":3,"method":7}"#), Some(3.into()));
         for text in ["", "{", "[]", r#"{"id":-3,"method":"x"}"#, r#"{"id":4294967296,"method":"x"}"#] {
             assert_eq!(id(Dialect::LengthPrefixed, text), None, "{text}");
         }
-        assert_eq!(id(Dialect::Text, "7"), Some(7));
-        assert_eq!(id(Dialect::Text, "7:worker.dump:undefined:{"), Some(7));
+        assert_eq!(id(Dialect::Text, "7"), Some(7.into()));
+        assert_eq!(id(Dialect::Text, "7:worker.dump:undefined:{"), Some(7.into()));
         for text in ["", ":", "x:worker.dump", "-1:worker.dump", "4294967296:worker.dump"] {
             assert_eq!(id(Dialect::Text, text), None, "{text}");
         }

@@ -258,7 +258,8 @@ fn every_answer_has_what_libraries_read() {
         for (name, result) in answers() {
             let what = format!("{version} {name}");
             let refused = REFUSED.contains(&name);
-            let told: Value = serde_json::from_slice(encoder.response(&Response { id: 7, result })).unwrap();
+            let told: Value =
+                serde_json::from_slice(encoder.response(&Response { id: 7.into(), result })).unwrap();
             assert_eq!(told["id"], json!(7), "{what}");
             assert_eq!(
                 (told.get("accepted").is_some(), told.get("error").is_some()),
@@ -320,7 +321,7 @@ proptest! {
         };
         let result = Ok(ResponseBody::Shard(Reply::RouterDump(Box::new(dump))));
         let mut encoder = Encoder::speaking_json(ALL);
-        let told: Value = serde_json::from_slice(encoder.response(&Response { id: 7, result })).unwrap();
+        let told: Value = serde_json::from_slice(encoder.response(&Response { id: 7.into(), result })).unwrap();
         prop_assert_eq!(told["data"]["id"].as_str(), Some(router.as_str()));
         let arrived: BTreeMap<String, Vec<String>> =
             serde_json::from_value(told["data"]["mapProducerIdConsumerIds"].clone()).unwrap();

@@ -13,7 +13,7 @@ use super::methods::{self, Called, HANDLER_IDS, KindOf, NOTIFICATIONS, SEND, Tol
 use super::plan::Plan;
 use super::read::{Object, Offset, Reader, Stop};
 use super::{Dialect, scope, transports};
-use crate::message::{BadBody, DecodeError, Incoming, Request, RequestBody};
+use crate::message::{BadBody, DecodeError, Incoming, Lane, Request, RequestBody, RequestId};
 use crate::method::Method;
 use crate::version::Version;
 use crate::wire::Builder;
@@ -75,6 +75,31 @@ impl JsonDecoder {
         payload: &[u8],
         builder: &mut Builder,
     ) -> Result<Incoming, DecodeError> {
+        let read = self.payload_message(header, payload, builder);
+        match read {
+            Ok(Incoming::Request(request)) => {
+                Ok(Incoming::Request(Request { id: of_payload_channel(request.id), ..request }))
+            }
+            Ok(notification) => Ok(notification),
+            Err(error) => Err(DecodeError { request_id: error.request_id.map(of_payload_channel), ..error }),
+        }
+    }
+
+    /// What to say of a message of the payload channel whose bytes are not here.
+    pub fn refuse_payload(&self, header: &[u8], reason: &str) -> DecodeError {
+        let id = match Envelope::payload(self.dialect, header) {
+            Ok(envelope) => envelope.id.map(RequestId::from),
+            Err(error) => error.request_id,
+        };
+        DecodeError { request_id: id.map(of_payload_channel), error: CommandError::error(reason) }
+    }
+
+    fn payload_message(
+        &self,
+        header: &[u8],
+        payload: &[u8],
+        builder: &mut Builder,
+    ) -> Result<Incoming, DecodeError> {
         let envelope = Envelope::payload(self.dialect, header)?;
         if envelope.id.is_none() {
             let told = NOTIFICATIONS.iter().find(|told| told.text == envelope.name);
@@ -96,11 +121,12 @@ impl JsonDecoder {
         kind_of: KindOf<'_>,
         builder: &mut Builder,
     ) -> Result<Incoming, DecodeError> {
-        let id = envelope.id.unwrap_or_default();
+        let number = envelope.id.unwrap_or_default();
+        let id = RequestId::from(number);
         let Subject { handler, mut data } =
-            self.subject(envelope, called.handler).map_err(|error| wrong(Some(id), error))?;
+            self.subject(envelope, called.handler).map_err(|error| wrong(Some(number), error))?;
         let method = methods::asked_of(called.method, kind_of(&handler));
-        let Some(number) = Method::ALL.iter().position(|known| *known == method) else {
+        let Some(place) = Method::ALL.iter().position(|known| *known == method) else {
             // The newest layout has a notification for it.
             return Ok(Incoming::Request(Request {
                 id,
@@ -126,8 +152,8 @@ impl JsonDecoder {
         };
         let handler_id = Some(builder.create_string(&handler));
         let args = RequestArgs {
-            id,
-            method: request::Method(u8::try_from(number).unwrap_or(u8::MAX)),
+            id: number,
+            method: request::Method(u8::try_from(place).unwrap_or(u8::MAX)),
             handler_id,
             body_type: request::Body(number_of(&self.request_bodies, methods::body(method))),
             body,
@@ -197,6 +223,10 @@ impl JsonDecoder {
         }
         Ok(Subject { handler, data })
     }
+}
+
+fn of_payload_channel(id: RequestId) -> RequestId {
+    RequestId { lane: Lane::PayloadChannel, ..id }
 }
 
 struct Subject {

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::request::JsonDecoder;
 use super::samples::{self, ID, VERSIONS, request, version};
 use super::scope;
-use crate::message::{DecodeError, Incoming, NotificationBody, Request, RequestBody, Response, ResponseBody};
+use crate::message::{
+    DecodeError, Incoming, Lane, NotificationBody, Request, RequestBody, RequestId, Response, ResponseBody,
+};
 use crate::method::Method;
 use crate::registry::Kind;
 use crate::wire::{Builder, Encoder};
@@ -86,7 +88,11 @@ fn methods_of_other_versions_are_unknown() {
         ("3.12.16", "dataConsumer.send"),
     ] {
         let error = try_read(&decoder(spoken), &request(version(spoken), text, &Value::Null)).unwrap_err();
-        assert_eq!((error.request_id, error.error.class), (Some(ID), ErrorClass::Error), "{spoken} {text}");
+        assert_eq!(
+            (error.request_id, error.error.class),
+            (Some(ID.into()), ErrorClass::Error),
+            "{spoken} {text}"
+        );
         assert!(error.error.reason.contains(text), "{}", error.error.reason);
     }
 }
@@ -110,7 +116,10 @@ fn whom_a_request_is_to_says_internal_first_and_the_request_later() {
     }
     let nobody = br#"{"id":5,"method":"transport.dump","internal":{"routerId":"r"}}"#;
     let error = try_read(&decoder("3.9.17"), nobody).unwrap_err();
-    assert_eq!((error.request_id, error.to_string()), (Some(5), "missing internal.transportId".to_owned()));
+    assert_eq!(
+        (error.request_id, error.to_string()),
+        (Some(5.into()), "missing internal.transportId".to_owned())
+    );
 }
 
 #[test]
@@ -135,7 +144,8 @@ fn names_are_told_as_they_were_given() {
     let mut dump = RouterDump { router: "r".into(), ..RouterDump::default() };
     dump.consumers_of_producer = vec![(producer.as_str().into(), vec!["c".into()])];
     dump.producer_of_consumer = vec![("c".into(), producer.as_str().into())];
-    let response = Response { id: 1, result: Ok(ResponseBody::Shard(Reply::RouterDump(Box::new(dump)))) };
+    let response =
+        Response { id: 1.into(), result: Ok(ResponseBody::Shard(Reply::RouterDump(Box::new(dump)))) };
     let tell = |spoken: &str| {
         let mut encoder = Encoder::speaking_json(version(spoken));
         serde_json::from_slice::<Value>(encoder.response(&response)).unwrap()["data"].clone()
@@ -354,6 +364,10 @@ fn shapes_are_checked() {
     }
 }
 
+fn of_payloads(number: u32) -> RequestId {
+    RequestId { number, lane: Lane::PayloadChannel }
+}
+
 #[test]
 fn payloads_come_with_their_headers() {
     for spoken in VERSIONS {
@@ -392,7 +406,7 @@ fn payloads_come_with_their_headers() {
         let Ok(Incoming::Request(request)) = read else { panic!("{spoken}: {read:?}") };
         assert_eq!(
             (request.id, request.method, request.handler_id.as_str()),
-            (9, Method::DataConsumerSend, "dc")
+            (of_payloads(9), Method::DataConsumerSend, "dc")
         );
         assert!(matches!(request.body, Ok(RequestBody::SendData(message)) if message.ppid == 53));
         let bad = asked.replace("53", if text { "x" } else { "-1" });
@@ -401,7 +415,7 @@ fn payloads_come_with_their_headers() {
         assert_eq!(request.body.unwrap_err().error.class, ErrorClass::TypeError);
         let unknown = asked.replace("dataConsumer.send", "dataConsumer.receive");
         let error = decoder.decode_payload(unknown.as_bytes(), b"", &mut Builder::default()).unwrap_err();
-        assert_eq!(error.request_id, Some(9));
+        assert_eq!(error.request_id, Some(of_payloads(9)));
     }
 }
 
@@ -429,7 +443,7 @@ fn whatever_is_said_is_read_or_refused() {
                         Ok(Incoming::Notification(_)) => None,
                         Err(error) => error.request_id,
                     };
-                    assert_eq!(id, Some(ID), "{spoken} {} {pointer}", called.text());
+                    assert_eq!(id, Some(ID.into()), "{spoken} {} {pointer}", called.text());
                 }
             }
         }

@@ -18,7 +18,7 @@ pub(super) const VERSIONS: [Version; 6] =
 
 fn respond(version: Version, result: Result<ResponseBody, CommandError>) -> Value {
     let mut encoder = Encoder::speaking_json(version);
-    serde_json::from_slice(encoder.response(&Response { id: 9, result })).unwrap()
+    serde_json::from_slice(encoder.response(&Response { id: 9.into(), result })).unwrap()
 }
 
 /// The data of the answer, which is the same for all versions.
