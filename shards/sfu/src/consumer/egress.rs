@@ -98,6 +98,11 @@ impl Egress {
         self.is_active && self.takes(mapped_ssrc) && self.layers.uses(mapped_ssrc)
     }
 
+    /// It takes packets, and chose none of the layers there were.
+    pub(crate) fn is_without_layers(&self) -> bool {
+        self.is_active && self.layers.preferred().is_some() && self.layers.target().is_none()
+    }
+
     /// Leaves a packet of a stream out without a gap.
     pub(crate) fn skip(&mut self, mapped_ssrc: u32, seq: u64) {
         if self.takes(mapped_ssrc) {

@@ -7,6 +7,7 @@ use ringsoup_rtc::time::Time;
 
 use crate::command::Layers;
 use crate::consumer::decision::LayerChange;
+use crate::consumer::egress::Egress;
 use crate::consumer::layers::{Available, LayerPair, Retarget};
 use crate::consumer::set_up;
 use crate::consumer::{Consumer, layers};
@@ -181,18 +182,13 @@ impl Sfu {
             return;
         }
         let has_changed = stream.layers.as_mut().is_some_and(|layers| layers.look(now));
-        for consumer in producer.consumers().collect::<Vec<_>>() {
-            if has_changed || self.is_without_layers(consumer) {
-                self.retarget_layers(now, consumer, out);
-            }
+        // Who found nothing to choose: layers may have come and gone and come between two looks.
+        let chooses = |egress: &&Egress| has_changed || egress.is_without_layers();
+        let choosing = producer.egresses.iter().filter(chooses).map(|egress| egress.consumer);
+        for consumer in choosing.collect::<Vec<_>>() {
+            self.retarget_layers(now, consumer, out);
         }
         self.schedule_layer_check(now, id, index);
-    }
-
-    /// It found nothing when it chose among layers. They may have come and gone and come between two looks.
-    fn is_without_layers(&mut self, id: Id<Consumer>) -> bool {
-        let layers = self.layers_of(id);
-        layers.preferred().is_some() && layers.target().is_none()
     }
 
     /// Everybody chooses anew when a layer has stopped, or a stream that was silent is heard again.
