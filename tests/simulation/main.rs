@@ -176,16 +176,6 @@ fn vp9_in_layers_is_decodable() {
     stages("vp9", 8);
 }
 
-/// Whose packets overtake each other before the first repair comes was once said to repair them all, until its score was 0 and its
-/// receivers were sent nothing.
-#[test]
-fn a_sender_whose_packets_overtake_each_other_is_shown_all_the_time() {
-    for seed in [105, 173] {
-        let outcome = stage::Stage::new(stage::Scene::overtaking(seed)).run();
-        assert!(outcome.decoded > 1_000, "{outcome:?}");
-    }
-}
-
 #[test]
 fn vp8_simulcast_is_decodable() {
     stages("vp8 simulcast", 8);

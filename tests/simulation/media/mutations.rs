@@ -312,53 +312,6 @@ fn more_than_was_preferred_is_refused() {
     assert!(faults.first().is_some_and(|fault| fault.contains("temporal layer 2")), "{faults:?}");
 }
 
-fn vp9(is_flexible: bool, spatial: u8, temporal: u8, seed: u64) -> Recording {
-    let mut rng = Rng::new(seed);
-    let codec = Codec::Vp9 { is_flexible, is_wide: false };
-    Recording::new(Shape::svc(codec, spatial, temporal, InterLayer::Never, &mut rng), 400, seed)
-}
-
-/// Of key frames behind the first `pictures`, the stamps of their first packets.
-fn later_keys(recording: &Recording, pictures: u32) -> Vec<Stamp> {
-    let stamps: Vec<_> = (0..recording.packets.len()).map(|index| recording.stamp(index)).collect();
-    let is_later = |stamp: &Stamp| stamp.is_key && stamp.place == 0 && stamp.spatial == 0;
-    stamps
-        .iter()
-        .filter(|stamp| is_later(stamp) && stamp.frame > stamps[0].frame + pictures)
-        .copied()
-        .collect()
-}
-
-/// What nobody was sent for more than two seconds is more than half a cycle of seven bits.
-#[test]
-fn a_key_frame_ends_a_silence_that_seven_bits_do_not_tell() {
-    let seed =
-        (0..).find(|seed| !later_keys(&vp9(true, 1, 1, *seed), 130).is_empty()).expect("chance is fair");
-    let key = later_keys(&vp9(true, 1, 1, seed), 130)[0];
-    for silence in [62, 63, 64, 100, 126, 127] {
-        let mut recording = vp9(true, 1, 1, seed);
-        recording.leave_out(|stamp| (key.frame - silence..key.frame).contains(&stamp.frame));
-        recording.play().unwrap_or_else(|fault| panic!("after {silence} pictures: {fault}"));
-    }
-}
-
-#[test]
-fn a_group_is_not_known_while_the_frame_that_began_it_is_lost() {
-    let mut waited = 0;
-    for seed in 0..4 {
-        for key in later_keys(&vp9(false, 2, 3, seed), 20) {
-            let mut recording = vp9(false, 2, 3, seed);
-            let lost = recording.packets.iter().position(|(_, bytes)| {
-                Stamp::read(&bytes[..bytes.len() - Truth::BYTES]).is_some_and(|stamp| stamp == key)
-            });
-            recording.packets.remove(lost.expect("it was sent"));
-            waited +=
-                recording.play().unwrap_or_else(|fault| panic!("{key:?}: {fault}")).frames().undecodable;
-        }
-    }
-    assert!(waited > 20);
-}
-
 #[test]
 fn a_decoder_asks_for_a_key_frame_when_it_cannot_go_on() {
     let mut rng = Rng::new(1);

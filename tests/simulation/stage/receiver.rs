@@ -46,9 +46,7 @@ pub(super) struct Receiver {
     asked: Option<Time>,
     paused: bool,
     preferred: Layers,
-    /// When it was paused or resumed last, or was looked at first.
-    resumed: Option<Time>,
-    /// When it asked for other layers last.
+    /// When it was paused, resumed or asked for other layers last, or was looked at first.
     changed: Option<Time>,
     repaired: u64,
     given_up: u64,
@@ -70,7 +68,6 @@ impl Receiver {
             asked: None,
             paused: false,
             preferred: most,
-            resumed: None,
             changed: None,
             repaired: 0,
             given_up: 0,
@@ -99,7 +96,7 @@ impl Receiver {
     pub(super) fn pause(&mut self, now: Time, paused: bool) {
         if self.paused != paused {
             self.paused = paused;
-            self.resumed = Some(now);
+            self.changed = Some(now);
             self.turn(Turn::Interrupted);
         }
     }
@@ -197,15 +194,13 @@ impl Receiver {
 
     /// A receiver that is not paused is never left alone, and where nothing is lost it gets what it prefers.
     pub(super) fn check_progress(&mut self, now: Time, is_clean: bool) {
-        let resumed = *self.resumed.get_or_insert(now);
-        let changed = self.changed.unwrap_or(resumed).max(resumed);
+        let changed = *self.changed.get_or_insert(now);
         if self.paused {
             return;
         }
-        let waited_for = |layers, since: Time| {
-            now.saturating_since(since.max(self.oracle.last_decoded(layers).unwrap_or(since)))
-        };
-        let (stalled, deprived) = (waited_for(LOWEST, resumed), waited_for(self.preferred, changed));
+        let waited_for =
+            |layers| now.saturating_since(changed.max(self.oracle.last_decoded(layers).unwrap_or(changed)));
+        let (stalled, deprived) = (waited_for(LOWEST), waited_for(self.preferred));
         let most = if is_clean { STALL_MAX } else { LOSSY_STALL_MAX };
         assert!(stalled <= most, "{now:?}: {} has got no frame for {stalled:?}", self.name);
         let is_met = !is_clean || deprived <= most;

@@ -106,27 +106,6 @@ impl Scene {
         }
     }
 
-    /// Three layers each way, on networks whose packets overtake each other and come twice, but are not lost: no repair is ever asked
-    /// for in vain, and nothing is repaired.
-    pub(crate) fn overtaking(seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
-        let codec = Codec::Vp9 { is_flexible: true, is_wide: true };
-        let shape = Shape::svc(codec, 3, 3, InterLayer::KeyPictures, &mut rng);
-        let link = |delay_ms, jitter_ms| Link { loss: 0, duplication: 20, delay_ms, jitter_ms };
-        Self {
-            seed,
-            shape: Shape { is_congested: false, packets_per_frame_max: 4, has_rtx: true, ..shape },
-            receivers: 2,
-            up: link(15, 10),
-            down: link(7, 30),
-            is_clean: false,
-            pauses: false,
-            first_report: Duration::from_millis(20),
-            operation_pause: Duration::from_millis(700),
-            lasts: Duration::from_secs(25),
-        }
-    }
-
     /// The highest layers there are.
     pub(super) fn most(&self) -> Layers {
         let spatial = self.shape.streams.max(self.shape.spatial) - 1;

@@ -126,8 +126,7 @@ impl LayerFrames {
             return Ok(Outlook::Waits);
         }
         self.decoded.insert((id, frame.spatial));
-        // A key picture begins its group with its lowest frame: those above it say nothing of that.
-        if frame.temporal == 0 && (frame.spatial == 0 || frame.is_inter) {
+        if frame.temporal == 0 {
             self.bases.insert(tl0);
         }
         while self.bases.len() > 100 {
@@ -142,18 +141,14 @@ impl LayerFrames {
         Ok(Outlook::Decodable)
     }
 
-    /// The picture id in full. Pictures left out leave gaps, but nothing goes back. How long a gap before a key frame is cannot be told
-    /// where it may be half a cycle of seven bits, which is two seconds.
+    /// The picture id in full. Pictures left out leave gaps, but nothing goes back.
     fn order(&mut self, frame: &LayerFrame, is_next: bool) -> Result<u64, Fault> {
         let (id, bits) = frame.id;
         let tl0 = u64::from(frame.tl0.unwrap_or(0));
         let (id, tl0) = match self.newest {
             None => (1 << 16 | u64::from(id), 1 << 16 | tl0),
             Some((newest, newest_tl0, spatial)) => {
-                let mut passed = ahead(id.into(), newest, bits);
-                if frame.is_key() && bits == 7 && passed <= 0 {
-                    passed += 1 << bits;
-                }
+                let passed = ahead(id.into(), newest, bits);
                 if passed < 0 || (passed == 0 && frame.spatial <= spatial) {
                     return Err(format!("{frame:?} comes {passed} after picture {newest} layer {spatial}"));
                 }
