@@ -38,6 +38,8 @@ pub(crate) struct Consumer {
     newest_input: u64,
     /// What came while a packet that can start the run was waited for, and when.
     waited: BTreeMap<u64, Time>,
+    /// The same of padding, which is sent to nobody.
+    padding: BTreeMap<u64, Time>,
     /// Left out on purpose, in time: no gap may remain.
     closed: BTreeSet<u64>,
     /// What was sent under which number.
@@ -67,6 +69,7 @@ impl Consumer {
             started_at: None,
             newest_input: 0,
             waited: BTreeMap::new(),
+            padding: BTreeMap::new(),
             closed: BTreeSet::new(),
             sent: BTreeMap::new(),
             swallowed: BTreeSet::new(),
@@ -86,6 +89,7 @@ impl Consumer {
         self.run += 1;
         self.started_at = None;
         self.waited.clear();
+        self.padding.clear();
     }
 
     /// Whether this receiver must get a packet that is new to the shard.
@@ -94,7 +98,12 @@ impl Consumer {
             packet.content == Content::Padding || (self.ignores_dtx && packet.content == Content::Silence);
         match self.started_at {
             _ if self.paused => false,
-            None if is_left_out => false,
+            None if is_left_out => {
+                if packet.content == Content::Padding {
+                    self.padding.insert(index, now);
+                }
+                false
+            }
             None if !can_start(packet.content) => {
                 self.waited.insert(index, now);
                 false
@@ -127,18 +136,33 @@ impl Consumer {
 
     /// What must come with the packet that has just started the run: it came before, and belongs behind.
     pub(crate) fn take_overtaken(&mut self, now: Time, first: u64) -> BTreeSet<u64> {
-        let waited = std::mem::take(&mut self.waited);
         let is_kept = |came: Time| now.saturating_since(came).as_millis() <= KEPT_MS;
-        let behind = waited.range(first + 1..=first + OVERTAKEN_MAX);
-        behind.filter(|(_, came)| is_kept(**came)).map(|(index, _)| *index).collect()
+        let behind = |came: BTreeMap<u64, Time>| {
+            let behind = came.range(first + 1..=first + OVERTAKEN_MAX);
+            behind.filter(|(_, came)| is_kept(**came)).map(|(index, _)| *index).collect::<BTreeSet<_>>()
+        };
+        self.closed.extend(behind(std::mem::take(&mut self.padding)));
+        behind(std::mem::take(&mut self.waited))
     }
 
     /// A packet that came before the one that started the run was sent with it; returns which one it is by its number.
     pub(crate) fn overtaken(&mut self, number: u64) -> u64 {
         let (&before, place) = self.sent.iter().next_back().expect("the run has begun");
-        let index = place.index + (number - before);
-        assert!(number > before && index <= self.started_at.expect("started") + OVERTAKEN_MAX);
+        assert!(number > before, "{number} comes after {before}");
+        let index = self.after(place.index, number - before);
+        assert!(index <= self.started_at.expect("started") + OVERTAKEN_MAX);
         self.newest_input = self.newest_input.max(index);
+        index
+    }
+
+    /// The packet whose number is so much higher than that of packet `index`.
+    fn after(&self, mut index: u64, numbers: u64) -> u64 {
+        for _ in 0..numbers {
+            index += 1;
+            while self.closed.contains(&index) {
+                index += 1;
+            }
+        }
         index
     }
 
@@ -162,13 +186,7 @@ impl Consumer {
             return Some(*place);
         }
         let (&before, place) = self.sent.range(..number).next_back()?;
-        let mut index = place.index;
-        for _ in before..number {
-            index += 1;
-            while self.closed.contains(&index) {
-                index += 1;
-            }
-        }
+        let index = self.after(place.index, number - before);
         (place.run == self.run && index <= self.newest_input).then_some(Place { run: self.run, index })
     }
 
