@@ -65,7 +65,7 @@ export const SINGLE = {
 		{ uri: ORIENTATION, id: ORIENTATION_ID },
 		{ uri: TIME_OFFSET, id: 14 },
 	],
-	encodings: [{ ssrc: 22_222_222, rtx: { ssrc: 22_222_223 }, scalabilityMode: 'L1T3' }],
+	encodings: [{ ssrc: 22_222_222, rtx: { ssrc: 22_222_223 }, maxBitrate: 900_000 }],
 	rtcp: { cname: 'video-cname' },
 };
 

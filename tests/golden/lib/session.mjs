@@ -28,6 +28,13 @@ const SCTP = {
 export async function session(mediasoup, { secrets, label }) {
 	let port = FIRST_PORT;
 	const listen = (protocol = 'udp', more = {}) => ({ protocol, ip: IP, port: port++, ...more });
+	/** Before 3.13 transports listen on addresses, and there is less to say of them. */
+	const byAddress = Number(mediasoup.version.split('.')[1]) < 13;
+	const address = ({ ip, announcedIp }) => ({ ip, announcedIp });
+	const on = (info, rtcpListenInfo) =>
+		byAddress ? { listenIp: address(info), port: info.port } : { listenInfo: info, ...(rtcpListenInfo && { rtcpListenInfo }) };
+	const onAll = infos =>
+		byAddress ? { listenIps: infos.map(address), port: infos[0].port } : { listenInfos: infos };
 	/** Does something under its name. */
 	const step = async (name, act) => {
 		label(name);
@@ -41,7 +48,10 @@ export async function session(mediasoup, { secrets, label }) {
 	);
 	await step('worker.updateSettings', () => worker.updateSettings({ logLevel: 'error', logTags: ['rtp', 'rtcp', 'sctp'] }));
 	await step('worker.getResourceUsage', () => worker.getResourceUsage());
+	// From 3.10 on.
+	const servers = has(worker, 'createWebRtcServer');
 	const server = await step('worker.createWebRtcServer', () =>
+		servers &&
 		worker.createWebRtcServer({
 			listenInfos: [
 				listen('udp', { announcedIp: '1.2.3.4', announcedAddress: '1.2.3.4', sendBufferSize: 65_000, recvBufferSize: 66_000 }),
@@ -64,14 +74,14 @@ export async function session(mediasoup, { secrets, label }) {
 	};
 	const served = learn(
 		await step('router.createWebRtcTransport through a server', () =>
-			router.createWebRtcTransport({ webRtcServer: server, preferUdp: true, initialAvailableOutgoingBitrate: 1_000_000, ...SCTP })
+			router.createWebRtcTransport({ ...(servers ? { webRtcServer: server } : onAll([listen()])), preferUdp: true, initialAvailableOutgoingBitrate: 1_000_000, ...SCTP })
 		)
 	);
-	await step('webRtcServer.dump', () => server.dump());
+	await step('webRtcServer.dump', () => servers && server.dump());
 	const webRtc = learn(
 		await step('router.createWebRtcTransport', () =>
 			router.createWebRtcTransport({
-				listenInfos: [
+				...onAll([
 					listen('udp', {
 						announcedIp: '5.6.7.8',
 						announcedAddress: '5.6.7.8',
@@ -81,8 +91,8 @@ export async function session(mediasoup, { secrets, label }) {
 						sendBufferSize: 70_000,
 						recvBufferSize: 80_000,
 					}),
-					listen('tcp'),
-				],
+					...(byAddress ? [] : [listen('tcp')]),
+				]),
 				enableUdp: true,
 				enableTcp: true,
 				preferTcp: true,
@@ -108,17 +118,16 @@ export async function session(mediasoup, { secrets, label }) {
 	learn({ iceParameters: await step('webRtcTransport.restartIce', () => webRtc.restartIce()) });
 	await step('transport.setMaxIncomingBitrate', () => webRtc.setMaxIncomingBitrate(1_500_000));
 	await step('transport.setMaxOutgoingBitrate', () => webRtc.setMaxOutgoingBitrate(4_294_967_295));
-	await step('transport.setMinOutgoingBitrate', () => webRtc.setMinOutgoingBitrate(0));
+	await step('transport.setMinOutgoingBitrate', () => has(webRtc, 'setMinOutgoingBitrate') && webRtc.setMinOutgoingBitrate(0));
 	await step('transport.enableTraceEvent', () => webRtc.enableTraceEvent(['probation', 'bwe']));
 	await step('transport.enableTraceEvent of nothing', () => webRtc.enableTraceEvent());
 	const comedia = await step('router.createPlainTransport comedia', () =>
-		router.createPlainTransport({ listenInfo: listen('udp', { announcedAddress: '9.9.9.9' }), rtcpMux: true, comedia: true, ...SCTP })
+		router.createPlainTransport({ ...on(listen('udp', { announcedAddress: '9.9.9.9' })), rtcpMux: true, comedia: true, ...SCTP })
 	);
 	const plain = learn(
 		await step('router.createPlainTransport with RTCP apart and SRTP', () =>
 			router.createPlainTransport({
-				listenInfo: listen(),
-				rtcpListenInfo: listen(),
+				...on(listen(), listen()),
 				rtcpMux: false,
 				enableSrtp: true,
 				srtpCryptoSuite: 'AES_CM_128_HMAC_SHA1_32',
@@ -140,7 +149,7 @@ export async function session(mediasoup, { secrets, label }) {
 	await step('plainTransport.getStats', () => plain.getStats());
 	const pipe = learn(
 		await step('router.createPipeTransport', () =>
-			router.createPipeTransport({ listenInfo: listen(), enableRtx: true, enableSrtp: true, ...SCTP })
+			router.createPipeTransport({ ...on(listen()), enableRtx: true, enableSrtp: true, ...SCTP })
 		)
 	);
 	await step('pipeTransport.connect', () =>
@@ -218,7 +227,6 @@ export async function session(mediasoup, { secrets, label }) {
 		...[heard, seen].map(consumer => happens(consumer, 'rtp')),
 		happens(video, 'videoorientationchange'),
 		happens(levels, 'volumes'),
-		happens(direct, 'rtcp'),
 	];
 	for (let count = 0; count < 12; ++count) {
 		audio.send(opusPacket(count));
@@ -232,11 +240,14 @@ export async function session(mediasoup, { secrets, label }) {
 	});
 	await step('transport.sendRtcp of requests', async () => {
 		const { ssrc } = seen.rtpParameters.encodings[0];
+		// The publisher is asked too.
+		const asked = happens(direct, 'rtcp');
 		for (const packet of requests(ssrc)) {
 			const traced = happens(seen, 'trace');
 			direct.sendRtcp(packet);
 			await traced;
 		}
+		await asked;
 	});
 	label('silence');
 	await happens(levels, 'silence');
@@ -266,8 +277,8 @@ export async function session(mediasoup, { secrets, label }) {
 	await step('transport.consumeData on a stream', () =>
 		served.consumeData({ dataProducerId: spoken.id, ordered: false, maxRetransmits: 3 })
 	);
-	await step('dataConsumer.resume', () => read.resume());
-	await step('dataProducer.resume', () => stream.resume());
+	await step('dataConsumer.resume', () => has(read, 'resume') && read.resume());
+	await step('dataProducer.resume', () => has(stream, 'resume') && stream.resume());
 	await step('dataProducer.send', async () => {
 		const message = happens(read, 'message');
 		spoken.send('a text', undefined, [1, 2], 1);
@@ -275,7 +286,7 @@ export async function session(mediasoup, { secrets, label }) {
 		spoken.send('', undefined);
 		await message;
 	});
-	await step('dataConsumer.setSubchannels', () => read.setSubchannels([3, 4]));
+	await step('dataConsumer.setSubchannels', () => has(read, 'setSubchannels') && read.setSubchannels([3, 4]));
 	if (has(read, 'addSubchannel')) {
 		await step('dataConsumer.addSubchannel', () => read.addSubchannel(5));
 		await step('dataConsumer.removeSubchannel', () => read.removeSubchannel(3));
@@ -284,8 +295,8 @@ export async function session(mediasoup, { secrets, label }) {
 		await step(`${name}.dump`, () => object.dump());
 		await step(`${name}.getStats`, () => object.getStats());
 	}
-	await step('dataProducer.pause', () => spoken.pause());
-	await step('dataConsumer.pause', () => read.pause());
+	await step('dataProducer.pause', () => has(spoken, 'pause') && spoken.pause());
+	await step('dataConsumer.pause', () => has(read, 'pause') && read.pause());
 	await step('dataConsumer.send', () => read.send('to the application').catch(() => undefined));
 	await step('dataConsumer.setBufferedAmountLowThreshold', () =>
 		read.setBufferedAmountLowThreshold(77_777).catch(() => undefined)
@@ -312,7 +323,9 @@ export async function session(mediasoup, { secrets, label }) {
 	await close('consumer', heard);
 	await close('producer', video);
 	await close('transport', pipe);
-	await close('webRtcServer', server);
+	if (servers) {
+		await close('webRtcServer', server);
+	}
 	await close('router', router);
 	await step('worker.close', async () => {
 		worker.close();

@@ -10,7 +10,10 @@ use serde_json::Value;
 use super::translate::translate;
 use super::tree::tree;
 use super::{Generation, layout};
-use crate::message::{Incoming, Response};
+use ringsoup_sfu::name::Name;
+
+use crate::message::{Incoming, RequestBody, Response};
+use crate::registry::Kind;
 use crate::version::Version;
 use crate::wire::schema::Schema;
 use crate::wire::{Builder, Decoder, Encoder, node_frames, told_samples};
@@ -20,6 +23,9 @@ const VERSIONS: [&str; 11] = [
     "3.13.5", "3.13.24", "3.14.16", "3.16.7", "3.19.4", "3.19.7", "3.19.17", "3.19.22", "3.22.0", "3.26.0",
     "3.27.1",
 ];
+
+/// Of the libraries that speak JSON, one of each framing.
+const JSON_VERSIONS: [&str; 3] = ["3.8.4", "3.9.17", "3.12.16"];
 
 /// Fewer distinct messages say too little of a version.
 const MESSAGES_MIN: usize = 30;
@@ -37,9 +43,16 @@ struct Recorded {
     speaker: Speaker,
     /// What the application was doing, or the sample's name.
     doing: String,
-    /// What the library's reader made of it.
-    meaning: Value,
+    /// What the library's reader made of it; the message itself where it is JSON.
+    text: String,
+    /// The message with its size prefix; where that is JSON the payload that followed it.
     frame: Vec<u8>,
+}
+
+impl Recorded {
+    fn meaning(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
 }
 
 fn folder() -> PathBuf {
@@ -62,7 +75,7 @@ fn recording(version: &str) -> Vec<Recorded> {
             Recorded {
                 speaker,
                 doing: doing.to_owned(),
-                meaning: serde_json::from_str(message[1]).unwrap(),
+                text: message[1].to_owned(),
                 frame: node_frames::bytes(message[2]),
             }
         })
@@ -79,16 +92,21 @@ fn generation(version: &str) -> Option<Arc<Generation>> {
 
 #[test]
 fn every_library_says_and_reads_enough() {
+    let enough = |version: &str, speaker| {
+        let said = recording(version).into_iter().filter(|recorded| recorded.speaker == speaker);
+        let mut messages: Vec<_> = said.map(|recorded| (recorded.text, recorded.frame)).collect();
+        messages.sort();
+        messages.dedup();
+        assert!(messages.len() >= MESSAGES_MIN, "{version} {speaker:?}: {}", messages.len());
+    };
     for version in VERSIONS {
         for speaker in [Speaker::Library, Speaker::Worker, Speaker::Sample] {
-            let mut messages: Vec<_> = recording(version)
-                .into_iter()
-                .filter(|recorded| recorded.speaker == speaker)
-                .map(|recorded| recorded.frame)
-                .collect();
-            messages.sort();
-            messages.dedup();
-            assert!(messages.len() >= MESSAGES_MIN, "{version} {speaker:?}: {}", messages.len());
+            enough(version, speaker);
+        }
+    }
+    for version in JSON_VERSIONS {
+        for speaker in [Speaker::Library, Speaker::Worker] {
+            enough(version, speaker);
         }
     }
 }
@@ -159,9 +177,9 @@ fn libraries_read_what_the_layouts_say() {
     let mut found = Vec::new();
     for version in VERSIONS {
         let schema = schema(version);
-        for Recorded { speaker, doing, meaning, frame } in recording(version) {
-            let path = format!("{version} {speaker:?} {doing}");
-            differences(&meaning, &tree(&schema, &frame), &path, &mut found);
+        for recorded in recording(version) {
+            let path = format!("{version} {:?} {}", recorded.speaker, recorded.doing);
+            differences(&recorded.meaning(), &tree(&schema, &recorded.frame), &path, &mut found);
         }
     }
     let unknown = UNKNOWN_TO_THE_LIBRARY;
@@ -201,31 +219,93 @@ impl Readings {
     }
 }
 
-/// What a recorded frame is to the worker.
-fn understood(decoder: &mut Decoder, frame: &[u8]) -> String {
-    match decoder.decode(frame).unwrap() {
-        Incoming::Request(mut request) => {
-            // Some versions ask for more before.
-            request.id = 0.into();
-            format!("{request:?}")
-        }
-        Incoming::Notification(notification) => format!("{notification:?}"),
+/// Reads what a version's library says, as the worker does.
+struct Listener {
+    version: &'static str,
+    decoder: Decoder,
+    /// What there is, by its name.
+    kinds: BTreeMap<Name, Kind>,
+    /// In the order in which the library chose them.
+    ids: Vec<String>,
+}
+
+impl Listener {
+    fn new(version: &'static str) -> Self {
+        let decoder = if JSON_VERSIONS.contains(&version) {
+            Decoder::speaking_json(Version::parse(version).unwrap())
+        } else {
+            Decoder::speaking(generation(version))
+        };
+        Self { version, decoder, kinds: BTreeMap::new(), ids: Vec::new() }
     }
+
+    /// What a recorded message is to the worker.
+    fn understood(&mut self, recorded: &Recorded) -> String {
+        let kind_of = |name: &str| self.kinds.get(name).copied();
+        let read = if !JSON_VERSIONS.contains(&self.version) {
+            self.decoder.decode(&recorded.frame)
+        } else if recorded.frame.is_empty() {
+            self.decoder.decode_of(recorded.text.as_bytes(), &kind_of)
+        } else {
+            self.decoder.decode_payload(recorded.text.as_bytes(), &recorded.frame)
+        };
+        match read.unwrap_or_else(|error| panic!("{} {}: {error}", self.version, recorded.doing)) {
+            Incoming::Request(mut request) => {
+                // Some versions ask for more before.
+                request.id = 0.into();
+                if let Ok(body) = &request.body {
+                    self.kinds.extend(made(body));
+                }
+                self.numbered(&format!("{request:?}"))
+            }
+            Incoming::Notification(notification) => self.numbered(&format!("{notification:?}")),
+        }
+    }
+
+    /// With numbers for ids, as every library chooses others.
+    fn numbered(&mut self, text: &str) -> String {
+        let mut parts = text.split(ID_BEGINS_WITH);
+        let mut shown = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (id, rest) = part.split_at(ID_LEN - ID_BEGINS_WITH.len());
+            let known = self.ids.iter().position(|known| known == id).unwrap_or_else(|| {
+                self.ids.push(id.to_owned());
+                self.ids.len() - 1
+            });
+            write!(shown, "#{known}{rest}").unwrap();
+        }
+        shown
+    }
+}
+
+/// What recorded ids have in common, and their length.
+const ID_BEGINS_WITH: &str = "00000000-0000-4000-8000-";
+const ID_LEN: usize = 36;
+
+/// The transport that a request makes: of what kind it is says what it is connected to.
+fn made(body: &RequestBody) -> Option<(Name, Kind)> {
+    Some(match body {
+        RequestBody::CreateWebRtcTransport { transport, .. } => (transport.clone(), Kind::WebRtcTransport),
+        RequestBody::CreateServedTransport(served) => (served.transport.clone(), Kind::WebRtcTransport),
+        RequestBody::CreatePlainTransport { transport, .. } => (transport.clone(), Kind::PlainTransport),
+        RequestBody::CreatePipeTransport { transport, .. } => (transport.clone(), Kind::PipeTransport),
+        RequestBody::CreateDirectTransport { transport, .. } => (transport.clone(), Kind::DirectTransport),
+        _ => return None,
+    })
 }
 
 /// What the recorded requests and notifications are to the worker: by what the application was doing, each reading with
 /// the versions that it is of.
 fn requests() -> String {
     let mut readings = Readings::default();
-    for version in VERSIONS {
-        let mut decoder = Decoder::speaking(generation(version));
+    for version in VERSIONS.into_iter().rev().chain(JSON_VERSIONS.into_iter().rev()) {
+        let mut listener = Listener::new(version);
         let mut seen = BTreeMap::<String, usize>::new();
         for recorded in recording(version).into_iter().filter(|recorded| recorded.speaker == Speaker::Library)
         {
             let count = seen.entry(recorded.doing.clone()).or_default();
             *count += 1;
-            let occasion = format!("{} ({count})", recorded.doing);
-            readings.add(occasion, understood(&mut decoder, &recorded.frame), version);
+            readings.add(format!("{} ({count})", recorded.doing), listener.understood(&recorded), version);
         }
     }
     readings.shown()
