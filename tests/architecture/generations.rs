@@ -21,7 +21,8 @@ fn steps(source: &str) -> Vec<(String, usize)> {
         let more = if line.ends_with("];") {
             0
         } else {
-            1 + lines.by_ref().take_while(|line| *line != "];").count()
+            // The last line is "];", or all of a list that is behind the "=".
+            1 + lines.by_ref().take_while(|line| !line.ends_with("];")).count()
         };
         steps.push((name.to_owned(), 1 + more));
     }
