@@ -26,11 +26,12 @@ const scratch = mkdtempSync(join(tmpdir(), 'ringsoup-conformance-'));
 /** One jest run: a map from file name to a map from test name to "passed" or the failure. */
 function runJest(name, patterns) {
 	const output = join(scratch, `${name}.json`);
+	const root = ['node/lib/test', 'test'].find(folder => existsSync(join(home, 'suite', folder)));
 	writeFileSync(
 		join(scratch, 'jest.config.json'),
 		JSON.stringify({
 			rootDir: join(home, 'suite'),
-			roots: ['<rootDir>/node/lib/test'],
+			roots: [`<rootDir>/${root}`],
 			testRegex: '/test-[^/]*\\.js$',
 			testPathIgnorePatterns: [],
 			transform: {},
@@ -43,10 +44,12 @@ function runJest(name, patterns) {
 		process.execPath,
 		[
 			join(home, '../jest/node_modules/jest/bin/jest.js'),
+			...['--config', join(scratch, 'jest.config.json')],
 			...['--json', '--outputFile', output, '--runInBand', '--forceExit', ...patterns],
 		],
 		{
-			cwd: scratch,
+			// The oldest suite names its files from its package on.
+			cwd: root === 'test' ? join(home, 'suite') : scratch,
 			stdio: ['ignore', 'ignore', 'pipe'],
 			encoding: 'utf8',
 			maxBuffer: 1 << 28,
