@@ -22,8 +22,11 @@ pub enum Received<'a> {
         head: Vec<u8>,
         bytes: usize,
     },
-    /// What was read is no frame, and was thrown away.
-    Nonsense(&'static str),
+    /// What was read is no frame, and was thrown away: the head whose bytes it should have been, if one was awaiting them.
+    Nonsense {
+        head: Option<Vec<u8>>,
+        reason: &'static str,
+    },
     /// Nothing more now.
     Nothing,
     /// The controller closed its end, or it broke.
@@ -82,7 +85,7 @@ impl PayloadChannel {
             match self.channel.receive() {
                 Incoming::Frame(head) => self.head = Head::Here(head.to_vec()),
                 Incoming::TooLong(bytes) => self.head = Head::Skipped { bytes },
-                Incoming::Nonsense(reason) => return Received::Nonsense(reason),
+                Incoming::Nonsense(reason) => return Received::Nonsense { head: None, reason },
                 Incoming::Nothing => return Received::Nothing,
                 Incoming::Closed(error) => return Received::Closed(error),
             }
@@ -93,7 +96,8 @@ impl PayloadChannel {
                 self.head = head;
                 Received::Nothing
             }
-            (Incoming::Nonsense(reason), _) => Received::Nonsense(reason),
+            (Incoming::Nonsense(reason), Head::Here(head)) => Received::Nonsense { head: Some(head), reason },
+            (Incoming::Nonsense(reason), _) => Received::Nonsense { head: None, reason },
             (Incoming::Closed(error), _) => Received::Closed(error),
             (Incoming::Frame(payload), Head::Here(head)) => Received::Message { head, payload },
             (Incoming::TooLong(bytes), Head::Here(head)) => Received::TooLong { head, bytes },
@@ -163,7 +167,9 @@ mod tests {
         match channel.receive() {
             Received::Message { head, payload } => format!("{}+{}", text(&head), text(payload)),
             Received::TooLong { head, bytes } => format!("{} too long {bytes}", text(&head)),
-            Received::Nonsense(reason) => reason.to_owned(),
+            Received::Nonsense { head, reason } => {
+                format!("{}: {reason}", head.map_or("nothing".to_owned(), |head| text(&head)))
+            }
             Received::Nothing => "nothing".to_owned(),
             Received::Closed(_) => "closed".to_owned(),
         }
@@ -192,6 +198,20 @@ mod tests {
         channel.set_readable();
         assert_eq!(told(&mut channel), " too long 9");
         assert_eq!(told(&mut channel), "head too long 10");
+        assert_eq!(told(&mut channel), "next+xy");
+    }
+
+    #[test]
+    fn a_head_whose_bytes_are_no_frame_is_told_with_them() {
+        let (mut channel, mut to_worker, _from_worker) = channel(Framing::Netstring, 100);
+        to_worker.write_all(b"4:head,x").unwrap();
+        channel.set_readable();
+        assert_eq!(told(&mut channel), "head: no netstring's length");
+        to_worker.write_all(b"x").unwrap();
+        channel.set_readable();
+        assert_eq!(told(&mut channel), "nothing: no netstring's length");
+        to_worker.write_all(b"4:next,2:xy,").unwrap();
+        channel.set_readable();
         assert_eq!(told(&mut channel), "next+xy");
     }
 

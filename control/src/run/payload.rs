@@ -28,12 +28,15 @@ impl ControlThread {
                     self.handle(read);
                 }
                 Received::TooLong { head, bytes } => {
-                    let reason = format!("payload too big ({bytes} bytes)");
-                    let refused = self.decoder.refuse_payload(&head, &reason);
                     self.tell_failure(&too_long(bytes));
-                    self.controller.handle_undecodable(refused, &mut self.effects);
+                    self.refuse_payload(&head, &format!("payload too big ({bytes} bytes)"));
                 }
-                Received::Nonsense(reason) => self.tell_failure(&nonsense(reason)),
+                Received::Nonsense { head, reason } => {
+                    self.tell_failure(&nonsense(reason));
+                    if let Some(head) = head {
+                        self.refuse_payload(&head, &format!("wrong framing of its payload: {reason}"));
+                    }
+                }
                 Received::Nothing => return,
                 Received::Closed(None) => {
                     return self.fail_channel("payload channel remotely closed, closing myself");
@@ -45,5 +48,11 @@ impl ControlThread {
             }
             self.act();
         }
+    }
+
+    /// Whoever asked must not wait for ever.
+    fn refuse_payload(&mut self, head: &[u8], reason: &str) {
+        let refused = self.decoder.refuse_payload(head, reason);
+        self.controller.handle_undecodable(refused, &mut self.effects);
     }
 }
