@@ -4,6 +4,7 @@ use ringsoup_sfu::command::CommandError;
 use serde_json::Value;
 
 use super::Dialect;
+use super::broken::id_of_broken;
 use super::read::Object;
 use crate::message::{DecodeError, RequestId};
 
@@ -37,16 +38,16 @@ impl Envelope {
     pub(super) fn request(dialect: Dialect, text: &[u8]) -> Result<Self, DecodeError> {
         match dialect {
             Dialect::Netstring | Dialect::LengthPrefixed => {
-                let mut object = object(text, None)?;
+                let mut object = object(text)?;
                 let id = json_id(&object).ok_or_else(|| nameless("missing id"))?;
                 Self::of_json(&mut object, Some(id), "method")
             }
             Dialect::Text => {
-                let mut fields = utf8(text)?.splitn(4, ':');
-                let id = fields.next().and_then(text_id).ok_or_else(|| nameless("missing id"))?;
-                let (name, handler) = (fields.next(), fields.next());
-                let data = match fields.next() {
-                    Some(data) if data != ABSENT => value(data.as_bytes(), Some(id))?,
+                let mut fields = Fields(Some(text));
+                let id = fields.take().and_then(text_id).ok_or_else(|| nameless("missing id"))?;
+                let (name, handler) = (fields.text(Some(id))?, fields.text(Some(id))?);
+                let data = match fields.rest() {
+                    Some(data) if data != ABSENT.as_bytes() => value(data, Some(id))?,
                     _ => Value::Null,
                 };
                 Self::of_text(Some(id), name, handler, members(Some(data)))
@@ -61,26 +62,23 @@ impl Envelope {
     pub(super) fn payload(dialect: Dialect, text: &[u8]) -> Result<Self, DecodeError> {
         match dialect {
             Dialect::Netstring | Dialect::LengthPrefixed => {
-                let mut object = object(text, None)?;
+                let mut object = object(text)?;
                 let id = json_id(&object);
                 let name = if id.is_some() { "method" } else { "event" };
                 Self::of_json(&mut object, id, name)
             }
             Dialect::Text => {
-                let text = utf8(text)?;
-                let (id, rest) = if let Some(rest) = text.strip_prefix("n:") {
-                    (None, rest)
-                } else {
-                    let rest = text.strip_prefix("r:").and_then(|rest| rest.split_once(':'));
-                    let id_and_rest = rest.and_then(|(id, rest)| Some((text_id(id)?, rest)));
-                    let (id, rest) =
-                        id_and_rest.ok_or_else(|| nameless("neither request nor notification"))?;
-                    (Some(id), rest)
+                let neither = || nameless("neither request nor notification");
+                let mut fields = Fields(Some(text));
+                let id = match fields.take() {
+                    Some(b"n") => None,
+                    Some(b"r") => Some(fields.take().and_then(text_id).ok_or_else(neither)?),
+                    _ => return Err(neither()),
                 };
-                let mut fields = rest.splitn(3, ':');
-                let (name, handler) = (fields.next(), fields.next());
+                let (name, handler) = (fields.text(id)?, fields.text(id)?);
                 let mut data = Object::new();
-                if let Some(ppid) = fields.next().filter(|ppid| *ppid != ABSENT) {
+                let ppid = fields.rest().map(|ppid| utf8(ppid, id)).transpose()?;
+                if let Some(ppid) = ppid.filter(|ppid| *ppid != ABSENT) {
                     // Not a number: let whoever reads it say so.
                     let ppid = ppid.parse::<u32>().map_or_else(|_| Value::from(ppid), Value::from);
                     data.insert("ppid".to_owned(), ppid);
@@ -123,8 +121,10 @@ fn value(text: &[u8], id: Option<u32>) -> Result<Value, DecodeError> {
         .map_err(|error| wrong(id, CommandError::type_error(format!("JSON parsing error: {error}"))))
 }
 
-fn object(text: &[u8], id: Option<u32>) -> Result<Object, DecodeError> {
-    match value(text, id)? {
+fn object(text: &[u8]) -> Result<Object, DecodeError> {
+    let read = value(text, None)
+        .map_err(|error| DecodeError { request_id: id_of_broken(text).map(RequestId::from), ..error })?;
+    match read {
         Value::Object(object) => Ok(object),
         _ => Err(nameless("not an object")),
     }
@@ -138,16 +138,38 @@ fn members(value: Option<Value>) -> Object {
     }
 }
 
-fn utf8(text: &[u8]) -> Result<&str, DecodeError> {
-    std::str::from_utf8(text).map_err(|_| nameless("not UTF-8"))
+fn utf8(text: &[u8], id: Option<u32>) -> Result<&str, DecodeError> {
+    std::str::from_utf8(text).map_err(|_| wrong(id, CommandError::error("not UTF-8")))
+}
+
+/// What stands between colons, as long as there is something. Of bytes: one field that is no text must not keep the number
+/// before it from being read.
+struct Fields<'a>(Option<&'a [u8]>);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self) -> Option<&'a [u8]> {
+        let text = self.0?;
+        let end = text.iter().position(|byte| *byte == b':');
+        self.0 = end.map(|end| &text[end + 1..]);
+        Some(&text[..end.unwrap_or(text.len())])
+    }
+
+    fn text(&mut self, id: Option<u32>) -> Result<Option<&'a str>, DecodeError> {
+        self.take().map(|field| utf8(field, id)).transpose()
+    }
+
+    /// All that is left, colons and all.
+    fn rest(&mut self) -> Option<&'a [u8]> {
+        self.0.take()
+    }
 }
 
 fn json_id(object: &Object) -> Option<u32> {
     object.get("id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok())
 }
 
-fn text_id(text: &str) -> Option<u32> {
-    text.parse().ok()
+fn text_id(text: &[u8]) -> Option<u32> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -199,6 +221,32 @@ mod tests {
         assert_eq!(id(Dialect::Text, "7:worker.dump:undefined:{"), Some(7.into()));
         for text in ["", ":", "x:worker.dump", "-1:worker.dump", "4294967296:worker.dump"] {
             assert_eq!(id(Dialect::Text, text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_answered_by_its_number() {
+        let deep = format!(r#"{{"id":3,"data":{}}}"#, "[".repeat(200) + &"]".repeat(200));
+        let texts: [&[u8]; 5] = [
+            br#"{"id":3,"method":"x","data":{"label":"\ud83d"}}"#,
+            br#"{"id":3,"method":"x","data":{"a":1e999}}"#,
+            b"{\"id\":3,\"method\":\"x\",\"data\":{\"a\":\"\xff\"}}",
+            br#"{"id":3,"method":"x","data":{"#,
+            deep.as_bytes(),
+        ];
+        for text in texts {
+            for read in [Envelope::request, Envelope::payload] {
+                let error = read(Dialect::Netstring, text).unwrap_err();
+                assert_eq!(error.request_id, Some(3.into()), "{}", String::from_utf8_lossy(text));
+            }
+        }
+        for text in [&b"7:worker.dump:undefined:{\"a\":\"\xff\"}"[..], b"7:\xff", b"7:x:\xff:{}"] {
+            let error = Envelope::request(Dialect::Text, text).unwrap_err();
+            assert_eq!(error.request_id, Some(7.into()), "{}", String::from_utf8_lossy(text));
+        }
+        for text in [&b"r:9:dataConsumer.send:d:\xff"[..], b"r:9:\xff", b"r:9:x:\xff"] {
+            let error = Envelope::payload(Dialect::Text, text).unwrap_err();
+            assert_eq!(error.request_id, Some(9.into()), "{}", String::from_utf8_lossy(text));
         }
     }
 

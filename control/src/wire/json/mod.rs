@@ -8,6 +8,7 @@
 //! fields is what JSON objects are read and written by, and what differs stands in tables.
 
 mod adjust;
+mod broken;
 mod checks;
 mod encode;
 mod envelope;
