@@ -5,7 +5,8 @@ use ringsoup_rtc::codec::vp8::DESCRIPTOR_BYTES_MAX;
 use ringsoup_rtc::time::Time;
 
 use crate::consumer::layers::LayerPair;
-use crate::producer::recv_stream::{Arrived, SenderClock};
+use crate::producer::recv_stream::Arrived;
+use crate::producer::sender_clock::SenderClock;
 
 /// A consumer's word on a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use ringsoup_rtc::rtp::extension::AbsCaptureTime;
 
-use crate::producer::recv_stream::SenderClock;
+use crate::producer::sender_clock::SenderClock;
 
 /// How far from its last sender report a timestamp may be, microseconds: clocks drift.
 const INTERPOLATION_MAX_US: i64 = 10_000_000;

@@ -6,6 +6,7 @@ pub mod layer_rates;
 pub mod mapping;
 pub mod recv_stream;
 pub mod recv_window;
+pub mod sender_clock;
 
 use std::time::Duration;
 

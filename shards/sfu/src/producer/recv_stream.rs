@@ -27,6 +27,7 @@ use crate::producer::capture;
 use crate::producer::key_frames::KeyFrameRequests;
 use crate::producer::layer_rates::LayerRates;
 use crate::producer::recv_window::RecvWindow;
+use crate::producer::sender_clock::{SenderClock, ToldClock};
 use crate::rtp_parameters::MediaKind;
 use crate::stream_params::StreamParams;
 
@@ -56,7 +57,7 @@ pub struct RecvStream {
     pub(crate) key_frame_timer: Option<Time>,
     last_sender_report: Option<(u32, Time)>,
     /// What the newest sender report says of the stream's clock.
-    pub(crate) clock: Option<SenderClock>,
+    clock: ToldClock,
     /// What a packet says of when it was captured, by the capturer's clock, which need not be the one of the reports.
     pub(crate) capture_clock: Option<SenderClock>,
     /// From the sender's wall clock to ours, microseconds.
@@ -98,13 +99,6 @@ pub struct RecvCounters {
     pub nacked_packets: u64,
     pub plis: u64,
     pub firs: u64,
-}
-
-/// A sender's word on its clock: this wall clock time is this timestamp (RFC 3550 section 6.4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SenderClock {
-    pub ntp: NtpTime,
-    pub rtp_timestamp: u32,
 }
 
 /// The stream's dependency descriptors.
@@ -167,7 +161,7 @@ impl RecvStream {
             key_frames: KeyFrameRequests::new(key_frame_delay),
             key_frame_timer: None,
             last_sender_report: None,
-            clock: None,
+            clock: ToldClock::default(),
             capture_clock: None,
             clock_offset_us: None,
             captured: None,
@@ -215,7 +209,7 @@ impl RecvStream {
         received: Time,
         packet: &RtpPacket<'a>,
     ) -> Result<Arrived<'a>, DropReason> {
-        let (seq, has_restarted) = self.place(packet.sequence_number(), SequenceStats::receive)?;
+        let (seq, has_restarted) = self.place(received, packet.sequence_number(), SequenceStats::receive)?;
         let payload = packet.payload();
         let (descriptor, is_key_frame) = self.describe(packet, seq, packet.payload_type(), payload);
         let is_new = self.window.insert(seq);
@@ -264,7 +258,8 @@ impl RecvStream {
         packet: &RtpPacket<'a>,
     ) -> Result<Arrived<'a>, DropReason> {
         let (original, payload_type) = self.open_rtx(packet)?;
-        let (seq, has_restarted) = self.place(original.sequence_number, SequenceStats::receive_recovered)?;
+        let (seq, has_restarted) =
+            self.place(now, original.sequence_number, SequenceStats::receive_recovered)?;
         self.counters.retransmitted += 1;
         let (descriptor, is_key_frame) = self.describe(packet, seq, payload_type, original.payload);
         let mut needs_key_frame = (has_restarted && !is_key_frame) || self.lacks_beginning(&descriptor);
@@ -309,12 +304,14 @@ impl RecvStream {
     /// The extended sequence number, and whether the sender has restarted with it.
     fn place(
         &mut self,
+        received: Time,
         sequence_number: u16,
         judge: fn(&mut SequenceStats, u16) -> Sequence,
     ) -> Result<(u64, bool), DropReason> {
         match judge(&mut self.sequence, sequence_number) {
             Sequence::Ok { extended } => Ok((extended, false)),
             Sequence::Restarted { extended } => {
+                self.clock.restart(received);
                 self.forget_packets();
                 Ok((extended, true))
             }
@@ -323,7 +320,6 @@ impl RecvStream {
     }
 
     fn forget_packets(&mut self) {
-        self.clock = None;
         self.capture_clock = None;
         self.captured = None;
         self.pictures.reset();
@@ -400,7 +396,7 @@ impl RecvStream {
     /// How long ago the media with this timestamp was captured, microseconds; zero while that is not known. The packets of a
     /// frame are of one moment, which is worked out once.
     fn capture_age_us(&mut self, now: Time, timestamp: u32) -> i32 {
-        let Some((clock, offset_us)) = self.clock.zip(self.clock_offset_us) else { return 0 };
+        let Some((clock, offset_us)) = self.clock.newest().zip(self.clock_offset_us) else { return 0 };
         let captured_us = match self.captured.filter(|(newest, _)| *newest == timestamp) {
             Some((_, captured_us)) => captured_us,
             None => {
@@ -450,7 +446,7 @@ impl RecvStream {
     /// A packet as it is offered to consumers; `payload_type` is the router's.
     #[inline]
     pub(crate) fn offer<'a>(&'a self, now: Time, arrived: &'a Arrived<'a>, payload_type: u8) -> Offer<'a> {
-        let (mapped_ssrc, clock, captured) = (self.mapped_ssrc, self.clock, self.capture_clock);
+        let (mapped_ssrc, clock, captured) = (self.mapped_ssrc, self.clock.newest(), self.capture_clock);
         let targets = self.dependencies.as_ref().and_then(|dependencies| dependencies.reader.targets());
         Offer { now, arrived, payload_type, mapped_ssrc, clock, captured, targets }
     }
@@ -550,7 +546,8 @@ impl RecvStream {
     ) -> Option<ScoreChange> {
         if report.ntp.as_u64() != 0 {
             self.last_sender_report = Some((report.ntp.middle(), received));
-            self.clock = Some(SenderClock { ntp: report.ntp, rtp_timestamp: report.rtp_timestamp });
+            let told = SenderClock { ntp: report.ntp, rtp_timestamp: report.rtp_timestamp };
+            self.clock.hear(received, told, self.params.shown.clock_rate);
         }
         let totals = ReceivedTotals {
             expected: self.sequence.expected(),

@@ -353,6 +353,82 @@ fn a_delay_that_one_switch_needed_is_not_inherited_by_the_next() {
     }
 }
 
+/// Ticks by which the timestamps of a stream that begins anew are others: near enough for a clock to be believed.
+const ELSEWHERE: u32 = 3 * 90_000;
+
+impl Scene {
+    /// All layers are sent and reported, the highest to the receiver; returns the timestamp that it got last.
+    fn begin_reported(&mut self) -> u32 {
+        self.begin();
+        for layer in 0..3 {
+            self.report(layer, 0);
+        }
+        self.frame();
+        timestamps(&self.gets()).pop().expect("sent")
+    }
+
+    /// The timestamp of the lowest layer's key frame, to which the receiver switches 100 ms from now.
+    fn switch_down(&mut self) -> u32 {
+        self.prefer(0, None);
+        self.pass(100);
+        self.key(0);
+        timestamps(&self.gets()).pop().expect("sent")
+    }
+}
+
+#[test]
+fn a_report_of_before_a_restart_that_comes_late_aligns_nothing() {
+    let mut scene = Scene::new();
+    let before = scene.begin_reported();
+    let old = scene.encoders[0].timestamp;
+    scene.encoders[0].seq = scene.encoders[0].seq.wrapping_add(20_000);
+    // The first packet is not believed.
+    for _ in 0..2 {
+        scene.encoders[0].timestamp = old.wrapping_add(ELSEWHERE);
+        scene.key(0);
+    }
+    scene.encoders[0].timestamp = old;
+    scene.report(0, 0);
+    scene.encoders[0].timestamp = old.wrapping_add(ELSEWHERE);
+    assert_eq!(scene.switch_down().wrapping_sub(before), 100 * 90);
+}
+
+#[test]
+fn a_report_that_comes_before_the_restart_of_its_stream_aligns_nothing() {
+    let mut scene = Scene::new();
+    let before = scene.begin_reported();
+    let old = scene.encoders[2].timestamp;
+    scene.pass(10);
+    scene.encoders[2].timestamp = old.wrapping_add(ELSEWHERE);
+    scene.report(2, 0);
+    // One of the old stream's packets that the report has overtaken.
+    scene.encoders[2].timestamp = old.wrapping_add(10 * 90);
+    scene.delta(2);
+    assert_eq!(scene.switch_down().wrapping_sub(before), 110 * 90);
+}
+
+#[test]
+fn a_stream_that_began_anew_is_aligned_by_its_next_reports() {
+    let mut scene = Scene::new();
+    scene.begin_reported();
+    scene.encoders[0].seq = scene.encoders[0].seq.wrapping_add(20_000);
+    scene.encoders[0].timestamp = scene.encoders[0].timestamp.wrapping_add(ELSEWHERE);
+    scene.key(0);
+    scene.key(0);
+    for _ in 0..40 {
+        scene.frame();
+    }
+    let before = timestamps(&scene.gets()).pop().expect("sent");
+    // Its pictures come 40 ms late now.
+    scene.encoders[0].timestamp = scene.encoders[0].timestamp.wrapping_sub(40 * 90);
+    scene.report(2, 0);
+    scene.encoders[0].timestamp = scene.encoders[0].timestamp.wrapping_add(40 * 90);
+    scene.report(0, 0);
+    scene.encoders[0].timestamp = scene.encoders[0].timestamp.wrapping_sub(40 * 90);
+    scene.delta(2);
+    assert_eq!(scene.switch_down().wrapping_sub(before), 60 * 90);
+}
+
 #[test]
 fn capture_times_align_streams_before_any_report() {
     let mut request = simulcast::produce("video", VP8, Some("L1T3"), &SOURCE, &MAPPED);

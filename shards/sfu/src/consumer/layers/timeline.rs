@@ -14,7 +14,7 @@ use ringsoup_rtc::ntp::NtpTime;
 use ringsoup_rtc::time::Time;
 
 use crate::consumer::decision::Offer;
-use crate::producer::recv_stream::SenderClock;
+use crate::producer::sender_clock::SenderClock;
 
 /// How much later than it belongs a stream may be shown after a switch, so that sound and picture still fit
 /// (ITU-R BT.1359: sound may lead by 90 ms at most).
