@@ -203,7 +203,7 @@ impl Sfu {
     }
 
     /// The sender began anew: receivers go on without a jump in their sequence numbers, which SRTP could take for numbers it
-    /// has seen, and from a key frame on.
+    /// has seen, and from a key frame on. Other shards are shown a jump that SRTP can follow.
     #[cold]
     fn restart_consumers(&mut self, producer: Id<Producer>, stream: usize) {
         let Self { producers, consumers, .. } = self;

@@ -59,8 +59,7 @@ pub(super) fn layers(
             let ignored = options.ignores_dtx.then_some(ignored);
             Ok(Layers::Simple(SimpleLayers::new(mime_type, ignored, first_sequence_number)))
         }
-        // What is silence is for the receivers behind the pipe to decide.
-        RtpType::Pipe => Ok(Layers::Simple(SimpleLayers::new(mime_type, None, first_sequence_number))),
+        RtpType::Pipe => Ok(Layers::Simple(SimpleLayers::piped(mime_type, first_sequence_number))),
         RtpType::Simulcast => {
             if usize::from(layers.spatial) != consumable.len() {
                 return Err(CommandError::type_error(

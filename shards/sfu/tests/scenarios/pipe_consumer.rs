@@ -1,5 +1,6 @@
 //! Pipe consumers: every stream of the producer, each as a stream of its own.
 
+use ringsoup_rtc::loss::DROPOUT_MAX;
 use ringsoup_sfu::command::{Command, ConsumerCommand, ErrorClass, ProducerCommand, TransportCommand};
 use ringsoup_sfu::event::Event;
 use ringsoup_sfu::reply::{ConsumeReply, ConsumerDump, ConsumerStats, Reply};
@@ -96,6 +97,29 @@ fn every_stream_goes_out_as_its_own_from_its_own_key_frame_on() {
     assert_eq!((first.rtp().payload(), first.rtp().timestamp()), (KEY, 501 * 90));
     assert_eq!(first.rtp().payload_type(), ROUTER_VIDEO);
     assert_eq!(pipe.world.report().forwarded_packets, 6);
+}
+
+/// Timestamps and picture ids begin elsewhere: whoever forwards them must know, and RFC 3550 section A.1 has one way to tell.
+#[test]
+fn a_stream_that_began_anew_does_so_behind_the_pipe_too() {
+    let mut pipe = Pipe::new();
+    for layer in 0..2 {
+        pipe.sends(layer, 10, KEY);
+        pipe.sends(layer, 11, DELTA);
+    }
+    pipe.sends(0, 40_000, DELTA);
+    pipe.sends(0, 40_001, DELTA);
+    pipe.sends(0, 40_002, KEY);
+    pipe.sends(0, 40_003, DELTA);
+    pipe.sends(1, 12, DELTA);
+    let sent = pipe.far_gets();
+    let anew = seqs(&of(&sent, PIPED[0]));
+    assert_contiguous(&anew[..2]);
+    let gap = anew[2].wrapping_sub(anew[1]);
+    assert!((DROPOUT_MAX..1 << 15).contains(&gap), "{gap}: no loss, and no wrap of numbers to SRTP");
+    assert_contiguous(&anew[2..]);
+    assert_contiguous(&seqs(&of(&sent, PIPED[1])));
+    assert_eq!((anew.len(), sent.len()), (4, 7));
 }
 
 #[test]

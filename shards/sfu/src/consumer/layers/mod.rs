@@ -107,7 +107,7 @@ impl Layers {
     /// A stream of the producer began anew. True when it is the one that is sent.
     pub fn restart(&mut self, mapped_ssrc: u32) -> bool {
         match self {
-            Self::Simple(simple) => simple.sync(),
+            Self::Simple(simple) => simple.restart(),
             Self::Simulcast(simulcast) => return simulcast.restart(mapped_ssrc),
             Self::Svc(svc) => svc.sync(),
         }

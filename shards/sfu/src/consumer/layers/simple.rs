@@ -1,9 +1,16 @@
 //! One stream in, one stream out: everything from the first key frame on.
 
 use ringsoup_rtc::codec::{Descriptor, MimeType, red};
+use ringsoup_rtc::loss::DROPOUT_MAX;
 
 use crate::consumer::decision::{Decision, LayerChange, Offer, Rewrite, Withheld};
 use crate::consumer::seq_map::SeqMap;
+
+/// Numbers left out where a stream begins anew behind a pipe: too many for a loss (RFC 3550 section A.1, `rtc/loss.rs`), and few enough for
+/// SRTP to follow (RFC 3711 section 3.3.1: less than 2^15).
+const RESTART_GAP: u64 = 1 << 14;
+
+const _: () = assert!(RESTART_GAP > DROPOUT_MAX as u64 && RESTART_GAP < (1 << 15));
 
 /// Packets of silence that are left out: by the router's payload types, of the sound and of redundancy around it.
 #[derive(Debug, Clone, Copy)]
@@ -30,17 +37,32 @@ pub struct SimpleLayers {
     ignored_dtx: Option<IgnoredDtx>,
     /// The next packet taken begins a new run of sequence numbers.
     needs_sync: bool,
+    /// Whoever gets it forwards it in turn.
+    is_piped: bool,
+    /// The next run's numbers begin far from those before.
+    begins_afar: bool,
     sequence: SeqMap,
 }
 
 impl SimpleLayers {
     pub fn new(mime_type: MimeType, ignored_dtx: Option<IgnoredDtx>, first_sequence_number: u16) -> Self {
-        Self { mime_type, ignored_dtx, needs_sync: true, sequence: SeqMap::new(first_sequence_number) }
+        let sequence = SeqMap::new(first_sequence_number);
+        Self { mime_type, ignored_dtx, needs_sync: true, is_piped: false, begins_afar: false, sequence }
+    }
+
+    pub fn piped(mime_type: MimeType, first_sequence_number: u16) -> Self {
+        // What is silence is for the receivers behind the pipe to decide.
+        Self { is_piped: true, ..Self::new(mime_type, None, first_sequence_number) }
     }
 
     /// The consumer starts anew: resumed or connected.
     pub fn sync(&mut self) {
         self.needs_sync = true;
+    }
+
+    /// The stream began anew: timestamps and picture ids are others. Who forwards it must learn that, and does by its numbers, as we did.
+    pub fn restart(&mut self) {
+        (self.needs_sync, self.begins_afar) = (true, self.is_piped);
     }
 
     /// Most packets of most receivers come through here: inlined, what is decided needs not be written down and read again.
@@ -54,7 +76,8 @@ impl SimpleLayers {
         }
         let begins = std::mem::take(&mut self.needs_sync);
         if begins {
-            self.sequence.sync(arrived.seq);
+            let gap = if std::mem::take(&mut self.begins_afar) { RESTART_GAP } else { 0 };
+            self.sequence.sync_at(arrived.seq, self.sequence.max_output() + 1 + gap);
         }
         let Some(output) = self.sequence.map(arrived.seq) else {
             return Decision::Withhold(Withheld::BeforeStart);
