@@ -268,10 +268,6 @@ impl Source for Pictures {
     }
 
     fn restart(&mut self, rng: &mut Rng) -> bool {
-        // Behind a pipe nothing tells receivers of VP8 that its picture ids have begun anew.
-        if !matches!(self.shape.codec, Codec::Vp9 { .. } | Codec::Av1) {
-            return false;
-        }
         for stream in &mut self.streams {
             stream.restart(&self.shape, rng);
         }
