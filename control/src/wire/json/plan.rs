@@ -54,7 +54,7 @@ pub(super) enum ValuePlan {
     Truth,
     Number {
         scalar: Scalar,
-        lax: bool,
+        range: Range,
         not_zero: bool,
     },
     Fixed {
@@ -64,6 +64,7 @@ pub(super) enum ValuePlan {
     Enum {
         texts: Texts,
         leaves_out: bool,
+        any_case: bool,
     },
     Text,
     Table(PlanId),
@@ -80,6 +81,29 @@ pub(super) enum ValuePlan {
     Payload,
 }
 
+/// Which numbers do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Range {
+    /// Integers that are not negative and fit.
+    Exact,
+    /// Integers that are not negative.
+    Clamped,
+    /// All.
+    Lax,
+}
+
+impl Range {
+    fn of(rules: &[Rule]) -> Self {
+        if rules.contains(&Rule::Lax) {
+            Self::Lax
+        } else if rules.contains(&Rule::Clamped) {
+            Self::Clamped
+        } else {
+            Self::Exact
+        }
+    }
+}
+
 /// The texts of an enum's values.
 pub(super) type Texts = Vec<(String, u8)>;
 
@@ -88,7 +112,7 @@ impl ValuePlan {
     pub(super) fn wanted(&self) -> &'static str {
         match self {
             Self::Truth => "a boolean",
-            Self::Number { lax: true, .. } => "a number",
+            Self::Number { range: Range::Lax, .. } => "a number",
             Self::Number { .. } | Self::Fixed { .. } => "a positive number",
             Self::Enum { .. } | Self::Text => "a string",
             Self::Enums(_) | Self::Texts | Self::Tables(_) => "an array",
@@ -183,13 +207,14 @@ impl Plan {
                 Some(value) => ValuePlan::Fixed { scalar: *scalar, value },
                 None => ValuePlan::Number {
                     scalar: *scalar,
-                    lax: rules.contains(&Rule::Lax),
+                    range: Range::of(rules),
                     not_zero: rules.contains(&Rule::NotZero),
                 },
             },
             Kind::Enum(of) => {
                 let leaves_out = rules.contains(&Rule::LeavesOut);
-                ValuePlan::Enum { texts: texts(schema, of), leaves_out }
+                let any_case = rules.contains(&Rule::AnyCase);
+                ValuePlan::Enum { texts: texts(schema, of), leaves_out, any_case }
             }
             Kind::Text => ValuePlan::Text,
             Kind::Table(of) if rules.contains(&Rule::Inlined) => ValuePlan::Inlined(self.add(schema, of)),

@@ -5,7 +5,7 @@ use ringsoup_fbs::VERIFY_TABLES_MAX;
 use serde_json::{Map, Value};
 
 use super::checks::Wrong;
-use super::plan::{MemberPlan, Need, Plan, PlanId, Texts, ValuePlan};
+use super::plan::{MemberPlan, Need, Plan, PlanId, Range, Texts, ValuePlan};
 use crate::wire::Builder;
 use crate::wire::number::Number;
 use crate::wire::schema::Scalar;
@@ -128,16 +128,17 @@ impl<'a> Reader<'a> {
                 ready.push(Ready::Number(to, Scalar::Bool, Number::Integer((*truth).into())));
                 return Ok(());
             }
-            (ValuePlan::Number { scalar, lax, not_zero }, Value::Number(_)) => {
-                let number = number(value, *scalar, *lax)?;
+            (ValuePlan::Number { scalar, range, not_zero }, Value::Number(_)) => {
+                let number = number(value, *scalar, *range)?;
                 if *not_zero && number == Some(Number::Integer(0)) {
                     return Err(Wrong::out_of_range().into());
                 }
                 ready.extend(number.map(|number| Ready::Number(to, *scalar, number)));
                 return Ok(());
             }
-            (ValuePlan::Enum { texts, leaves_out }, Value::String(text)) => {
-                let number = match number_of(texts, text) {
+            (ValuePlan::Enum { texts, leaves_out, any_case }, Value::String(text)) => {
+                let known = if *any_case { number_of_any_case(texts, text) } else { number_of(texts, text) };
+                let number = match known {
                     Some(number) => Number::Integer(number.into()),
                     None if *leaves_out => return Err(Stop::LeftOut),
                     None => return Err(Wrong::unknown(text).into()),
@@ -212,17 +213,21 @@ fn number_of(texts: &Texts, text: &str) -> Option<u8> {
     texts.iter().find(|(known, _)| known == text).map(|(_, number)| *number)
 }
 
+fn number_of_any_case(texts: &Texts, text: &str) -> Option<u8> {
+    texts.iter().find(|(known, _)| known.eq_ignore_ascii_case(text)).map(|(_, number)| *number)
+}
+
 /// `None` when it is no number of the kind: integers that are not negative, unless it is lax.
-fn number(value: &Value, scalar: Scalar, lax: bool) -> Result<Option<Number>, Wrong> {
-    let number = match (value.as_u64(), lax) {
+fn number(value: &Value, scalar: Scalar, range: Range) -> Result<Option<Number>, Wrong> {
+    let number = match (value.as_u64(), range) {
         (Some(number), _) => Number::Integer(number.into()),
         // What is too much or has a fraction becomes the nearest that fits when it is written.
-        (None, true) => match (value.as_i64(), value.as_f64()) {
+        (None, Range::Lax) => match (value.as_i64(), value.as_f64()) {
             (Some(number), _) => return Ok(Some(Number::Integer(number.into()))),
             (None, real) => return Ok(real.map(Number::Real)),
         },
-        (None, false) => return Ok(None),
+        (None, Range::Exact | Range::Clamped) => return Ok(None),
     };
-    let fits = lax || number.fits(scalar);
+    let fits = range != Range::Exact || number.fits(scalar);
     if fits { Ok(Some(number)) } else { Err(Wrong::out_of_range()) }
 }

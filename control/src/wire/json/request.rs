@@ -19,6 +19,9 @@ use crate::version::Version;
 use crate::wire::Builder;
 use crate::wire::schema::{Schema, Values};
 
+/// The lowest audio level there is, dBov (RFC 6464, section 3).
+const AUDIO_THRESHOLD_MIN: f64 = -127.0;
+
 /// Reads what controllers of one version say, without its framing.
 #[derive(Debug)]
 pub struct JsonDecoder {
@@ -138,7 +141,7 @@ impl JsonDecoder {
         builder.reset();
         let body = match methods::body(method) {
             None => Ok(None),
-            Some(table) => transports::put(method, &mut data)
+            Some(table) => put(method, &mut data)
                 .map_err(Stop::Wrong)
                 .and_then(|()| self.body(table, &data, payload, builder))
                 .map(Some),
@@ -222,6 +225,33 @@ impl JsonDecoder {
             data.entry(member).or_insert(id);
         }
         Ok(Subject { handler, data })
+    }
+}
+
+/// A request's `data` in the schemas' words, where they are others.
+fn put(method: Method, data: &mut Object) -> Result<(), Wrong> {
+    match method {
+        Method::TransportConsume => forget_layers_of_one(data),
+        Method::RouterCreateAudioLevelObserver => check_threshold(data)?,
+        _ => {}
+    }
+    transports::put(method, data)
+}
+
+/// The field holds one value more than these controllers may ask for. What is too high is refused for every controller.
+fn check_threshold(data: &Object) -> Result<(), Wrong> {
+    match data.get("threshold").and_then(Value::as_f64) {
+        Some(threshold) if threshold.trunc() < AUDIO_THRESHOLD_MIN => {
+            Err(Wrong::unknown(&threshold.to_string()).within("threshold"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Consumers without layers of their own never look at those that are preferred, whatever stands there.
+fn forget_layers_of_one(data: &mut Object) {
+    if matches!(data.get("type").and_then(Value::as_str), Some("simple" | "pipe")) {
+        data.remove("preferredLayers");
     }
 }
 

@@ -346,6 +346,44 @@ fn small_bodies_are_read() {
 }
 
 #[test]
+fn protocols_kinds_and_extensions_may_be_in_capitals() {
+    let capitals = |method, pointer: &str| {
+        let data = samples::data(method);
+        let text = data.pointer(pointer).unwrap().as_str().unwrap().to_ascii_uppercase();
+        (format!("{data:?}"), otherwise(data, pointer, text.into()))
+    };
+    for (text, method, pointer) in [
+        ("transport.produce", Method::TransportProduce, "/kind"),
+        ("transport.produce", Method::TransportProduce, "/rtpParameters/headerExtensions/0/uri"),
+        ("transport.consume", Method::TransportConsume, "/kind"),
+    ] {
+        let (small, data) = capitals(method, pointer);
+        assert_ne!(small, format!("{data:?}"));
+        let expected = format!("{:?}", body(text, &samples::data(method)));
+        assert_eq!(format!("{:?}", body(text, &data)), expected, "{text} {pointer}");
+    }
+    let (_, data) = capitals(Method::WorkerCreateWebRtcServer, "/listenInfos/0/protocol");
+    let asked = request(version("3.12.16"), "worker.createWebRtcServer", &data);
+    assert!(read(&decoder("3.12.16"), &asked).body.is_ok());
+}
+
+#[test]
+fn preferred_layers_that_make_no_sense_are_refused_or_the_highest() {
+    let told = |data: Value| body("consumer.setPreferredLayers", &data).map(|body| format!("{body:?}"));
+    let highest = "SetPreferredLayers(Layers { spatial: 1, temporal: None })";
+    for temporal in [json!(-1), json!(1.5), json!("x"), Value::Null] {
+        let data = json!({ "consumerId": "c", "spatialLayer": 1, "temporalLayer": temporal });
+        assert_eq!(told(data).as_deref(), Ok(highest), "{temporal}");
+    }
+    // Only of a consumer that has layers.
+    for (kind, is_read) in [("simple", true), ("pipe", true), ("simulcast", false), ("svc", false)] {
+        let data = otherwise(samples::data(Method::TransportConsume), "/type", kind.into());
+        let read = body("transport.consume", &otherwise(data, "/preferredLayers", json!({})));
+        assert_eq!(read.is_ok(), is_read, "{kind}: {read:?}");
+    }
+}
+
+#[test]
 fn shapes_are_checked() {
     let spoken = version("3.12.16");
     let decoder = decoder("3.12.16");

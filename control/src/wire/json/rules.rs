@@ -4,7 +4,9 @@
 //! before 3.13.0 read all that they do not need, and applications give `null` there. What they insist on is listed here.
 //! Facts are those of the published packages' workers; 3.8.4 and 3.12.16 read alike.
 
-use self::Rule::{Checked, Empty, Fixed, Inlined, Lax, LeavesOut, Named, Needed, NotZero, Unread};
+use self::Rule::{
+    AnyCase, Checked, Clamped, Empty, Fixed, Inlined, Lax, LeavesOut, Named, Needed, NotZero, Unread,
+};
 
 /// What else than its kind there is to a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +20,14 @@ pub(super) enum Rule {
     Inlined,
     /// Any number will do: the nearest that the field can hold is meant.
     Lax,
+    /// Of an integer that is too high for the field the highest is meant.
+    Clamped,
     /// 0 makes no sense.
     NotZero,
     /// What is not known here makes the entry that has it be left out.
     LeavesOut,
+    /// Capitals are as good as small letters.
+    AnyCase,
     /// There must be something: an empty one stands for none.
     Empty,
     /// These controllers do not know it.
@@ -86,6 +92,7 @@ pub(super) const RULES: &[(&str, &str, Rule)] = &[
     ("FBS.SctpParameters.NumSctpStreams", "os", Needed),
     ("FBS.SctpParameters.NumSctpStreams", "mis", Needed),
     (LISTEN_INFO, "protocol", Needed),
+    (LISTEN_INFO, "protocol", AnyCase),
     (LISTEN_INFO, "announced_address", Named("announcedIp")),
     (LISTEN_INFO, "announced_address", Checked),
     (LISTEN_INFO, "port", Checked),
@@ -108,8 +115,10 @@ pub(super) const RULES: &[(&str, &str, Rule)] = &[
     ("FBS.Transport.EnableTraceEventRequest", "events", Named("types")),
     // Media.
     (PRODUCE, "kind", Needed),
+    (PRODUCE, "kind", AnyCase),
     (PRODUCE, "enable_mediasoup_packet_id_header_extension", Unread),
     (CONSUME, "kind", Needed),
+    (CONSUME, "kind", AnyCase),
     (CONSUME, "type", Needed),
     (PARAMETERS, "msid", Unread),
     (PARAMETERS, "header_extensions", Empty),
@@ -118,6 +127,7 @@ pub(super) const RULES: &[(&str, &str, Rule)] = &[
     (CODEC, "clock_rate", Needed),
     (EXTENSION, "uri", Needed),
     (EXTENSION, "uri", LeavesOut),
+    (EXTENSION, "uri", AnyCase),
     (EXTENSION, "id", Needed),
     ("FBS.RtpParameters.CodecMapping", "payload_type", Needed),
     ("FBS.RtpParameters.CodecMapping", "mapped_payload_type", Needed),
@@ -126,8 +136,8 @@ pub(super) const RULES: &[(&str, &str, Rule)] = &[
     ("FBS.Consumer.EnableTraceEventRequest", "events", Named("types")),
     ("FBS.Consumer.SetPreferredLayersRequest", "preferred_layers", Inlined),
     (LAYERS, "spatial_layer", Needed),
-    (LAYERS, "spatial_layer", Lax),
-    (LAYERS, "temporal_layer", Lax),
+    (LAYERS, "spatial_layer", Clamped),
+    (LAYERS, "temporal_layer", Clamped),
     ("FBS.Consumer.SetPriorityRequest", "priority", Needed),
     ("FBS.Consumer.SetPriorityRequest", "priority", Lax),
     (AUDIO_LEVEL, "max_entries", Needed),
