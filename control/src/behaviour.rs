@@ -78,6 +78,7 @@ const STEPS: &[Step] = &[
         take_back: |behaviour| {
             behaviour.errors.method_name = Method::name_before_3_10_6;
             behaviour.errors.unknown_handler = UnknownHandler::ByKind;
+            behaviour.errors.names_have_routers = true;
         },
     },
     Step {

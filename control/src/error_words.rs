@@ -6,6 +6,7 @@
 use ringsoup_sfu::command::{CommandError, ErrorClass};
 
 use crate::method::Method;
+use crate::wire;
 
 /// What stands before the method in a reason.
 const METHOD: &str = " [method:";
@@ -18,6 +19,8 @@ pub struct ErrorWords {
     pub method_behind_all: bool,
     pub method_name: fn(Method) -> &'static str,
     pub unknown_handler: UnknownHandler,
+    /// Producers' names have their router's behind them, which the controller does not know.
+    pub names_have_routers: bool,
 }
 
 /// What is said of an object that does not exist.
@@ -35,6 +38,7 @@ impl ErrorWords {
         method_behind_all: false,
         method_name: Method::name,
         unknown_handler: UnknownHandler::ById,
+        names_have_routers: false,
     };
 
     /// The object that a request is for does not exist.
@@ -61,7 +65,13 @@ impl ErrorWords {
             error.reason.push_str((self.method_name)(method));
             error.reason.push(']');
         }
+        error.reason = self.names_in(error.reason);
         error
+    }
+
+    /// A text with the names that the controller knows.
+    pub fn names_in(&self, text: String) -> String {
+        if self.names_have_routers { wire::in_plain_names(&text) } else { text }
     }
 }
 
@@ -120,6 +130,20 @@ mod tests {
         let error = CommandError::not_found("Producer not found [producerId:p]");
         let reason = "Producer not found [producerId:p] [method:transport.consume]";
         assert_eq!(told("3.19.22", Method::TransportConsume, error), (ErrorClass::Error, reason.into()));
+    }
+
+    #[test]
+    fn producers_are_told_without_their_routers() {
+        let error = || CommandError::not_found("Producer not found [producerId:p\u{1f}router]");
+        for (version, id) in
+            [("3.8.4", "p"), ("3.10.5", "p"), ("3.10.6", "p\u{1f}router"), ("3.27.1", "p\u{1f}router")]
+        {
+            let (_, reason) = told(version, Method::TransportConsume, error());
+            assert!(
+                reason.starts_with(&format!("Producer not found [producerId:{id}]")),
+                "{version}: {reason}"
+            );
+        }
     }
 
     #[test]

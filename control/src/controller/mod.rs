@@ -470,6 +470,7 @@ impl Controller {
             LogLevel::Warn => 'W',
             LogLevel::Debug => 'D',
         };
+        let text = self.errors.names_in(text.to_owned());
         let end = text.floor_char_boundary(LOG_BYTES_MAX - 1);
         out.push(Effect::Log(format!("{letter}{}", &text[..end])));
     }

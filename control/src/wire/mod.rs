@@ -77,7 +77,7 @@ use crate::message::{DecodeError, Incoming};
 pub use decoder::Decoder;
 pub use encoder::{Encoder, Told};
 pub use generation::{Generation, NEWEST, OLDEST};
-pub use json::{Dialect, JsonDecoder, KindOf};
+pub use json::{Dialect, JsonDecoder, KindOf, in_plain_names};
 
 type Builder = FlatBufferBuilder<'static>;
 type Text = WIPOffset<&'static str>;

@@ -40,6 +40,7 @@ use crate::version::Version;
 pub(super) use encode::{JsonEncoder, Packet};
 pub use methods::KindOf;
 pub use request::JsonDecoder;
+pub use scope::in_plain_names;
 
 /// How a controller before 3.13.0 writes its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,6 +6,9 @@
 /// Between a producer's id and its router's: the unit separator, which no id has in practice.
 const SEPARATOR: char = '\u{1f}';
 
+/// What may stand behind a name in a sentence; routers' ids have none of it.
+const ENDS_OF_NAMES: [char; 5] = [' ', ']', ',', '\'', '"'];
+
 /// Ids that only mean something within their router.
 pub(super) fn is_scoped(member: &str) -> bool {
     matches!(member, "producerId" | "dataProducerId")
@@ -25,9 +28,27 @@ pub(super) fn plain(name: &str) -> &str {
     name.split_once(SEPARATOR).map_or(name, |(id, _)| id)
 }
 
+/// A sentence with the names that the controller knows.
+pub fn in_plain_names(text: &str) -> String {
+    let mut parts = text.split(SEPARATOR);
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(&part[part.find(ENDS_OF_NAMES).unwrap_or(part.len())..]);
+    }
+    plain
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences_lose_routers_behind_names() {
+        let (one, other) = (scoped("p", "router"), scoped("d", "other"));
+        let text = format!("not found [producerId:{one}], {other} '{one}' {other}");
+        assert_eq!(in_plain_names(&text), "not found [producerId:p], d 'p' d");
+        assert_eq!(in_plain_names("nothing"), "nothing");
+    }
 
     #[test]
     fn an_id_comes_back_as_it_was() {
