@@ -52,6 +52,19 @@ impl Wrong {
         Self::new(Fault::Other(fault)).within(member)
     }
 
+    /// The same without the outermost members of the way that are among these; whether there were any.
+    pub(super) fn without_outer(mut self, members: &[&str]) -> (Self, bool) {
+        let before = self.path.len();
+        while self.path.pop_if(|outer| members.contains(&outer.as_str())).is_some() {}
+        let is_shorter = self.path.len() < before;
+        (self, is_shorter)
+    }
+
+    /// Whether it is about this member of what was given, and not of something in it.
+    pub(super) fn is_about(&self, member: &str) -> bool {
+        self.path.len() == 1 && self.path[0] == member
+    }
+
     fn new(fault: Fault) -> Self {
         Self { path: Vec::new(), fault }
     }

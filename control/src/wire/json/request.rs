@@ -144,6 +144,10 @@ impl JsonDecoder {
             Some(table) => put(method, &mut data)
                 .map_err(Stop::Wrong)
                 .and_then(|()| self.body(table, &data, payload, builder))
+                .map_err(|stop| match stop {
+                    Stop::Wrong(wrong) => Stop::Wrong(transports::in_their_words(method, wrong)),
+                    Stop::LeftOut => Stop::LeftOut,
+                })
                 .map(Some),
         };
         let body = match body {
@@ -233,9 +237,19 @@ fn put(method: Method, data: &mut Object) -> Result<(), Wrong> {
     match method {
         Method::TransportConsume => forget_layers_of_one(data),
         Method::RouterCreateAudioLevelObserver => check_threshold(data)?,
+        Method::WebRtcTransportConnect => keep_first_fingerprint(data),
         _ => {}
     }
     transports::put(method, data)
+}
+
+/// The others are never looked at.
+fn keep_first_fingerprint(data: &mut Object) {
+    let fingerprints =
+        data.get_mut("dtlsParameters").and_then(|parameters| parameters.get_mut("fingerprints"));
+    if let Some(Value::Array(fingerprints)) = fingerprints {
+        fingerprints.truncate(1);
+    }
 }
 
 /// The field holds one value more than these controllers may ask for. What is too high is refused for every controller.

@@ -384,6 +384,22 @@ fn preferred_layers_that_make_no_sense_are_refused_or_the_highest() {
 }
 
 #[test]
+fn fingerprints_behind_the_first_are_not_looked_at() {
+    let data = samples::data(Method::TransportConnect);
+    let expected = format!("{:?}", body("transport.connect", &data));
+    let first = data["dtlsParameters"]["fingerprints"][0].clone();
+    let two = otherwise(data, "/dtlsParameters/fingerprints", json!([first, { "algorithm": "md5" }]));
+    assert_eq!(format!("{:?}", body("transport.connect", &two)), expected);
+}
+
+#[test]
+fn transports_without_messages_have_the_default_size() {
+    let data = otherwise(samples::data(Method::RouterCreateWebRtcTransport), "/enableSctp", false.into());
+    let read = body("router.createWebRtcTransport", &data);
+    assert!(format!("{read:?}").contains("max_send_message_size: 262144"), "{read:?}");
+}
+
+#[test]
 fn shapes_are_checked() {
     let spoken = version("3.12.16");
     let decoder = decoder("3.12.16");

@@ -13,6 +13,8 @@ const SERVER_LISTEN_INFOS_MAX: usize = 8;
 
 /// What an SCTP association may keep to be sent, bytes: the original's default and maximum.
 const SEND_BUFFER_SIZE: u64 = 262_144;
+/// What a dump says of a transport that carries no messages, bytes: the original's default.
+const MESSAGE_SIZE: u64 = 262_144;
 const SEND_BUFFER_SIZE_MAX: u64 = 268_435_456;
 
 /// A request's `data` in the schemas' words, where they are others.
@@ -46,12 +48,26 @@ pub(super) fn put(method: Method, data: &mut Object) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// What is wrong, by the members that were given: what transports listen on is made of `listenIp` or `listenIps` and `port`.
+pub(super) fn in_their_words(method: Method, wrong: Wrong) -> Wrong {
+    if !matches!(
+        method,
+        Method::RouterCreateWebRtcTransport
+            | Method::RouterCreatePlainTransport
+            | Method::RouterCreatePipeTransport
+    ) {
+        return wrong;
+    }
+    let (wrong, is_of_ip) = wrong.without_outer(&["listen", "listenInfos", "listenInfo", "rtcpListenInfo"]);
+    if is_of_ip && !wrong.is_about("port") { wrong.within("listenIp") } else { wrong }
+}
+
 /// The size of messages has one name for a direct transport and another for an SCTP association; an association has more
 /// to say, and without one nothing of it counts.
 fn put_options(data: &mut Object) -> Result<(), Wrong> {
     let is_true = |value: Option<&Value>| value.and_then(Value::as_bool) == Some(true);
     let (direct, sctp) = (is_true(data.get("direct")), is_true(data.get("enableSctp")));
-    let mut message_size = 0;
+    let mut message_size = MESSAGE_SIZE;
     if direct {
         message_size = positive(data.get("maxMessageSize"), "maxMessageSize")?;
     }
