@@ -168,7 +168,7 @@ mod tests {
             Received::Message { head, payload } => format!("{}+{}", text(&head), text(payload)),
             Received::TooLong { head, bytes } => format!("{} too long {bytes}", text(&head)),
             Received::Nonsense { head, reason } => {
-                format!("{}: {reason}", head.map_or("nothing".to_owned(), |head| text(&head)))
+                format!("{}: {reason}", head.map_or_else(|| "nothing".to_owned(), |head| text(&head)))
             }
             Received::Nothing => "nothing".to_owned(),
             Received::Closed(_) => "closed".to_owned(),
