@@ -213,7 +213,7 @@ fn other_transports_are_read() {
         panic!()
     };
     assert!(options.enable_rtx && options.enable_srtp && !options.base.enable_sctp);
-    assert_eq!((options.base.max_send_message_size, options.base.num_sctp_streams), (0, None));
+    assert_eq!((options.base.max_send_message_size, options.base.num_sctp_streams), (262_144, None));
     let Ok(RequestBody::CreateDirectTransport { options, .. }) =
         body("router.createDirectTransport", &samples::data(Method::RouterCreateDirectTransport))
     else {
