@@ -4,7 +4,7 @@
 //! served is refused at the start instead of being misread later.
 
 use ringsoup_control::version::Version;
-use ringsoup_control::wire::Dialect;
+use ringsoup_control::wire::{Dialect, NEWEST};
 
 /// The oldest controllers that are served.
 const OLDEST: Version = Version::new(3, 8, 0);
@@ -26,6 +26,12 @@ pub(crate) fn check(version: Option<&str>) -> Result<(), String> {
         Some(_) => Err(format!("mediasoup {text} is not supported ({OLDEST} and newer are)")),
         None => Err(format!("MEDIASOUP_VERSION '{text}' is not a version")),
     }
+}
+
+/// Words for stderr, on which a library says them at its default log level, about a controller that nothing is known of.
+pub(crate) fn warning(version: &str) -> Option<String> {
+    let is_newer = Version::parse(version).is_some_and(|version| version > NEWEST);
+    is_newer.then(|| format!("mediasoup {version} is newer than {NEWEST}, the newest known: taken for that"))
 }
 
 /// Whether controllers of this version have a second channel, for payloads.

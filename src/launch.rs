@@ -37,6 +37,9 @@ pub(crate) fn launch(words: &[OsString]) -> Exit {
             return Exit::Settings;
         }
     };
+    if let Some(text) = controller_version::warning(&config.controller_version) {
+        stderr::line("launch()", &text);
+    }
     limits::lift();
     quiet_contained_panics();
     // Nothing that stays open may be opened before: a controller that gave no fd 3 must not get somebody

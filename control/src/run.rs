@@ -202,13 +202,6 @@ impl ControlThread {
             let text = format!("ControlThread::announce() | {line}");
             self.controller.log(LogLevel::Debug, LogTag::Info, &text, &mut self.effects);
         }
-        if Version::parse(version).is_some_and(|version| version > wire::NEWEST) {
-            let text = format!(
-                "ControlThread::announce() | controller {version} is newer than {}, the newest known: taken for that",
-                wire::NEWEST
-            );
-            self.controller.log(LogLevel::Warn, LogTag::Info, &text, &mut self.effects);
-        }
         self.controller.log_settings(&mut self.effects);
         self.act();
         let pushed = self.channel.push(self.encoder.running(std::process::id()), Importance::Required);
