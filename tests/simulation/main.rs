@@ -222,3 +222,10 @@ fn packets_before_the_first_structure_come_again_as_they_were() {
 fn a_mask_that_comes_behind_the_layer_it_revives_kills_nobody() {
     found("av1", 87);
 }
+
+/// A layer that comes back with a frame whose last packets come first.
+#[test]
+fn a_layer_that_comes_back_out_of_order_is_alive_from_its_first_packet_on() {
+    found("av1", 229);
+    found("av1", 416);
+}

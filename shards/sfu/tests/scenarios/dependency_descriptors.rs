@@ -528,6 +528,21 @@ fn a_receiver_of_fewer_layers_is_told_which_decode_targets_are_alive() {
     assert_eq!(told_active(&scene.gets_packets()), [None; 8]);
 }
 
+/// A base frame of one packet with the sender's mask, not sent yet.
+fn masked(scene: &mut Scene, mask: u32, number: u16) -> Vec<u8> {
+    scene.pictures += 1;
+    let descriptor = NewDescriptor {
+        starts_frame: true,
+        ends_frame: true,
+        template: 1,
+        number,
+        active: Some(mask),
+        ..NewDescriptor::default()
+    };
+    let value = descriptor.write(&scene.structure);
+    scene.packet(0, &[DELTA_NAL, 0, 0, 9], true, &value)
+}
+
 /// The sender's mask that revives a layer may come behind the first frame of it, or never.
 #[test]
 fn a_frame_of_a_layer_that_was_dead_is_told_as_alive() {
@@ -536,19 +551,6 @@ fn a_frame_of_a_layer_that_was_dead_is_told_as_alive() {
     scene.prefer(1, 0);
     scene.picture(0, true);
     scene.gets_packets();
-    let masked = |scene: &mut Scene, mask: u32, number: u16| {
-        scene.pictures += 1;
-        let descriptor = NewDescriptor {
-            starts_frame: true,
-            ends_frame: true,
-            template: 1,
-            number,
-            active: Some(mask),
-            ..NewDescriptor::default()
-        };
-        let value = descriptor.write(&scene.structure);
-        scene.packet(0, &[DELTA_NAL, 0, 0, 9], true, &value)
-    };
     let down = masked(&mut scene, 0b0011, 1);
     scene.sends(&down);
     assert_eq!(told_active(&scene.gets_packets()), [Some(0b0001)]);
@@ -558,5 +560,48 @@ fn a_frame_of_a_layer_that_was_dead_is_told_as_alive() {
     scene.sends(&up);
     assert_eq!(told_active(&scene.gets_packets()), [Some(0b0001)], "as it was then");
     scene.frame(0, 0, 0, false);
+    assert_eq!(told_active(&scene.gets_packets()), [Some(0b0101); 2]);
+}
+
+/// Whatever the mask of its time was: a frame that is sent is for somebody. And so it is sent again.
+#[test]
+fn late_packets_of_a_layer_that_was_dead_are_told_as_alive() {
+    let mut scene = Scene::svc(AV1, (2, 2), false);
+    scene.begin();
+    scene.prefer(1, 0);
+    scene.picture(0, true);
+    let down = masked(&mut scene, 0b0011, 1);
+    scene.sends(&down);
+    scene.gets_packets();
+    let [first, second] = scene.write_frame(0, 1, 0, false);
+    let [base, _] = scene.write_picture(0, false);
+    scene.sends(&base);
+    assert_eq!(told_active(&scene.gets_packets()), [Some(0b0001)]);
+    scene.sends(&second);
+    scene.sends(&first);
+    let late = scene.gets_packets();
+    assert_eq!(told_active(&late), [Some(0b0101); 2], "behind the next picture");
+    for lost in &late {
+        let lost = lost.rtp();
+        let receiver = scene.receiver.clone();
+        scene.world.from(&receiver, &nack(SENT, &[lost.sequence_number()]));
+        let again = scene.gets_packets();
+        assert!(again[0].rtp().extensions().eq(lost.extensions()));
+    }
+}
+
+/// The last packet of the frame that revives a layer comes first.
+#[test]
+fn a_frame_that_revives_a_layer_out_of_order_is_told_as_alive_from_its_first_packet_on() {
+    let mut scene = Scene::svc(AV1, (2, 2), false);
+    scene.begin();
+    scene.prefer(1, 0);
+    scene.picture(0, true);
+    let down = masked(&mut scene, 0b0011, 1);
+    scene.sends(&down);
+    scene.gets_packets();
+    let [first, second] = scene.write_frame(0, 1, 0, false);
+    scene.sends(&second);
+    scene.sends(&first);
     assert_eq!(told_active(&scene.gets_packets()), [Some(0b0101); 2]);
 }

@@ -9,6 +9,7 @@
 
 use super::bits::Bits;
 use super::structure::Structure;
+use super::{KeptFrame, SPATIAL_LAYERS_MAX};
 
 /// Longest descriptor with a mask put in, bytes: what the one-byte form of header extensions takes. A longer one stays as it is.
 pub const REWRITTEN_BYTES_MAX: usize = 16;
@@ -21,6 +22,10 @@ const MANDATORY_BYTES: usize = 3;
 pub struct Active {
     mask: u32,
     count: u8,
+    /// Those of the receiver's layers, be they alive or not.
+    own: u32,
+    /// By spatial layer, how many temporal layers the highest target that is alive has.
+    heights: [u8; SPATIAL_LAYERS_MAX as usize],
 }
 
 /// The decode targets of a stream as they are now.
@@ -43,10 +48,18 @@ impl Targets<'_> {
         let has = |own: (u8, u8)| {
             own.1 <= temporal && if stands_alone { own.0 == spatial } else { own.0 <= spatial }
         };
-        let targets = self.structure.layers_of_targets().enumerate();
-        let mask = targets.filter(|(_, own)| has(*own)).fold(0, |mask, (target, _)| mask | 1 << target);
-        let count = u8::try_from(self.structure.decode_target_count).unwrap_or(u8::MAX);
-        Active { mask: mask & self.active, count }
+        let mut active = Active { mask: 0, count: 0, own: 0, heights: [0; SPATIAL_LAYERS_MAX as usize] };
+        active.count = u8::try_from(self.structure.decode_target_count).unwrap_or(u8::MAX);
+        for (target, own) in self.structure.layers_of_targets().enumerate().filter(|(_, own)| has(*own)) {
+            active.own |= 1 << target;
+            if self.active >> target & 1 == 1 {
+                active.mask |= 1 << target;
+                if let Some(height) = active.heights.get_mut(usize::from(own.0)) {
+                    *height = (*height).max(own.1 + 1);
+                }
+            }
+        }
+        active
     }
 
     /// Whether they are all that are alive.
@@ -58,6 +71,15 @@ impl Targets<'_> {
 impl Active {
     pub const fn is_empty(&self) -> bool {
         self.mask == 0
+    }
+
+    /// What a packet of this frame tells. One that came late may be of a layer that was revived behind it, or by it: all of the receiver's
+    /// targets are alive then, as far as is known.
+    #[must_use]
+    pub fn told_with(self, frame: &KeptFrame) -> Self {
+        let above = self.heights.iter().skip(frame.spatial.into());
+        let is_dead = !above.into_iter().any(|height| *height > frame.temporal);
+        if is_dead { Self { mask: self.own, ..self } } else { self }
     }
 
     /// Writes the descriptor `value` with this mask; returns its length. `None` where it stays as it is: no descriptor, one that brings a

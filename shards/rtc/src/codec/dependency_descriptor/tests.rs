@@ -222,6 +222,27 @@ fn frames_of_dead_targets_revive_theirs_until_their_own_mask_comes() {
     assert_eq!(reader.active, 0b0111, "late, and newer than what was told");
 }
 
+#[test]
+fn a_frame_of_dead_targets_is_told_with_all_of_the_receivers_own() {
+    let structure = layered(2, 2, false);
+    let mut reader = reader_of(&structure);
+    let frame = |template: u8, active: Option<u32>| {
+        NewDescriptor { template, active, ..NewDescriptor::default() }.write(&structure)
+    };
+    reader.read(9, &frame(1, Some(0b0001))).unwrap();
+    let active = reader.targets().unwrap().within(1, 0, false);
+    let told = |template: u8| {
+        let value = frame(template, None);
+        let kept = reader.clone().read(8, &value).unwrap().kept();
+        let mut out = [0; REWRITTEN_BYTES_MAX];
+        active.told_with(&kept).rewrite(&value, &mut out).unwrap();
+        out[..5].to_vec()
+    };
+    let mask = |value: &[u8]| u16::from_be_bytes([value[3], value[4]]) >> 7 & 0xf;
+    assert_eq!(mask(&told(1)), 0b0001, "of a layer that is alive");
+    assert_eq!(mask(&told(5)), 0b0101, "of one that was dead");
+}
+
 proptest! {
     /// Whatever else a descriptor says, it says it with the mask too.
     #[test]

@@ -383,7 +383,7 @@ impl SvcLayers {
 
     /// The decode targets that a packet tells. One whose frame is not known stays as it is.
     fn active_at(&self, seq: u64, frame: Option<KeptFrame>) -> Option<Active> {
-        self.change_at(seq)?.active.filter(|_| frame.is_some())
+        Some(self.change_at(seq)?.active?.told_with(&frame?))
     }
 
     fn send(&mut self, offer: &Offer<'_>, layers: LayerPair, is_newest: bool) -> Decision {
