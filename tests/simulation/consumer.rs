@@ -17,6 +17,10 @@ const REQUEST_MS: u64 = 250;
 const OVERTAKEN_MAX: u64 = 128;
 const KEPT_MS: u128 = 2_000;
 
+/// Numbers that are remembered: with 16 bits a retransmission, a duplicate or a request names none that is further behind the newest
+/// (RFC 3550 section 5.1), and whatever was lost has been asked for in vain long before.
+const REMEMBERED: u64 = 1 << 15;
+
 /// One run of contiguous numbers: from a start to the next pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -46,8 +50,10 @@ pub(crate) struct Consumer {
     pub(crate) sent: BTreeMap<u64, Place>,
     /// Numbers the network has swallowed at least once.
     pub(crate) swallowed: BTreeSet<u64>,
-    pub(crate) received: BTreeSet<u64>,
+    received: BTreeSet<u64>,
     missing: BTreeMap<u64, (u8, Time)>,
+    /// Of those that are not remembered any more: how many never got through.
+    lost: u64,
 }
 
 impl Consumer {
@@ -75,6 +81,7 @@ impl Consumer {
             swallowed: BTreeSet::new(),
             received: BTreeSet::new(),
             missing: BTreeMap::new(),
+            lost: 0,
         }
     }
 
@@ -177,6 +184,7 @@ impl Consumer {
     pub(crate) fn note_sent(&mut self, number: u64, index: u64) {
         let place = Place { run: self.run, index };
         assert!(self.sent.insert(number, place).is_none(), "{}: number {number} is used twice", self.name);
+        self.forget();
     }
 
     /// What a number names: what was sent under it, or what would have been. The second is a packet that overtook
@@ -190,23 +198,56 @@ impl Consumer {
         (place.run == self.run && index <= self.newest_input).then_some(Place { run: self.run, index })
     }
 
+    /// Forgets what no number can name any more, having looked at it for the last time.
+    fn forget(&mut self) {
+        let Some((newest, _)) = self.sent.last_key_value() else { return };
+        let floor = newest.saturating_sub(REMEMBERED);
+        while let Some((number, place)) = self.sent.first_key_value().filter(|(number, _)| **number < floor) {
+            let (number, place) = (*number, *place);
+            self.lost += u64::from(self.is_lost(number, false));
+            self.sent.remove(&number);
+            let (next_number, next) = self.sent.first_key_value().expect("the newest");
+            self.check_neighbours((number, place), (*next_number, *next));
+            self.swallowed.remove(&number);
+        }
+        let first = self.sent.first_key_value().map_or(0, |(_, place)| place.index);
+        while self.received.first().is_some_and(|number| *number < floor) {
+            self.received.pop_first();
+        }
+        while self.closed.first().is_some_and(|index| *index < first) {
+            self.closed.pop_first();
+        }
+    }
+
     /// Numbers are contiguous except for what never reached the shard.
     pub(crate) fn check_numbers(&self) {
-        let mut entries = self.sent.iter();
-        let Some((mut number, mut place)) = entries.next() else { return };
-        for (next_number, next) in entries {
-            let gap = next_number - number - 1;
-            assert!(next > place, "{}: {place:?} precedes {next:?}", self.name);
-            if next.run != place.run {
-                assert_eq!(gap, 0, "{}: a new run leaves no gap after {number}", self.name);
-            } else {
-                let between = place.index + 1..next.index;
-                let closed = self.closed.range(between.clone()).count() as u64;
-                let open = next.index - place.index - 1 - closed;
-                assert_eq!(gap, open, "{}: {place:?} at {number}, then {next:?}", self.name);
-            }
-            (number, place) = (next_number, next);
+        let entries = self.sent.iter().map(|(number, place)| (*number, *place));
+        entries.clone().zip(entries.skip(1)).for_each(|(entry, next)| self.check_neighbours(entry, next));
+    }
+
+    fn check_neighbours(&self, (number, place): (u64, Place), (next_number, next): (u64, Place)) {
+        let gap = next_number - number - 1;
+        assert!(next > place, "{}: {place:?} precedes {next:?}", self.name);
+        if next.run != place.run {
+            assert_eq!(gap, 0, "{}: a new run leaves no gap after {number}", self.name);
+            return;
         }
+        let closed = self.closed.range(place.index + 1..next.index).count() as u64;
+        let open = next.index - place.index - 1 - closed;
+        assert_eq!(gap, open, "{}: {place:?} at {number}, then {next:?}", self.name);
+    }
+
+    /// Whether a number never got through. It was swallowed then, if it is not on its way still.
+    fn is_lost(&self, number: u64, is_on_its_way: bool) -> bool {
+        let is_lost = !self.received.contains(&number);
+        assert!(!is_lost || is_on_its_way || self.swallowed.contains(&number), "{number} vanished");
+        is_lost
+    }
+
+    /// How many numbers never got through.
+    pub(crate) fn unrepaired(&self, is_on_its_way: bool) -> u64 {
+        let lost = self.sent.keys().filter(|number| self.is_lost(**number, is_on_its_way));
+        self.lost + lost.count() as u64
     }
 
     /// The receiver's side: what comes in by itself.

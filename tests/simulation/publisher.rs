@@ -1,6 +1,6 @@
 //! A sender: frames, repairs, key frames when asked, reports.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use ringsoup_tests::rng::Rng;
 
@@ -11,6 +11,8 @@ use crate::profile::Media;
 
 /// Packets a sender can still repair.
 const REPAIRABLE: u64 = 2_000;
+/// Packets that are remembered: with the 16 bits of a sequence number nobody can name older ones (RFC 3550 section 5.1).
+const REMEMBERED: u64 = 1 << 16;
 /// Frames between two key frames that nobody asked for.
 const GROUP_OF_PICTURES: u64 = 60;
 
@@ -41,7 +43,9 @@ pub(crate) struct Publisher {
     pub(crate) peer: Peer,
     pub(crate) ssrc: u32,
     pub(crate) mapped_ssrc: u32,
-    pub(crate) packets: Vec<Published>,
+    /// The newest ones, behind so many that are forgotten.
+    packets: VecDeque<Published>,
+    forgotten: u64,
     pub(crate) paused: bool,
     pub(crate) wants_key_frame: bool,
     pub(crate) wraps: (u64, u64),
@@ -66,7 +70,8 @@ impl Publisher {
             peer,
             ssrc: 1_000 + index * 10,
             mapped_ssrc: 5_000 + index,
-            packets: Vec::new(),
+            packets: VecDeque::new(),
+            forgotten: 0,
             paused: false,
             wants_key_frame: true,
             wraps: (0, 0),
@@ -114,7 +119,7 @@ impl Publisher {
     }
 
     fn publish(&mut self, content: Content, rng: &mut Rng) -> u64 {
-        let index = self.packets.len() as u64;
+        let index = self.published();
         let head = match (self.media, content) {
             (Media::Audio, _) => 0x78,
             (_, Content::Start) => 0x67,
@@ -126,19 +131,38 @@ impl Publisher {
             _ => [&[head][..], &index.to_be_bytes(), &vec![rng.byte(); rng.below(40)]].concat(),
         };
         let (seq, timestamp) = (self.next_seq, self.timestamp);
-        self.packets.push(Published { seq, timestamp, content, payload, arrived: false });
+        self.packets.push_back(Published { seq, timestamp, content, payload, arrived: false });
+        if self.packets.len() as u64 > REMEMBERED {
+            self.packets.pop_front();
+            self.forgotten += 1;
+        }
         self.by_seq.insert(seq, index);
         self.wraps.0 += u64::from(seq == u16::MAX);
         self.next_seq = seq.wrapping_add(1);
         index
     }
 
+    /// How many packets there were.
+    pub(crate) fn published(&self) -> u64 {
+        self.forgotten + self.packets.len() as u64
+    }
+
+    pub(crate) fn has_arrived(&self) -> bool {
+        self.packets.iter().any(|packet| packet.arrived)
+    }
+
+    fn place(&self, index: u64) -> usize {
+        let place = index.checked_sub(self.forgotten).expect("no packet that no number can name any more");
+        usize::try_from(place).expect("in memory")
+    }
+
     pub(crate) fn packet(&self, index: u64) -> &Published {
-        &self.packets[usize::try_from(index).expect("in memory")]
+        &self.packets[self.place(index)]
     }
 
     pub(crate) fn packet_mut(&mut self, index: u64) -> &mut Published {
-        &mut self.packets[usize::try_from(index).expect("in memory")]
+        let place = self.place(index);
+        &mut self.packets[place]
     }
 
     pub(crate) fn wire(&self, index: u64) -> Vec<u8> {
@@ -150,7 +174,7 @@ impl Publisher {
     /// The answer to a NACK, where the packet is still there.
     pub(crate) fn repair(&mut self, seq: u16) -> Option<(u64, Vec<u8>)> {
         let index = *self.by_seq.get(&seq)?;
-        let newest = self.packets.len() as u64;
+        let newest = self.published();
         if index < self.repairable_from || newest - index > REPAIRABLE {
             return None;
         }
@@ -162,7 +186,7 @@ impl Publisher {
 
     /// Nothing sent so far will be repaired.
     pub(crate) fn forget(&mut self) {
-        self.repairable_from = self.packets.len() as u64;
+        self.repairable_from = self.published();
         self.by_seq.clear();
     }
 

@@ -32,7 +32,9 @@ impl Simulation {
         let Ok(packet) = RtpPacket::parse(bytes) else { return };
         if is_rtcp(bytes) {
             for packet in Compound::new(bytes).flatten() {
-                if let RtcpPacket::SenderReport(report) = packet {
+                let RtcpPacket::SenderReport(report) = packet else { continue };
+                // One of a stream that was closed may still be on its way.
+                if receiver.consumers.iter().any(|consumer| consumer.ssrc == report.info.ssrc) {
                     receiver.reports.insert(report.info.ssrc, (report.info.ntp.middle(), now));
                 }
             }
