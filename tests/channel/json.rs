@@ -231,7 +231,7 @@ fn nonsense_is_survived_on_both_channels() {
     for version in VERSIONS {
         let mut worker = room(version);
         for text in
-            ["", "{", "[]", "null", "7", ":::", "x:worker.dump", r#"{"id":"x"}"#, "n:", "r:1", "\u{0}"]
+            ["", "{", "[]", "null", "7", ":::", "x:worker.dump", r#"{"id":"x"}"#, "n:", "r:x", "\u{0}"]
         {
             worker.channel.send(text.as_bytes());
             worker.payloads.send(text.as_bytes());
