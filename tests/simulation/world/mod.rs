@@ -30,7 +30,7 @@ use ringsoup_tests::threadless::{Passed, ThreadlessWorker, Told};
 use crate::common::FakeSockets;
 use crate::network::Path;
 
-pub(crate) use receiver::Seen;
+pub(crate) use receiver::{Alignment, Seen};
 pub(crate) use scenario::Scenario;
 pub(crate) use summary::Summary;
 

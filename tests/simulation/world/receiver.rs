@@ -43,16 +43,35 @@ pub(crate) struct Seen {
     pub(crate) payload: Vec<u8>,
 }
 
-/// RTP timestamps of a receiver who was switched to another stream of a simulcast may be off by this much, in ticks of 90 kHz.
-const SWITCH_TICKS: u32 = 90;
+/// How far the timestamps of two runs may be apart behind a switch to another stream of a simulcast. Behind a pipe streams are aligned by the
+/// sender reports of another shard, which come at times of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Alignment {
+    /// By reports of one clock, in both runs: a moment apart, and by a frame of 33 ms where that moment decides whether the new stream's
+    /// first frame would come before the last one.
+    Told,
+    /// A sender began anew, and has told nothing yet that is believed in one of the runs: there the time between arrivals is taken, which
+    /// is off by the pacing and the jitter of a key frame.
+    Guessed,
+}
+
+impl Alignment {
+    /// In ticks of 90 kHz.
+    fn ticks(self) -> u32 {
+        match self {
+            Self::Told => 90 * (33 + 1),
+            Self::Guessed => 90 * 200,
+        }
+    }
+}
 
 impl Seen {
-    /// Whether two runs gave a receiver the same: the same bytes at the same time under the same number. Behind a pipe streams of a
-    /// simulcast are aligned by the sender reports of another shard, which come at times of its own: timestamps may be a moment off.
-    pub(crate) fn is_as(&self, other: &Self) -> bool {
+    /// Whether two runs gave a receiver the same: the same bytes at the same time under the same number, and shown at the same time but
+    /// for what alignment allows.
+    pub(crate) fn is_as(&self, other: &Self, alignment: Alignment) -> bool {
         let aligned = Self { ticks: other.ticks, ..self.clone() };
-        aligned == *other
-            && self.ticks.wrapping_sub(other.ticks).wrapping_add(SWITCH_TICKS) <= 2 * SWITCH_TICKS
+        let apart = self.ticks.wrapping_sub(other.ticks).cast_signed().unsigned_abs();
+        aligned == *other && apart <= alignment.ticks()
     }
 }
 
