@@ -1,6 +1,6 @@
 //! What a controller expects by its version beside the layout of messages: one table of plain values, made once.
 //!
-//! To add what a new version does otherwise: give [`Behaviour::NEWEST`] the new value, and put a step on top of `STEPS`
+//! To add what a new version does otherwise: give `Behaviour::NEWEST` the new value, and put a step on top of `STEPS`
 //! that takes it back for controllers before it. Facts are the published packages' (`worker/src`).
 
 use ringsoup_rtc::codec::Codec;
