@@ -19,13 +19,13 @@ type Offset = WIPOffset<UnionWIPOffset>;
 
 /// What a message is about: a request, a notification or a response, and the number of its body, 0 for none.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct About {
-    pub(super) head: &'static str,
-    pub(super) body: u8,
+pub(in crate::wire) struct About {
+    pub(in crate::wire) head: &'static str,
+    pub(in crate::wire) body: u8,
 }
 
 /// Everything that there is to talk about.
-pub(super) fn everything(schema: &Schema) -> Vec<About> {
+pub(in crate::wire) fn everything(schema: &Schema) -> Vec<About> {
     let bodies = |head, union: &str| {
         let numbers = schema.unions[union].iter().map(|(number, _)| *number);
         std::iter::once(0).chain(numbers).map(move |body| About { head, body })
@@ -37,7 +37,7 @@ pub(super) fn everything(schema: &Schema) -> Vec<About> {
 }
 
 /// The message that these bytes make, with its size prefix.
-pub(super) fn message(schema: &Schema, about: About, bytes: &[u8]) -> Vec<u8> {
+pub(in crate::wire) fn message(schema: &Schema, about: About, bytes: &[u8]) -> Vec<u8> {
     let mut writer = Writer { schema, about, bytes: bytes.iter(), builder: Builder::default() };
     let head = writer.table(about.head, 1);
     let members = &schema.unions["FBS.Message.Body"];

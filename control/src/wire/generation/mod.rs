@@ -13,17 +13,17 @@ mod plan;
 mod translate;
 
 #[cfg(test)]
-mod any_message;
+pub(super) mod any_message;
 #[cfg(test)]
 mod golden_tests;
 #[cfg(test)]
-mod property_tests;
+pub(super) mod property_tests;
 #[cfg(test)]
 mod published_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod tree;
+pub(super) mod tree;
 
 use ringsoup_sfu::command::CommandError;
 

@@ -103,7 +103,7 @@ impl Older {
 }
 
 /// What reading finds of a field that is not written.
-fn absent(newest: &Schema, field: &Field) -> Option<Value> {
+pub(in crate::wire) fn absent(newest: &Schema, field: &Field) -> Option<Value> {
     match (field.default, &field.kind) {
         // It has to be there, with nothing in it.
         (_, Kind::Text) if field.required => Some("".into()),

@@ -12,7 +12,7 @@ const SAFE_INTEGER_MAX: i128 = (1 << 53) - 1;
 
 /// The message of a frame with its size prefix. Fields have the names that flatc gives them in TypeScript; of a union there
 /// is the table under its name, of an enum the value's name; what is absent or an empty list is not there.
-pub(super) fn tree(schema: &Schema, frame: &[u8]) -> Value {
+pub(in crate::wire) fn tree(schema: &Schema, frame: &[u8]) -> Value {
     let root = target(frame, ringsoup_fbs::PREFIX_BYTES).unwrap();
     Tree { schema, frame }.table("FBS.Message.Message", root)
 }
@@ -100,7 +100,7 @@ fn named(values: &Values, number: Number) -> Value {
     found.map_or_else(|| shown(number, Scalar::U8), |(_, name)| Value::String(name.clone()))
 }
 
-pub(super) fn camel_case(name: &str) -> String {
+pub(in crate::wire) fn camel_case(name: &str) -> String {
     let mut camel = String::new();
     let mut upper = false;
     for letter in name.chars() {

@@ -29,6 +29,10 @@ mod event_tests;
 #[cfg(test)]
 mod members_tests;
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod request_property_tests;
+#[cfg(test)]
 mod request_tests;
 #[cfg(test)]
 mod samples;
