@@ -51,6 +51,7 @@ pub(super) fn parameters(builder: &mut Builder, dump: &SctpDump) -> WIPOffset<wi
         is_data_channel: dump.is_data_channel,
         os: dump.num_streams.map(|streams| streams.os),
         mis: dump.num_streams.map(|streams| streams.mis),
+        sctp_buffered_amount: dump.buffered_amount,
     };
     wire::SctpParameters::create(builder, &args)
 }

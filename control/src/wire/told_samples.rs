@@ -113,6 +113,7 @@ fn with_sctp() -> TransportDump {
         per_stream_send_queue_limit: 4,
         max_receiver_window_buffer_size: 5,
         num_streams: Some(NumSctpStreams { os: 7, mis: 8 }),
+        buffered_amount: 0,
         is_data_channel: true,
         state: SctpState::Connected,
         negotiated: SctpNegotiatedCapabilities { max_outbound_streams: 6, max_inbound_streams: 7 },

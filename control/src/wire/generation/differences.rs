@@ -139,11 +139,7 @@ const SCTP_BY_USRSCTP: &[Edit] = &[
         slot: 3,
         field: OlderField { name: "max_message_size", kind: OlderKind::Scalar(U32, 0) },
     },
-    Also {
-        table: SCTP_PARAMETERS,
-        slot: 5,
-        field: OlderField { name: "sctp_buffered_amount", kind: OlderKind::Scalar(U32, 0) },
-    },
+    Moved { table: SCTP_PARAMETERS, field: "sctp_buffered_amount", slot: 5 },
     WriteFrom { table: SCTP_PARAMETERS, field: "max_message_size", newer: "max_send_message_size" },
     Without { table: TRANSPORT_DUMP, field: "max_send_message_size" },
     Without { table: TRANSPORT_DUMP, field: "max_receive_message_size" },

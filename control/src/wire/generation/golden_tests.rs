@@ -164,12 +164,13 @@ fn same_name(read: &str, ours: &str) -> bool {
 }
 
 /// What the version's own library does not know: later ones of its layout do, or it is ours.
-const UNKNOWN_TO_THE_LIBRARY: [(&str, &str); 5] = [
+const UNKNOWN_TO_THE_LIBRARY: [(&str, &str); 6] = [
     ("3.13.5 Library", "WebRtcTransportRequest.options.iceConsentTimeout: not there"),
     ("3.13.5 Sample producer trace of a sender report", "TraceNotification."),
     ("Sample", "uri: 12, not \"DependencyDescriptor\""),
     ("Sample", "uri: 11, not \"PlayoutDelay\""),
     ("Sample direct transport dump", "sctpParameters."),
+    ("Worker", "sctpParameters.sctpBufferedAmount: not there, 0"),
 ];
 
 #[test]

@@ -12,7 +12,6 @@ pub(super) fn of(table: &str) -> Option<Adjust> {
         "FBS.Worker.DumpResponse" => worker_dump,
         "FBS.WebRtcServer.DumpResponse" => webrtc_server_dump,
         "FBS.Transport.Tuple" => tuple,
-        "FBS.SctpParameters.SctpParameters" => sctp_parameters,
         "FBS.RtpParameters.RtpEncodingParameters" => encoding,
         "FBS.RtpStream.RecvStats" => received,
         "FBS.RtpStream.SendStats" => sent,
@@ -49,11 +48,6 @@ fn tuple(tuple: &mut Map<String, Value>) {
     if !tuple.contains_key("remoteIp") {
         tuple.remove("remotePort");
     }
-}
-
-/// As what controllers from 3.13.0 on are told.
-fn sctp_parameters(parameters: &mut Map<String, Value>) {
-    parameters.insert("sctpBufferedAmount".to_owned(), json!(0));
 }
 
 /// A scalability mode is told with what it means.

@@ -181,7 +181,7 @@ fn transports_show_their_sctp() {
             "MIS": 8,
             "maxMessageSize": 1,
             "sendBufferSize": 3,
-            "sctpBufferedAmount": 0,
+            "sctpBufferedAmount": 9,
             "isDataChannel": true,
         },
         "sctpState": "connected",

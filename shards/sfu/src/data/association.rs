@@ -70,6 +70,7 @@ impl Association {
             per_stream_send_queue_limit: self.per_stream_send_queue_limit,
             max_receiver_window_buffer_size: self.max_receiver_window_buffer_size,
             num_streams: self.num_streams,
+            buffered_amount: self.queue.buffered_amount_of_all(),
             is_data_channel: self.is_data_channel,
             state: self.state,
             negotiated: self.negotiated,

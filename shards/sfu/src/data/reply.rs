@@ -88,6 +88,8 @@ pub struct SctpDump {
     /// Bytes.
     pub max_receiver_window_buffer_size: u32,
     pub num_streams: Option<NumSctpStreams>,
+    /// Bytes that wait in all streams together.
+    pub buffered_amount: u32,
     pub is_data_channel: bool,
     pub state: SctpState,
     pub negotiated: SctpNegotiatedCapabilities,

@@ -100,6 +100,11 @@ impl SendQueue {
         u32::try_from(buffered).unwrap_or(u32::MAX)
     }
 
+    /// Bytes that wait in all streams.
+    pub fn buffered_amount_of_all(&self) -> u32 {
+        u32::try_from(self.buffered).unwrap_or(u32::MAX)
+    }
+
     pub fn low_threshold(&self, stream_id: u16) -> u32 {
         let threshold = self.streams.get(&stream_id).map(|stream| stream.low_threshold);
         threshold.map_or(self.limits.low_threshold, |bytes| u32::try_from(bytes).unwrap_or(u32::MAX))
@@ -148,6 +153,7 @@ mod tests {
             (queue.buffered_amount(1), queue.buffered_amount(2), queue.buffered_amount(3)),
             (20, 10, 0)
         );
+        assert_eq!(queue.buffered_amount_of_all(), 30);
     }
 
     #[test]

@@ -27,6 +27,7 @@ impl<'a> SctpParameters<'a> {
   pub const VT_IS_DATA_CHANNEL: ::flatbuffers::VOffsetT = 16;
   pub const VT_OS: ::flatbuffers::VOffsetT = 18;
   pub const VT_MIS: ::flatbuffers::VOffsetT = 20;
+  pub const VT_SCTP_BUFFERED_AMOUNT: ::flatbuffers::VOffsetT = 22;
 
   #[inline]
   pub unsafe fn init_from_table(table: ::flatbuffers::Table<'a>) -> Self {
@@ -38,6 +39,7 @@ impl<'a> SctpParameters<'a> {
     args: &'args SctpParametersArgs
   ) -> ::flatbuffers::WIPOffset<SctpParameters<'bldr>> {
     let mut builder = SctpParametersBuilder::new(_fbb);
+    builder.add_sctp_buffered_amount(args.sctp_buffered_amount);
     builder.add_max_receiver_window_buffer_size(args.max_receiver_window_buffer_size);
     builder.add_per_stream_send_queue_limit(args.per_stream_send_queue_limit);
     builder.add_send_buffer_size(args.send_buffer_size);
@@ -114,6 +116,13 @@ impl<'a> SctpParameters<'a> {
     // which contains a valid value in this slot
     unsafe { self._tab.get::<u16>(SctpParameters::VT_MIS, None)}
   }
+  #[inline]
+  pub fn sctp_buffered_amount(&self) -> u32 {
+    // Safety:
+    // Created from valid Table for this object
+    // which contains a valid value in this slot
+    unsafe { self._tab.get::<u32>(SctpParameters::VT_SCTP_BUFFERED_AMOUNT, Some(0)).unwrap()}
+  }
 }
 
 impl ::flatbuffers::Verifiable for SctpParameters<'_> {
@@ -131,6 +140,7 @@ impl ::flatbuffers::Verifiable for SctpParameters<'_> {
      .visit_field::<bool>("is_data_channel", Self::VT_IS_DATA_CHANNEL, false)?
      .visit_field::<u16>("os", Self::VT_OS, false)?
      .visit_field::<u16>("mis", Self::VT_MIS, false)?
+     .visit_field::<u32>("sctp_buffered_amount", Self::VT_SCTP_BUFFERED_AMOUNT, false)?
      .finish();
     Ok(())
   }
@@ -145,6 +155,7 @@ pub struct SctpParametersArgs {
     pub is_data_channel: bool,
     pub os: Option<u16>,
     pub mis: Option<u16>,
+    pub sctp_buffered_amount: u32,
 }
 impl<'a> Default for SctpParametersArgs {
   #[inline]
@@ -159,6 +170,7 @@ impl<'a> Default for SctpParametersArgs {
       is_data_channel: false,
       os: None,
       mis: None,
+      sctp_buffered_amount: 0,
     }
   }
 }
@@ -205,6 +217,10 @@ impl<'a: 'b, 'b, A: ::flatbuffers::Allocator + 'a> SctpParametersBuilder<'a, 'b,
     self.fbb_.push_slot_always::<u16>(SctpParameters::VT_MIS, mis);
   }
   #[inline]
+  pub fn add_sctp_buffered_amount(&mut self, sctp_buffered_amount: u32) {
+    self.fbb_.push_slot::<u32>(SctpParameters::VT_SCTP_BUFFERED_AMOUNT, sctp_buffered_amount, 0);
+  }
+  #[inline]
   pub fn new(_fbb: &'b mut ::flatbuffers::FlatBufferBuilder<'a, A>) -> SctpParametersBuilder<'a, 'b, A> {
     let start = _fbb.start_table();
     SctpParametersBuilder {
@@ -231,6 +247,7 @@ impl ::core::fmt::Debug for SctpParameters<'_> {
       ds.field("is_data_channel", &self.is_data_channel());
       ds.field("os", &self.os());
       ds.field("mis", &self.mis());
+      ds.field("sctp_buffered_amount", &self.sctp_buffered_amount());
       ds.finish()
   }
 }
