@@ -245,7 +245,11 @@ mod tests {
             let paced = floor.paced(rhythm, 10_000_000).unwrap();
             assert_eq!(paced.packets, 10 * 4);
             sent += paced.packets;
-            catch_up(sent + OUTSTANDING_MAX, &received);
+            // Whoever shares the machine may keep the receiver waiting: nothing is lost by that.
+            let patience = monotonic_ns() + 10_000_000_000;
+            while received() < sent && monotonic_ns() < patience {
+                sleep_until(monotonic_ns() + CATCH_UP_NS);
+            }
             assert_eq!((received(), receiver.socket_drops()), (sent, 0));
         }
     }
